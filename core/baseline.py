@@ -1,0 +1,196 @@
+"""The baseline of a data set: from its checkpoint, else trained once and cached."""
+
+import json
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from core import checkpoint
+from core.checkpoint import Checkpoint
+from core.data import DataSet
+from core.device import best_device, resolve_precision
+from core.errors import InputError
+from core.evaluation import evaluate_fully
+from core.files import written_atomically
+from core.model import ResNet18, Widths, initialise
+from core.training import EpochEnd, History, Recipe, Split, Step, train
+
+CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
+LOCAL = "local"
+"""The folder in `checkpoints/` of what this machine trained; it is not in git."""
+
+SECONDS_BETWEEN_LOOKS = 0.5
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Another process trains this very baseline; `step` is how far it says it is."""
+
+    step: Step | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which baseline is asked for."""
+
+    dataset: DataSet = field(compare=False)
+    recipe: Recipe
+    seed: int = 0
+    widths: Widths = field(default_factory=Widths.regular)
+    held_out: int = 0  # training images that do not train but validate
+
+    def file_name(self) -> str:
+        """Such as resnet18-cifar10-5ep.safetensors; departures from the usual are named."""
+        parts = ["resnet18", self.dataset.name, f"{self.recipe.epochs}ep"]
+        if self.recipe.optimiser != "muon":
+            parts.append(self.recipe.optimiser)
+        if self.widths != Widths.regular():
+            parts.append(f"w{self.widths.streams[0]}")
+        if self.seed:
+            parts.append(f"seed{self.seed}")
+        if self.held_out:
+            parts.append(f"held{self.held_out}")
+        return "-".join(parts) + ".safetensors"
+
+
+def available(dataset: str, folder: Path = CHECKPOINTS) -> list[Path]:
+    """The checkpoints of a data set's baselines: those that ship first, then local ones.
+
+    Files that are no checkpoints, or hold a pruned network, are left out.
+    """
+    found = []
+    for path in [
+        *sorted(folder.glob("*.safetensors")),
+        *sorted((folder / LOCAL).glob("*ep*.safetensors")),
+    ]:
+        try:
+            metadata = checkpoint.read_metadata(path)
+        except InputError:
+            continue
+        if metadata.get("dataset") == dataset and metadata.get("kind") == "baseline":
+            found.append(path)
+    return found
+
+
+def obtain(
+    request: Request,
+    out: Path | None = None,
+    overwrite: bool = False,
+    folder: Path = CHECKPOINTS,
+) -> Iterator[Step | EpochEnd | Waiting | Checkpoint]:
+    """Load the baseline or train it; the last event is the Checkpoint, read back from its file.
+
+    Of several processes that ask at once one trains, the others wait and pass its progress on. A
+    training that was killed goes on from its last finished epoch. With `out` the file is written
+    there and, unless `overwrite`, an existing one is loaded instead of trained again; a file there
+    that is no such baseline raises CheckpointError and is left alone.
+    """
+    name = request.file_name()
+    local = folder / LOCAL
+    places = [out] if out is not None else [folder / name, local / name]
+    existing = next((path for path in places if path.exists()), None)
+    if existing is not None and not overwrite:
+        yield _checked(existing, request)
+        return
+    path = out or local / name
+    working = local / "training" / name
+    try:
+        working.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{path.parent} cannot be written ({error.strerror}): a baseline cannot be trained "
+            "here. Make the folder writable, or choose another place with --out."
+        ) from error
+    progress_file = working.with_suffix(".progress.json")
+    lock = filelock.FileLock(working.with_suffix(".lock"))
+    waited = yield from _acquire(lock, progress_file)
+    try:
+        if path.exists() and (waited or not overwrite):
+            yield _checked(path, request)
+            return
+        yield from _train_and_save(request, path, overwrite, working, progress_file)
+    finally:
+        progress_file.unlink(missing_ok=True)
+        lock.release()
+    yield _checked(path, request)
+
+
+def _acquire(lock: filelock.BaseFileLock, progress_file: Path) -> Generator[Waiting, None, bool]:
+    """Take the lock; while another process has it, yield what that one says of its progress.
+
+    Returns whether there was a wait.
+    """
+    waited = False
+    while True:
+        try:
+            lock.acquire(timeout=SECONDS_BETWEEN_LOOKS if waited else 0)
+            return waited
+        except filelock.Timeout:
+            waited = True
+            yield Waiting(_read_progress(progress_file))
+
+
+def _read_progress(path: Path) -> Step | None:
+    try:
+        return Step(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _train_and_save(
+    request: Request, path: Path, overwrite: bool, working: Path, progress_file: Path
+) -> Iterator[Step | EpochEnd]:
+    split = Split.holding_out(request.dataset, request.held_out)
+    model = ResNet18(request.widths, len(request.dataset.class_names))
+    initialise(model, request.seed)
+    history = History()
+    resume_file = working.with_suffix(".resume")
+    for event in train(model, split, request.recipe, request.seed, history, resume_file):
+        if isinstance(event, Step):
+            with written_atomically(progress_file) as temporary:
+                temporary.write_text(json.dumps(asdict(event)))
+        yield event
+    metadata: dict[str, Any] = {
+        "kind": "baseline",
+        "epochs": request.recipe.epochs,
+        "recipe": request.recipe.to_json(),
+        "seed": request.seed,
+        "held_out": request.held_out,
+        "data": {"source": request.dataset.name, "fingerprint": request.dataset.fingerprint},
+        "accuracy": _measure(model, request),
+        "history": asdict(history),
+        **checkpoint.provenance(),
+    }
+    checkpoint.save(model.cpu(), path, request.dataset.name, metadata, overwrite)
+    resume_file.unlink(missing_ok=True)
+
+
+def _measure(model: ResNet18, request: Request) -> dict[str, Any]:
+    """Correct and seen on the whole test set, of the weights as the file holds them."""
+    as_stored = ResNet18(model.widths, model.fc.out_features)
+    as_stored.load_state_dict(checkpoint.stored_tensors(model))
+    device = best_device()
+    precision = resolve_precision("auto", device)
+    result = evaluate_fully(
+        as_stored, request.dataset.test_images, request.dataset.test_labels, precision, device
+    )
+    return {
+        "correct": result.correct,
+        "seen": result.seen,
+        "precision": precision,
+        "device": device.type,
+    }
+
+
+def _checked(path: Path, request: Request) -> Checkpoint:
+    loaded = checkpoint.load(path, request.dataset.name)
+    if loaded.metadata.get("kind") != "baseline" or loaded.model.widths != request.widths:
+        raise checkpoint.CheckpointError(
+            f"{path} holds another network than the baseline asked for. "
+            "Choose another name with --out, or ask for it to be overwritten."
+        )
+    return loaded

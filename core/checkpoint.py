@@ -1,0 +1,191 @@
+"""A network in one safetensors file: weights, widths and where they come from.
+
+Weights are fp16 on disk, batch-norm tensors fp32; in memory everything is fp32. The architecture is
+stored as widths beside the weights, so that a pruned network is rebuilt before it is loaded.
+"""
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
+from torch import Tensor, nn
+
+from core.errors import InputError
+from core.files import written_atomically
+from core.model import ResNet18, Widths
+
+FORMAT = "pruning-explorer-1"
+ARCHITECTURE = "resnet18-cifar"
+BATCH_NORM_TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+
+class CheckpointError(InputError):
+    """A file that is no checkpoint of this project, or not the one asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A loaded network with its metadata. The model is in eval mode, fp32; never change it."""
+
+    model: ResNet18
+    dataset: str
+    metadata: Mapping[str, Any]  # recipe, seed, accuracy, history, ...: what `save` was given
+    path: Path
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the tensors, whatever the file says else."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(stored_tensors(self.model).items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The model's tensors as they are on disk: fp16, those of batch-norm layers fp32."""
+    batch_norms = {
+        name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)
+    }
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        keeps_precision = name.rpartition(".")[0] in batch_norms or not tensor.is_floating_point()
+        stored = tensor if keeps_precision else tensor.to(torch.float16)
+        tensors[name] = stored.cpu().contiguous()
+    return tensors
+
+
+def to_bytes(model: nn.Module, metadata: dict[str, str] | None = None) -> bytes:
+    """The file's content."""
+    return serialise(stored_tensors(model), metadata)
+
+
+def save(
+    model: ResNet18,
+    path: Path,
+    dataset: str,
+    metadata: Mapping[str, Any],
+    overwrite: bool = False,
+) -> None:
+    """Write the file whole or not at all.
+
+    Raises CheckpointError where `path` exists and `overwrite` was not asked for, or where the
+    folder cannot be written.
+    """
+    refuse_to_overwrite(path, overwrite)
+    header = {
+        "format": FORMAT,
+        "architecture": ARCHITECTURE,
+        "widths": model.widths.to_json(),
+        "classes": model.fc.out_features,
+        "dataset": dataset,
+        **metadata,
+    }
+    content = to_bytes(model, {name: json.dumps(value) for name, value in header.items()})
+    try:
+        with written_atomically(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be written ({error.strerror}). Choose another place with --out."
+        ) from error
+
+
+def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
+    """Raise CheckpointError where `path` exists and overwriting it was not asked for."""
+    if path.exists() and not overwrite:
+        raise CheckpointError(
+            f"{path} exists already. Choose another name, or ask for it to be overwritten."
+        )
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What the file says of itself, without its tensors. Raises CheckpointError as `load` does."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            raw = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise CheckpointError(f"There is no checkpoint {path}. Check the name.") from error
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} is no safetensors file, or it is truncated ({error}). Get it again."
+        ) from error
+    try:
+        metadata = {name: json.loads(value) for name, value in raw.items()}
+    except json.JSONDecodeError:
+        metadata = {}
+    if metadata.get("format") != FORMAT or metadata.get("architecture") != ARCHITECTURE:
+        raise CheckpointError(
+            f"{path} is a safetensors file, but no checkpoint of this project: its metadata should "
+            f"say format {FORMAT} and architecture {ARCHITECTURE}."
+        )
+    return metadata
+
+
+def load(path: Path, dataset: str | None = None) -> Checkpoint:
+    """Rebuild the network from its widths and load every tensor, strictly.
+
+    Raises CheckpointError for a missing, truncated, foreign or mismatched file, or one trained on
+    another data set than `dataset`.
+    """
+    metadata = read_metadata(path)
+    trained_on = metadata.get("dataset")
+    if dataset is not None and trained_on != dataset:
+        raise CheckpointError(
+            f"{path} was trained on {trained_on!r}, not on {dataset!r}: "
+            "choose the data set it was trained on, or another checkpoint."
+        )
+    try:
+        model = ResNet18(Widths.from_json(metadata.get("widths")), metadata.get("classes", 10))
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        model.load_state_dict(tensors, strict=True)
+    except (RuntimeError, TypeError, InputError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} does not hold the network that its metadata describes: "
+            f"{str(error).splitlines()[0]} Get it again."
+        ) from error
+    if not all(torch.isfinite(t).all() for t in tensors.values() if t.is_floating_point()):
+        raise CheckpointError(f"{path} holds weights that are not finite numbers. Get it again.")
+    model.eval().requires_grad_(False)
+    return Checkpoint(model, str(trained_on), MappingProxyType(metadata), path)
+
+
+def provenance() -> dict[str, Any]:
+    """Library versions, machine kind and git commit, for the metadata."""
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "safetensors": version("safetensors"),
+        },
+        "machine": f"{platform.system()} {platform.machine()}",
+        "commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return None  # no git on this machine
+    return done.stdout.strip() or None

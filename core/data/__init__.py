@@ -1,0 +1,17 @@
+"""The data sets as uint8 tensors in memory, and seeded, stratified subsets of them."""
+
+from core.data.dataset import MEAN, STD, DataMissingError, DataSet, normalise, subset_indices
+from core.data.loading import DATASET_NAMES, download_cifar10, load, where_cifar10_is
+
+__all__ = [
+    "DATASET_NAMES",
+    "MEAN",
+    "STD",
+    "DataMissingError",
+    "DataSet",
+    "download_cifar10",
+    "load",
+    "normalise",
+    "subset_indices",
+    "where_cifar10_is",
+]

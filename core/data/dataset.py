@@ -1,0 +1,85 @@
+"""What a data set is, how its images are normalised, how subsets of it are drawn."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import InputError
+
+MEAN = (0.4914, 0.4822, 0.4465)
+"""Mean of the red, green and blue channel of CIFAR-10's training images, of 1."""
+
+STD = (0.2470, 0.2435, 0.2616)
+"""Standard deviation of the same, of 1."""
+
+SMALLEST_SUBSET = 10
+
+
+class DataMissingError(InputError):
+    """The data set is not on this machine; the sentence says how to get it."""
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """All images of a data set, in memory.
+
+    Images are uint8 of shape (N, 3, 32, 32); labels are int64 of shape (N,), 0 to 9.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    source: str  # where the images were read from, for people
+    notes: tuple[str, ...] = ()  # sentences that a person should see, such as "could not be cached"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The first 16 hex digits of the SHA-256 of every image and label."""
+        digest = hashlib.sha256()
+        for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(str(tuple(tensor.shape)).encode())
+            digest.update(tensor.contiguous().numpy().data)
+        return digest.hexdigest()[:16]
+
+
+def normalise(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Map uint8 images (N, 3, H, W) to the network's input, in channels_last memory order."""
+    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(STD, device=images.device).view(1, 3, 1, 1)
+    scaled = images.to(torch.float32, memory_format=torch.channels_last).div_(255)
+    return scaled.sub_(mean).div_(std).to(dtype)
+
+
+def subset_indices(labels: Tensor, size: int, seed: int = 0) -> Tensor:
+    """Draw `size` images stratified by class; int64 indices of shape (size,).
+
+    Each class is shuffled by the seed and the classes are dealt out in turn, so subsets of one
+    seed are nested, and every prefix of a subset is itself stratified to within one image a class
+    (as far as the classes are equally large).
+
+    Raises InputError unless 10 <= size <= len(labels) and seed >= 0.
+    """
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise InputError(f"The subset size must be a whole number of images, not {size!r}.")
+    if not SMALLEST_SUBSET <= size <= len(labels):
+        raise InputError(
+            f"A subset of {size:,} images cannot be drawn: "
+            f"choose from {SMALLEST_SUBSET} to {len(labels):,} images."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise InputError(f"The subset seed must be a whole number from 0 on, not {seed!r}.")
+    rng = np.random.default_rng(seed)
+    turn = np.empty(len(labels), dtype=np.int64)  # at which deal an image comes up
+    classes = labels.numpy()
+    for label in np.unique(classes):
+        members = np.flatnonzero(classes == label)
+        turn[members] = rng.permutation(len(members))
+    dealt = np.lexsort((classes, turn))
+    return torch.from_numpy(dealt[:size].copy())

@@ -1,0 +1,143 @@
+"""Where a data set is found, in which order, and the cache of what was read."""
+
+import hashlib
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torchvision.datasets import CIFAR10
+from torchvision.datasets.utils import check_integrity
+
+from core.data import cifar10
+from core.data.dataset import DataMissingError, DataSet
+from core.data.digits import read_digits
+from core.errors import InputError
+from core.files import written_atomically
+
+DATASET_NAMES = ("cifar10", "digits")
+DATA_FOLDER = Path(__file__).resolve().parents[2] / "data"
+HOW_TO_GET_CIFAR10 = (
+    "Set CIFAR10_DIR to a folder that holds the two parquet files or cifar-10-batches-py, "
+    "put either into data/, or let python -m core evaluate download it."
+)
+
+
+def load(name: str = "cifar10", data_folder: Path = DATA_FOLDER) -> DataSet:
+    """Read a data set from the first place that has it; the second time from the cache.
+
+    Raises DataMissingError where CIFAR-10 is nowhere, InputError for a bad name or damaged files.
+    """
+    if name == "digits":
+        return read_digits()
+    if name != "cifar10":
+        raise InputError(f"There is no data set {name!r}: choose {' or '.join(DATASET_NAMES)}.")
+    layout = where_cifar10_is(data_folder)
+    if layout is None:
+        raise DataMissingError(f"CIFAR-10 is not on this machine. {HOW_TO_GET_CIFAR10}")
+    cache = data_folder / "cifar10.safetensors"
+    state = hashlib.sha256(layout.state().encode()).hexdigest()
+    notes: tuple[str, ...] = ()
+    tensors = _read_cache(cache, state)
+    if tensors is None:
+        tensors = {}
+        for part, (images, labels) in cifar10.read(layout).items():
+            tensors[f"{part}_images"] = torch.from_numpy(images)
+            tensors[f"{part}_labels"] = torch.from_numpy(labels)
+        try:
+            with written_atomically(cache) as temporary:
+                save_file(tensors, temporary, metadata={"state": state})
+        except (OSError, SafetensorError) as error:
+            notes = (
+                f"The decoded images could not be cached in {data_folder} ({error}): "
+                "they are decoded again at each start.",
+            )
+    return DataSet(
+        name="cifar10",
+        class_names=cifar10.CLASS_NAMES,
+        source=f"{layout.description} in {layout.files[0].parent}",
+        notes=notes,
+        **tensors,
+    )
+
+
+def where_cifar10_is(data_folder: Path = DATA_FOLDER) -> cifar10.Layout | None:
+    """The layout in CIFAR10_DIR if that is set, else the one in `data_folder`, else None.
+
+    Raises InputError where CIFAR10_DIR is set to a folder without CIFAR-10.
+    """
+    configured = os.environ.get("CIFAR10_DIR")
+    if not configured:
+        return cifar10.find_layout(data_folder)
+    folder = Path(configured).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"CIFAR10_DIR is {configured!r}, which is no folder. Correct or unset it.")
+    layout = cifar10.find_layout(folder)
+    if layout is None:
+        raise InputError(
+            f"CIFAR10_DIR is {configured!r}, which holds neither "
+            f"{' and '.join(cifar10.PARQUET.values())} nor {cifar10.BATCHES_FOLDER}. "
+            "Correct or unset it."
+        )
+    return layout
+
+
+def _read_cache(cache: Path, state: str) -> dict[str, torch.Tensor] | None:
+    """The cached arrays, or None where there are none of these very files."""
+    try:
+        with safe_open(cache, framework="pt") as file:
+            if (file.metadata() or {}).get("state") != state:
+                return None
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError):
+        return None
+
+
+@dataclass(frozen=True)
+class DownloadProgress:
+    """How much of the archive has arrived, in bytes; `total` is None where nobody said."""
+
+    received: int
+    total: int | None
+
+
+def download_cifar10(
+    data_folder: Path = DATA_FOLDER, url: str = CIFAR10.url, timeout: float = 20
+) -> Iterator[DownloadProgress]:
+    """Fetch the original archive, check it against torchvision's checksum, and unpack it.
+
+    A generator of progress; dropped at any event it leaves nothing half-written. `timeout` is in
+    seconds, for the connection and for each read. Raises InputError where the download fails.
+    """
+    archive = data_folder / CIFAR10.filename
+    try:
+        with written_atomically(archive) as temporary:
+            with requests.get(url, stream=True, timeout=timeout) as response:
+                response.raise_for_status()
+                length = response.headers.get("content-length", "")
+                total = int(length) if length.isdigit() else None
+                received = 0
+                with temporary.open("wb") as file:
+                    for chunk in response.iter_content(1 << 18):
+                        file.write(chunk)
+                        received += len(chunk)
+                        yield DownloadProgress(received, total)
+            if not check_integrity(str(temporary), CIFAR10.tgz_md5):
+                raise InputError(
+                    f"What came from {url} is not CIFAR-10's archive (its checksum differs). "
+                    "Try again, or set CIFAR10_DIR to a copy you have."
+                )
+        with tarfile.open(archive, "r:gz") as opened:
+            opened.extractall(data_folder, filter="data")
+    except (requests.RequestException, OSError, tarfile.TarError) as error:
+        raise InputError(
+            f"CIFAR-10 could not be downloaded from {url} ({type(error).__name__}). "
+            "Check the network, or set CIFAR10_DIR to a copy you have."
+        ) from error
+    finally:
+        archive.unlink(missing_ok=True)

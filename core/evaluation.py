@@ -1,0 +1,123 @@
+"""A network and test images in, a stream of ever more certain accuracies out."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.data import normalise
+from core.device import DTYPES, best_device, resolve_precision
+from core.errors import InputError
+from core.statistics import wilson_interval
+
+BATCH_SIZE = 100
+"""Images a step: larger batches outgrow a processor's cache and run slower."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What is known after the first `seen` images of a subset of `total`."""
+
+    total: int
+    predictions: np.ndarray  # int64 (seen,), in the order of the subset
+    labels: np.ndarray  # int64 (seen,)
+    loss_sum: float  # cross-entropy, summed over the images seen
+
+    @property
+    def seen(self) -> int:
+        return len(self.predictions)
+
+    @property
+    def is_right(self) -> np.ndarray:
+        """Boolean, (seen,): which images are classified correctly."""
+        right: np.ndarray = self.predictions == self.labels
+        return right
+
+    @property
+    def correct(self) -> int:
+        return int(np.count_nonzero(self.is_right))
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.seen
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return wilson_interval(self.correct, self.seen)
+
+    @property
+    def loss(self) -> float:
+        return self.loss_sum / self.seen
+
+    def per_class(self, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
+        """Correct and seen images of each class, int64 (classes,) each."""
+        return (
+            np.bincount(self.labels[self.is_right], minlength=classes),
+            np.bincount(self.labels, minlength=classes),
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        return self.seen == self.total
+
+
+def for_inference(model: nn.Module, device: torch.device, precision: str) -> nn.Module:
+    """A copy of the model in eval mode, channels_last, in `precision` ("fp32" or "bf16")."""
+    duplicate = copy.deepcopy(model).eval().to(device, DTYPES[precision])
+    return duplicate.to(memory_format=torch.channels_last)
+
+
+def evaluate(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    precision: str = "auto",
+    device: torch.device | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[Evaluation]:
+    """Classify uint8 images (N, 3, 32, 32); yield after every batch, the last time complete.
+
+    The model is copied, not touched. The generator can be dropped at any event. Raises InputError
+    for an unknown precision or no images.
+    """
+    if not len(images):
+        raise InputError("There are no images to evaluate: choose a subset of at least 10.")
+    device = device or best_device()
+    precision = resolve_precision(precision, device)
+    network = for_inference(model, device, precision)
+    predictions = np.empty(len(images), dtype=np.int64)
+    known_labels = labels.numpy()
+    loss_sum = 0.0
+    for start in range(0, len(images), batch_size):
+        batch = slice(start, start + batch_size)
+        seen = min(start + batch_size, len(images))
+        with torch.inference_mode():  # grad mode is a thread's own, and a yield may change threads
+            inputs = normalise(images[batch].to(device), DTYPES[precision])
+            logits = network(inputs).float().cpu()
+            predictions[batch] = logits.argmax(1).numpy()
+            loss_sum += F.cross_entropy(logits, labels[batch], reduction="sum").item()
+        yield Evaluation(
+            total=len(images),
+            predictions=predictions[:seen].copy(),
+            labels=known_labels[:seen],
+            loss_sum=loss_sum,
+        )
+
+
+def evaluate_fully(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    precision: str = "auto",
+    device: torch.device | None = None,
+) -> Evaluation:
+    """The last event of `evaluate`."""
+    evaluation = None
+    for evaluation in evaluate(model, images, labels, precision, device):  # noqa: B007
+        pass
+    assert evaluation is not None
+    return evaluation

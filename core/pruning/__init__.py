@@ -1,0 +1,17 @@
+"""Pruning: a baseline and a PruningSpec in, a new network and a per-layer report out."""
+
+from core.pruning.pruner import Pruner, prune
+from core.pruning.report import LayerReport, Pruned
+from core.pruning.spec import ALLOCATIONS, CRITERIA, METHODS, SCOPES, PruningSpec
+
+__all__ = [
+    "ALLOCATIONS",
+    "CRITERIA",
+    "METHODS",
+    "SCOPES",
+    "LayerReport",
+    "Pruned",
+    "Pruner",
+    "PruningSpec",
+    "prune",
+]

@@ -1,0 +1,136 @@
+"""Channel pruning: whole channels are removed, and every layer that has them becomes narrower.
+
+Li, Kadav, Durdanovic, Samet, Graf: "Pruning Filters for Efficient ConvNets", 2017.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from core.model import prunable_layers
+from core.pruning.groups import Group, NetworkGraph
+from core.pruning.importance import filter_scores
+from core.pruning.selection import count, lowest_indices
+from core.pruning.spec import PruningSpec
+
+
+class ChannelPruner:
+    """Prunes one baseline at any ratio by one criterion; the groups are scored once."""
+
+    def __init__(self, baseline: nn.Module, graph: NetworkGraph, criterion: str, seed: int):
+        self._baseline = baseline
+        self._groups = graph.groups
+        self._scores = group_scores(baseline, graph, criterion, seed)
+
+    def kept(self, spec: PruningSpec) -> dict[str, Tensor]:
+        """The indices that stay, ascending, for each group in scope."""
+        in_scope = [group for group in self._groups if spec.scope == "all" or not group.is_residual]
+        scores = {group.name: self._scores[group.name] for group in in_scope}
+        choose = _uniform if spec.allocation == "uniform" else _global
+        return {
+            name: _all_but(removed, len(scores[name]))
+            for name, removed in choose(scores, spec.ratio).items()
+        }
+
+    def prune(self, spec: PruningSpec) -> nn.Module:
+        """A narrower copy; the baseline is not touched."""
+        return keep_channels(self._baseline, self._groups, self.kept(spec))
+
+
+def group_scores(
+    model: nn.Module, graph: NetworkGraph, criterion: str, seed: int
+) -> dict[str, Tensor]:
+    """Each channel's filter score, averaged over the layers of its group that produce it."""
+    layers = prunable_layers(model)
+    batch_norms = dict(model.named_modules())
+    generator = torch.Generator().manual_seed(seed)
+    scores = {}
+    for group in graph.groups:
+        members = []
+        for name in group.producers:
+            batch_norm = batch_norms.get(graph.batch_norm_of.get(name, ""))
+            known = batch_norm if isinstance(batch_norm, nn.BatchNorm2d) else None
+            members.append(filter_scores(layers[name].weight, known, criterion, generator))
+        scores[group.name] = torch.stack(members).mean(0).cpu()
+    return scores
+
+
+def _uniform(scores: dict[str, Tensor], ratio: float) -> dict[str, Tensor]:
+    """The lowest of each group, one channel always left."""
+    return {
+        name: lowest_indices(group, min(count(ratio, len(group)), len(group) - 1))
+        for name, group in scores.items()
+    }
+
+
+def _global(scores: dict[str, Tensor], ratio: float) -> dict[str, Tensor]:
+    """The lowest of all groups, each group's scores divided by their mean first.
+
+    The best channel of each group is protected; the next-lowest elsewhere goes in its place.
+    """
+    if not scores:
+        return {}
+    sizes = [len(group) for group in scores.values()]
+    relative = []
+    for group in scores.values():
+        scaled = group / group.mean().clamp_min(torch.finfo(group.dtype).tiny)
+        last_to_go = scaled.sort(stable=True).indices[-1]
+        scaled[last_to_go] = torch.inf
+        relative.append(scaled)
+    number = min(count(ratio, sum(sizes)), sum(sizes) - len(sizes))
+    removed = torch.zeros(sum(sizes), dtype=torch.bool)
+    removed[lowest_indices(torch.cat(relative), number)] = True
+    return {
+        name: mask.nonzero().flatten()
+        for name, mask in zip(scores, torch.split(removed, sizes), strict=True)
+    }
+
+
+def _all_but(removed: Tensor, size: int) -> Tensor:
+    kept = torch.ones(size, dtype=torch.bool)
+    kept[removed] = False
+    return kept.nonzero().flatten()
+
+
+def keep_channels(
+    model: nn.Module, groups: tuple[Group, ...], kept: dict[str, Tensor]
+) -> nn.Module:
+    """A copy of the model with only the `kept` channels of the named groups."""
+    pruned = copy.deepcopy(model)
+    modules = dict(pruned.named_modules())
+    for group in groups:
+        if group.name not in kept or len(kept[group.name]) == group.size:
+            continue
+        indices = kept[group.name]
+        for name in group.producers:
+            _select(modules[name], indices, dim=0)
+        for name in group.depthwise:
+            _select(modules[name], indices, dim=0)
+            modules[name].groups = modules[name].in_channels = len(indices)
+        for name in group.batch_norms:
+            _select(modules[name], indices, dim=0)
+        for name, repeat in group.consumers:  # a flattened channel enters as several inputs
+            inputs = (indices[:, None] * repeat + torch.arange(repeat)).flatten()
+            _select(modules[name], inputs, dim=1)
+    return pruned
+
+
+def _select(module: nn.Module, indices: Tensor, dim: int) -> None:
+    """Keep `indices` of a layer's outputs (dim 0) or inputs (dim 1), in place."""
+    per_output = ("weight", "bias", "running_mean", "running_var")
+    for name in per_output if dim == 0 else ("weight",):
+        tensor = getattr(module, name, None)
+        if tensor is None:
+            continue
+        selected = tensor.detach().index_select(dim, indices.to(tensor.device))
+        if isinstance(tensor, nn.Parameter):
+            selected = nn.Parameter(selected, requires_grad=tensor.requires_grad)
+        setattr(module, name, selected)
+    sizes = {
+        nn.Conv2d: ("out_channels", "in_channels"),
+        nn.Linear: ("out_features", "in_features"),
+        nn.BatchNorm2d: ("num_features",),
+        nn.BatchNorm1d: ("num_features",),
+    }
+    setattr(module, sizes[type(module)][dim], len(indices))

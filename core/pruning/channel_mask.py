@@ -1,0 +1,43 @@
+"""Filter masking: whole filters become zero in place, each convolution for itself.
+
+What `torch.nn.utils.prune.ln_structured` does. The batch-norm behind a zeroed filter still shifts
+and scales the zeros by statistics of the filter that was there, so this is not removal.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from core.model import prunable_layers
+from core.pruning.groups import NetworkGraph
+from core.pruning.importance import filter_scores
+from core.pruning.selection import count, lowest_indices
+from core.pruning.spec import PruningSpec
+
+
+class FilterMasker:
+    """Masks one baseline at any ratio by one criterion; the filters are scored once."""
+
+    def __init__(self, baseline: nn.Module, graph: NetworkGraph, criterion: str, seed: int):
+        self._baseline = baseline
+        modules = dict(baseline.named_modules())
+        generator = torch.Generator().manual_seed(seed)
+        self._scores: dict[str, Tensor] = {}
+        for name, layer in prunable_layers(baseline).items():
+            if not isinstance(layer, nn.Conv2d):
+                continue
+            batch_norm = modules.get(graph.batch_norm_of.get(name, ""))
+            known = batch_norm if isinstance(batch_norm, nn.BatchNorm2d) else None
+            self._scores[name] = filter_scores(layer.weight, known, criterion, generator).cpu()
+
+    def prune(self, spec: PruningSpec) -> nn.Module:
+        """A copy with zeroed filters, one of each convolution always left."""
+        pruned = copy.deepcopy(self._baseline)
+        layers = prunable_layers(pruned)
+        with torch.no_grad():
+            for name, scores in self._scores.items():
+                number = min(count(spec.ratio, len(scores)), len(scores) - 1)
+                weight = layers[name].weight
+                weight[lowest_indices(scores, number).to(weight.device)] = 0
+        return pruned

@@ -1,0 +1,38 @@
+"""Flips and small translations of whole batches, as tensor operations."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Augmenter:
+    """Draws augmented batches from a training split that lies padded in memory.
+
+    `images` is uint8 (N, 3, H, W). Flips alternate: which images are mirrored first is random, from
+    then on every image is mirrored in every other epoch, so both of its sides are seen equally
+    often (Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024).
+    """
+
+    def __init__(self, images: Tensor, translate: int, flip: bool, seed: int):
+        pad = (translate,) * 4
+        padded = F.pad(images.float(), pad, mode="reflect").to(torch.uint8) if translate else images
+        self._padded = padded.permute(0, 2, 3, 1).contiguous()  # (N, H+2t, W+2t, 3)
+        self._size = images.shape[-2:]
+        self._translate = translate
+        self._flip = flip
+        generator = torch.Generator().manual_seed(seed)
+        self._first_flip = torch.randint(0, 2, (len(images),), generator=generator).bool()
+
+    def batch(self, rows: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+        """The images at `rows`, each shifted at random, as uint8 (rows, 3, H, W)."""
+        height, width = self._size
+        shifts = torch.randint(0, 2 * self._translate + 1, (2, len(rows), 1), generator=generator)
+        y = torch.arange(height) + shifts[0]  # (rows, H)
+        x = torch.arange(width) + shifts[1]  # (rows, W)
+        if self._flip:
+            mirrored = self._first_flip[rows] ^ bool(epoch % 2)
+            x = torch.where(mirrored[:, None], x.flip(1), x)
+        device = self._padded.device
+        rows, y, x = rows.to(device), y.to(device), x.to(device)
+        pixels = self._padded[rows[:, None, None], y[:, :, None], x[:, None, :]]
+        return pixels.permute(0, 3, 1, 2)

@@ -1,0 +1,73 @@
+"""How a network is trained, as data."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.errors import InputError
+
+OPTIMISERS = ("muon", "sgd")
+SCHEDULES = ("linear", "one-cycle")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything but the seed that decides how training goes."""
+
+    epochs: int
+    optimiser: str = "muon"  # for convolutions; all else is trained by SGD
+    learning_rate: float = 0.12  # at its peak, of what `optimiser` trains
+    rest_learning_rate: float = 0.3  # at its peak, of what SGD trains beside Muon
+    momentum: float = 0.9  # Nesterov
+    weight_decay: float = 5e-4  # of what SGD trains, batch-norm left out
+    batch_size: int = 256  # images
+    schedule: str = "linear"
+    warm_up: float = 0.1  # part of all steps in which the rate rises to its peak
+    label_smoothing: float = 0.1
+    translate: int = 2  # pixels at most, in each direction
+    flip: bool = True  # left-right, every other epoch
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"There is no {name} {getattr(self, name)!r}: choose {' or '.join(allowed)}."
+                )
+        if type(self.epochs) is not int or not 1 <= self.epochs <= 1000:
+            raise InputError(f"The number of epochs must be 1 to 1,000, not {self.epochs!r}.")
+        if type(self.batch_size) is not int or self.batch_size < 2:
+            raise InputError(f"The batch size must be at least 2, not {self.batch_size!r}.")
+
+    def rate_factor(self, progress: float) -> float:
+        """The part of the peak learning rate, 0 to 1, once `progress` of all steps is done."""
+        rising = progress < self.warm_up
+        if self.schedule == "linear":
+            if rising:
+                return progress / self.warm_up
+            return (1 - progress) / (1 - self.warm_up)
+        # One-cycle: Smith and Topin, "Super-Convergence", 2018; cosine both ways.
+        if rising:
+            return 0.04 + 0.96 * (1 - math.cos(math.pi * progress / self.warm_up)) / 2
+        return (1 + math.cos(math.pi * (progress - self.warm_up) / (1 - self.warm_up))) / 2
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def default_recipe(dataset: str, epochs: int | None = None, optimiser: str = "muon") -> Recipe:
+    """The recipe for a data set; 5 epochs on CIFAR-10 and 10 on the digits unless told."""
+    if optimiser not in OPTIMISERS:
+        raise InputError(f"There is no optimiser {optimiser!r}: choose {' or '.join(OPTIMISERS)}.")
+    settings: dict[str, Any] = {"epochs": 5 if epochs is None else epochs}
+    if optimiser == "sgd":
+        settings |= {
+            "optimiser": "sgd",
+            "learning_rate": 0.12,
+            "batch_size": 128,
+            "schedule": "one-cycle",
+            "warm_up": 0.3,
+            "label_smoothing": 0.05,
+        }
+    if dataset == "digits":  # 1,297 images, and a mirrored digit is another one
+        settings |= {"epochs": 10 if epochs is None else epochs, "batch_size": 64, "flip": False}
+    return Recipe(**settings)
