@@ -1,12 +1,13 @@
 """What a network costs: parameters, arithmetic, bytes."""
 
 import zlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor, nn
+from torch.utils.flop_counter import conv_flop_count, mm_flop
 
 from core.checkpoint import to_bytes
 from core.model import ResNet18, Widths, on_meta, prunable_layers
@@ -44,21 +45,33 @@ def cost(model: ResNet18) -> Cost:
 
 @lru_cache(maxsize=1024)
 def macs_per_layer(widths: Widths, classes: int = 10) -> dict[str, int]:
-    """Multiply-accumulates for one 32x32 image by layer, counted by torch's flop counter.
+    """Multiply-accumulates for one 32x32 image by layer, from torch's flop counter.
 
-    The counter counts convolutions and matrix products; what batch-norm and additions take is
-    below 1 %.
+    Convolutions and the classifier count; what batch-norm and additions take is below 1 %. The
+    counter's formulas are applied to shapes seen by hooks of this very network: FlopCounterMode
+    itself hooks into all modules of the process, evaluations in other threads included.
     """
     model = on_meta(widths, classes).eval()
-    counter = FlopCounterMode(display=False)
-    with counter, torch.inference_mode():
+    macs: dict[str, int] = {}
+
+    def count_as(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            weight = layer.get_parameter("weight")
+            if weight.ndim == 4:
+                flops = conv_flop_count(
+                    list(inputs[0].shape), list(weight.shape), list(output.shape)
+                )
+            else:
+                flops = mm_flop(inputs[0].shape, weight.T.shape)
+            macs[name] = flops // 2  # two floating-point operations a MAC
+
+        return count
+
+    for name, layer in prunable_layers(model).items():
+        layer.register_forward_hook(count_as(name))
+    with torch.inference_mode():
         model(torch.empty(1, 3, 32, 32, device="meta"))
-    counts = counter.get_flop_counts()
-    root = type(model).__name__
-    return {
-        name: sum(counts[f"{root}.{name}"].values()) // 2  # two floating-point operations a MAC
-        for name in prunable_layers(model)
-    }
+    return {name: macs[name] for name in prunable_layers(model)}
 
 
 @lru_cache(maxsize=1024)

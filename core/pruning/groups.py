@@ -7,6 +7,8 @@ The idea of dependency groups is from Fang et al., "DepGraph: Towards Any Struct
 """
 
 import operator
+import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +31,6 @@ PASS_MODULES = (
     nn.AvgPool2d,
     nn.AdaptiveAvgPool2d,
     nn.AdaptiveMaxPool2d,
-    nn.Flatten,
 )
 PASS_FUNCTIONS: set[Callable[..., Any] | str] = {
     F.relu,
@@ -40,13 +41,12 @@ PASS_FUNCTIONS: set[Callable[..., Any] | str] = {
     F.max_pool2d,
     F.avg_pool2d,
     F.adaptive_avg_pool2d,
-    torch.flatten,
     torch.nn.functional.adaptive_max_pool2d,
     "relu",
     "relu_",
-    "flatten",
     "contiguous",
 }
+FLATTEN_FUNCTIONS: set[Callable[..., Any] | str] = {torch.flatten, "flatten"}
 ADD_FUNCTIONS: set[Callable[..., Any] | str] = {
     operator.add,
     operator.iadd,
@@ -96,8 +96,27 @@ class _Space:
 
 def trace(model: nn.Module) -> NetworkGraph:
     """Find the groups of any network that torch.fx can trace; the model is not touched."""
-    graph = Tracer().trace(model)
+    graph = _ThreadsOwnTracer().trace(model)
     return _Follower(model, graph).follow()
+
+
+class _ThreadsOwnTracer(Tracer):
+    """Leaves networks alone that run in other threads: tracing replaces every module's call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def call_module(
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
 
 
 def _is_depthwise(module: nn.Module) -> bool:
@@ -112,13 +131,19 @@ class _Follower:
         self._modules = dict(model.named_modules())
         self._graph = graph
         self._space_of: dict[Node, _Space] = {}
-        self._opened: dict[str, _Space] = {}  # by layer, so that a shared layer has one space
+        self._rows: set[Node] = set()  # tensors of shape (N, C·H·W), a channel's values in a row
+        calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
+        self._shared = {target for target, number in calls.items() if number > 1}
         self._spaces: list[_Space] = []
         self._batch_norm_of: dict[str, str] = {}
 
     def follow(self) -> NetworkGraph:
         for node in self._graph.nodes:
             self._visit(node)
+            from_rows = not self._rows.isdisjoint(node.all_input_nodes)
+            flattens = self._flattened_dimensions(node) == (1, -1)
+            if node in self._space_of and (from_rows or flattens):
+                self._rows.add(node)
         groups = []
         for space in self._spaces:
             if space.merged_into is None and not space.fixed and space.producers:
@@ -136,7 +161,12 @@ class _Follower:
         return NetworkGraph(tuple(groups), self._batch_norm_of)
 
     def _visit(self, node: Node) -> None:
-        if node.op == "call_module":
+        flattened = self._flattened_dimensions(node)
+        if flattened == (1, -1):
+            self._space_of[node] = self._input(node)
+        elif flattened is not None:
+            self._fix_inputs(node)
+        elif node.op == "call_module":
             self._visit_module(node, str(node.target), self._modules[str(node.target)])
         elif node.op in ("call_function", "call_method") and node.target in PASS_FUNCTIONS:
             self._space_of[node] = self._input(node)
@@ -151,27 +181,41 @@ class _Follower:
             self._fix_inputs(node)
 
     def _visit_module(self, node: Node, name: str, module: nn.Module) -> None:
-        if _is_depthwise(module):
+        if isinstance(module, PASS_MODULES):
+            self._space_of[node] = self._input(node)
+        elif name in self._shared:  # one layer in several places would couple them all
+            self._fix_inputs(node)
+        elif _is_depthwise(module):
             space = self._input(node)
             space.depthwise.append(name)
             self._space_of[node] = space
         elif isinstance(module, nn.Conv2d) and module.groups == 1:
             self._consume(node, name, module.in_channels)
             self._space_of[node] = self._open(name, module.out_channels)
-        elif isinstance(module, nn.Linear):
+        elif isinstance(module, nn.Linear) and node.args[0] in self._rows:
             self._consume(node, name, module.in_features)
             self._space_of[node] = self._open(name, module.out_features)
         elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
             space = self._input(node)
+            space.fixed |= module.num_features != space.size  # flattened before: several a channel
             space.batch_norms.append(name)
             before = node.args[0]
             if isinstance(before, Node) and before.op == "call_module":
                 self._batch_norm_of[str(before.target)] = name
             self._space_of[node] = space
-        elif isinstance(module, PASS_MODULES):
-            self._space_of[node] = self._input(node)
         else:
             self._fix_inputs(node)
+
+    def _flattened_dimensions(self, node: Node) -> tuple[Any, Any] | None:
+        """The first and last dimension that a node makes one; None where it does not flatten."""
+        if node.op == "call_module":
+            module = self._modules[str(node.target)]
+            return (module.start_dim, module.end_dim) if isinstance(module, nn.Flatten) else None
+        if node.op in ("call_function", "call_method") and node.target in FLATTEN_FUNCTIONS:
+            start = node.args[1] if len(node.args) > 1 else node.kwargs.get("start_dim", 0)
+            end = node.args[2] if len(node.args) > 2 else node.kwargs.get("end_dim", -1)
+            return start, end
+        return None
 
     def _input(self, node: Node) -> _Space:
         """The space of a node's tensor; a fixed one where it is not known."""
@@ -188,11 +232,9 @@ class _Follower:
             space.fixed = True
 
     def _open(self, name: str, size: int) -> _Space:
-        if name not in self._opened:
-            space = _Space(size=size, producers=[name])
-            self._opened[name] = space
-            self._spaces.append(space)
-        return self._opened[name].root()
+        space = _Space(size=size, producers=[name])
+        self._spaces.append(space)
+        return space
 
     def _merge(self, first: _Space, second: _Space) -> _Space:
         if self._spaces.index(second) < self._spaces.index(first):

@@ -35,7 +35,7 @@ def filter_scores(
             return filters.abs().sum(1)
         case "l2":
             return filters.square().sum(1).sqrt()
-        case "bn" if batch_norm is not None:
+        case "bn" if batch_norm is not None and batch_norm.affine:
             return batch_norm.weight.detach().abs()
         case "random":
             return torch.rand(len(filters), generator=generator)

@@ -42,7 +42,7 @@ class PruningSpec:
         is_number = isinstance(self.ratio, Real) and not isinstance(self.ratio, bool)
         if not is_number or math.isnan(self.ratio) or not 0 <= self.ratio <= 1:
             raise InputError(f"The ratio must be a number from 0 to 1, not {self.ratio!r}.")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             raise InputError(f"The seed must be a whole number from 0 on, not {self.seed!r}.")
         if self.method == "fine" and self.criterion == "bn":
             raise InputError(

@@ -1,5 +1,6 @@
 """The training loop: a generator of progress that can be dropped, killed and resumed."""
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -126,7 +127,7 @@ def train(
     labels = split.labels.to(device)
     steps_per_epoch = max(1, len(labels) // recipe.batch_size)
     steps = steps_per_epoch * recipe.epochs
-    identity = json.dumps({"recipe": recipe.to_json(), "seed": seed, "images": len(labels)})
+    identity = json.dumps({"recipe": recipe.to_json(), "seed": seed, "images": _digest(split)})
     first_epoch = _restore(resume_file, identity, model, optimisers, history)
     autocast = (
         torch.autocast(device.type, torch.bfloat16) if has_native_bf16(device) else nullcontext()
@@ -170,7 +171,7 @@ def train(
             now = time.perf_counter()
             if now - last_event >= SECONDS_BETWEEN_EVENTS or index == steps_per_epoch - 1:
                 last_event = now
-                rate = (index + 1) * recipe.batch_size / (now - started)
+                rate = (index + 1) * len(rows) / (now - started)
                 yield Step(
                     epoch=epoch + 1,
                     epochs=recipe.epochs,
@@ -180,7 +181,7 @@ def train(
                     accuracy=correct.item() / len(rows),
                     learning_rate=recipe.learning_rate * factor,
                     images_per_second=rate,
-                    seconds_left=(steps - step - 1) * recipe.batch_size / rate,
+                    seconds_left=(steps - step - 1) * len(rows) / rate,
                 )
         end = _end_epoch(
             model, split, epoch + 1, recipe, device, loss_sum, correct_sum, steps_per_epoch, started
@@ -190,6 +191,13 @@ def train(
             _save_state(resume_file, identity, model, optimisers, history)
         yield end
     model.eval()
+
+
+def _digest(split: Split) -> str:
+    """The SHA-256 of what is trained on."""
+    digest = hashlib.sha256(split.images.cpu().contiguous().numpy().data)
+    digest.update(split.labels.cpu().numpy().data)
+    return digest.hexdigest()
 
 
 def _end_epoch(
@@ -210,7 +218,7 @@ def _end_epoch(
         epoch=epoch,
         epochs=recipe.epochs,
         loss=loss_sum.item() / steps,
-        accuracy=correct_sum.item() / (steps * recipe.batch_size),
+        accuracy=correct_sum.item() / (steps * min(recipe.batch_size, len(split.labels))),
         correct=measured.correct,
         seen=measured.seen,
         seconds=time.perf_counter() - started,
@@ -308,13 +316,15 @@ def _restore(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError):
         return 0  # a damaged state is worth no more than none
-    model.load_state_dict(
-        {
-            name.removeprefix("model."): tensor
-            for name, tensor in tensors.items()
-            if name.startswith("model.")
-        }
-    )
+    weights = {
+        name.removeprefix("model."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("model.")
+    }
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if {name: tensor.shape for name, tensor in weights.items()} != shapes:
+        return 0  # of a network of other widths
+    model.load_state_dict(weights)
     parameters = dict(model.named_parameters())
     for optimiser in optimisers:
         members = {id(p) for group in optimiser.param_groups for p in group["params"]}

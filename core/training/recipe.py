@@ -16,11 +16,11 @@ class Recipe:
 
     epochs: int
     optimiser: str = "muon"  # for convolutions; all else is trained by SGD
-    learning_rate: float = 0.12  # at its peak, of what `optimiser` trains
+    learning_rate: float = 0.04  # at its peak, of what `optimiser` trains
     rest_learning_rate: float = 0.3  # at its peak, of what SGD trains beside Muon
     momentum: float = 0.9  # Nesterov
     weight_decay: float = 5e-4  # of what SGD trains, batch-norm left out
-    batch_size: int = 256  # images
+    batch_size: int = 128  # images
     schedule: str = "linear"
     warm_up: float = 0.1  # part of all steps in which the rate rises to its peak
     label_smoothing: float = 0.1
