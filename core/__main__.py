@@ -134,7 +134,8 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
         held_out=options.hold_out,
     )
     found: Checkpoint | None = None
-    with tqdm(unit="step", disable=options.json, dynamic_ncols=True) as bar:
+    # The delay keeps the bar from standing above the sentence where there is nothing to train.
+    with tqdm(unit="step", disable=options.json, dynamic_ncols=True, delay=0.5) as bar:
         for event in baseline.obtain(request, options.out, options.overwrite):
             match event:
                 case Step():

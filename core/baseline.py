@@ -1,6 +1,8 @@
 """The baseline of a data set: from its checkpoint, else trained once and cached."""
 
+import errno
 import json
+import os
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +24,7 @@ CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
 LOCAL = "local"
 """The folder in `checkpoints/` of what this machine trained; it is not in git."""
 
+LARGEST_SEED = 2**32 - 1
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
@@ -42,6 +45,12 @@ class Request:
     widths: Widths = field(default_factory=Widths.regular)
     held_out: int = 0  # training images that do not train but validate
 
+    def __post_init__(self) -> None:
+        if type(self.seed) is not int or not 0 <= self.seed <= LARGEST_SEED:
+            raise InputError(
+                f"The seed must be a whole number from 0 to {LARGEST_SEED:,}, not {self.seed!r}."
+            )
+
     def file_name(self) -> str:
         """Such as resnet18-cifar10-5ep.safetensors; departures from the usual are named."""
         parts = ["resnet18", self.dataset.name, f"{self.recipe.epochs}ep"]
@@ -56,11 +65,13 @@ class Request:
         return "-".join(parts) + ".safetensors"
 
 
-def available(dataset: str, folder: Path = CHECKPOINTS) -> list[Path]:
+def available(dataset: str, folder: Path | None = None) -> list[Path]:
     """The checkpoints of a data set's baselines: those that ship first, then local ones.
 
-    Files that are no checkpoints, or hold a pruned network, are left out.
+    `folder` is CHECKPOINTS unless told. Files that are no checkpoints, or hold a pruned network,
+    are left out.
     """
+    folder = folder or CHECKPOINTS
     found = []
     for path in [
         *sorted(folder.glob("*.safetensors")),
@@ -79,7 +90,7 @@ def obtain(
     request: Request,
     out: Path | None = None,
     overwrite: bool = False,
-    folder: Path = CHECKPOINTS,
+    folder: Path | None = None,
 ) -> Iterator[Step | EpochEnd | Waiting | Checkpoint]:
     """Load the baseline or train it; the last event is the Checkpoint, read back from its file.
 
@@ -88,6 +99,7 @@ def obtain(
     there and, unless `overwrite`, an existing one is loaded instead of trained again; a file there
     that is no such baseline raises CheckpointError and is left alone.
     """
+    folder = folder or CHECKPOINTS
     name = request.file_name()
     local = folder / LOCAL
     places = [out] if out is not None else [folder / name, local / name]
@@ -97,14 +109,8 @@ def obtain(
         return
     path = out or local / name
     working = local / "training" / name
-    try:
-        working.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{path.parent} cannot be written ({error.strerror}): a baseline cannot be trained "
-            "here. Make the folder writable, or choose another place with --out."
-        ) from error
+    for needed in (working.parent, path.parent):
+        _make_writable(needed)
     progress_file = working.with_suffix(".progress.json")
     lock = filelock.FileLock(working.with_suffix(".lock"))
     waited = yield from _acquire(lock, progress_file)
@@ -117,6 +123,19 @@ def obtain(
         progress_file.unlink(missing_ok=True)
         lock.release()
     yield _checked(path, request)
+
+
+def _make_writable(folder: Path) -> None:
+    """Raise InputError now rather than after the training."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written ({error.strerror}): a baseline cannot be trained. "
+            "Make the folder writable, or choose another place with --out."
+        ) from error
 
 
 def _acquire(lock: filelock.BaseFileLock, progress_file: Path) -> Generator[Waiting, None, bool]:
@@ -188,7 +207,14 @@ def _measure(model: ResNet18, request: Request) -> dict[str, Any]:
 
 def _checked(path: Path, request: Request) -> Checkpoint:
     loaded = checkpoint.load(path, request.dataset.name)
-    if loaded.metadata.get("kind") != "baseline" or loaded.model.widths != request.widths:
+    asked_for = {
+        "kind": "baseline",
+        "epochs": request.recipe.epochs,
+        "seed": request.seed,
+        "held_out": request.held_out,
+    }
+    differs = any(loaded.metadata.get(name) != value for name, value in asked_for.items())
+    if differs or loaded.model.widths != request.widths:
         raise checkpoint.CheckpointError(
             f"{path} holds another network than the baseline asked for. "
             "Choose another name with --out, or ask for it to be overwritten."

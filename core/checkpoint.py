@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from core.errors import InputError
 from core.files import written_atomically
-from core.model import ResNet18, Widths
+from core.model import ResNet18, Widths, on_meta
 
 FORMAT = "pruning-explorer-1"
 ARCHITECTURE = "resnet18-cifar"
@@ -86,12 +86,12 @@ def save(
     """
     refuse_to_overwrite(path, overwrite)
     header = {
+        **metadata,
         "format": FORMAT,
         "architecture": ARCHITECTURE,
         "widths": model.widths.to_json(),
         "classes": model.fc.out_features,
         "dataset": dataset,
-        **metadata,
     }
     content = to_bytes(model, {name: json.dumps(value) for name, value in header.items()})
     try:
@@ -124,7 +124,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         ) from error
     try:
         metadata = {name: json.loads(value) for name, value in raw.items()}
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, a number of 5,000 digits, 5,000 brackets
         metadata = {}
     if metadata.get("format") != FORMAT or metadata.get("architecture") != ARCHITECTURE:
         raise CheckpointError(
@@ -137,8 +137,9 @@ def read_metadata(path: Path) -> dict[str, Any]:
 def load(path: Path, dataset: str | None = None) -> Checkpoint:
     """Rebuild the network from its widths and load every tensor, strictly.
 
-    Raises CheckpointError for a missing, truncated, foreign or mismatched file, or one trained on
-    another data set than `dataset`.
+    Whatever widths a file claims, no more memory is taken than its own tensors need. Raises
+    CheckpointError for a missing, truncated, foreign or mismatched file, or one trained on another
+    data set than `dataset`.
     """
     metadata = read_metadata(path)
     trained_on = metadata.get("dataset")
@@ -148,16 +149,21 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
             "choose the data set it was trained on, or another checkpoint."
         )
     try:
-        model = ResNet18(Widths.from_json(metadata.get("widths")), metadata.get("classes", 10))
+        model = on_meta(Widths.from_json(metadata.get("widths")), metadata.get("classes", 10))
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        model.load_state_dict(tensors, strict=True)
-    except (RuntimeError, TypeError, InputError, SafetensorError) as error:
+        for name, expected in model.state_dict().items():
+            if name in tensors:
+                tensors[name] = tensors[name].to(expected.dtype, copy=True)
+        model.load_state_dict(tensors, strict=True, assign=True)
+    except (RuntimeError, TypeError, ValueError, OverflowError, SafetensorError) as error:
+        heading = "Error(s) in loading"  # torch's first line, which names no tensor
+        lines = [line for line in str(error).splitlines() if not line.startswith(heading)]
         raise CheckpointError(
             f"{path} does not hold the network that its metadata describes: "
-            f"{str(error).splitlines()[0]} Get it again."
+            f"{lines[0].strip(' .')}. Get it again."
         ) from error
-    if not all(torch.isfinite(t).all() for t in tensors.values() if t.is_floating_point()):
+    if not all(torch.isfinite(tensor).all() for tensor in model.state_dict().values()):
         raise CheckpointError(f"{path} holds weights that are not finite numbers. Get it again.")
     model.eval().requires_grad_(False)
     return Checkpoint(model, str(trained_on), MappingProxyType(metadata), path)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import conv_flop_count, mm_flop
 
 from core.checkpoint import to_bytes
-from core.model import ResNet18, Widths, on_meta, prunable_layers
+from core.model import ResNet18, Widths, nonzero_parameters, on_meta, prunable_layers
 
 COMPRESSION_LEVEL = 6  # zlib's and gzip's default
 
@@ -30,13 +30,12 @@ class Cost:
 def cost(model: ResNet18) -> Cost:
     """Count a network; compressed bytes are apart, since compressing takes longer than all else."""
     layer_macs = macs_per_layer(model.widths, model.fc.out_features)
-    densities = {
-        name: int(layer.weight.count_nonzero()) / layer.weight.numel()
-        for name, layer in prunable_layers(model).items()
-    }
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    nonzero = nonzero_parameters(model)
+    densities = {name: nonzero[f"{name}.weight"] / sizes[f"{name}.weight"] for name in layer_macs}
     return Cost(
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        nonzero=sum(int(parameter.count_nonzero()) for parameter in model.parameters()),
+        parameters=sum(sizes.values()),
+        nonzero=sum(nonzero.values()),
         macs=sum(layer_macs.values()),
         macs_nonzero=sum(macs * densities[name] for name, macs in layer_macs.items()),
         bytes=file_bytes(model.widths, model.fc.out_features),
@@ -45,33 +44,43 @@ def cost(model: ResNet18) -> Cost:
 
 @lru_cache(maxsize=1024)
 def macs_per_layer(widths: Widths, classes: int = 10) -> dict[str, int]:
-    """Multiply-accumulates for one 32x32 image by layer, from torch's flop counter.
+    """Multiply-accumulates for one 32x32 image by layer, by the formulas of torch's flop counter.
 
-    Convolutions and the classifier count; what batch-norm and additions take is below 1 %. The
-    counter's formulas are applied to shapes seen by hooks of this very network: FlopCounterMode
-    itself hooks into all modules of the process, evaluations in other threads included.
+    Convolutions and the classifier count; what batch-norm and additions take is below 1 %.
     """
-    model = on_meta(widths, classes).eval()
-    macs: dict[str, int] = {}
+    macs = {}
+    for name, layer in prunable_layers(on_meta(widths, classes)).items():
+        shape = list(layer.weight.shape)
+        if isinstance(layer, nn.Conv2d):
+            before, after = _image_sizes()[name]
+            flops = conv_flop_count([1, shape[1], *before], shape, [1, shape[0], *after])
+        else:
+            flops = mm_flop([1, shape[1]], [shape[1], shape[0]])
+        macs[name] = flops // 2  # two floating-point operations a MAC
+    return macs
 
-    def count_as(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            weight = layer.get_parameter("weight")
-            if weight.ndim == 4:
-                flops = conv_flop_count(
-                    list(inputs[0].shape), list(weight.shape), list(output.shape)
-                )
-            else:
-                flops = mm_flop(inputs[0].shape, weight.T.shape)
-            macs[name] = flops // 2  # two floating-point operations a MAC
 
-        return count
+@lru_cache(maxsize=1)
+def _image_sizes() -> dict[str, tuple[torch.Size, torch.Size]]:
+    """Height and width before and after each convolution; they do not depend on the widths.
+
+    Seen by hooks of a network of one channel. FlopCounterMode would hook into all modules of the
+    process instead, evaluations in other threads included.
+    """
+    model = ResNet18(Widths.regular(1)).eval()
+    sizes = {}
+
+    def note_as(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def note(_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            sizes[name] = (inputs[0].shape[2:], output.shape[2:])
+
+        return note
 
     for name, layer in prunable_layers(model).items():
-        layer.register_forward_hook(count_as(name))
+        layer.register_forward_hook(note_as(name))
     with torch.inference_mode():
-        model(torch.empty(1, 3, 32, 32, device="meta"))
-    return {name: macs[name] for name in prunable_layers(model)}
+        model(torch.zeros(1, 3, 32, 32))
+    return sizes
 
 
 @lru_cache(maxsize=1024)

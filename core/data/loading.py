@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ HOW_TO_GET_CIFAR10 = (
 )
 
 
-def load(name: str = "cifar10", data_folder: Path = DATA_FOLDER) -> DataSet:
+def load(name: str = "cifar10", data_folder: Path | None = None) -> DataSet:
     """Read a data set from the first place that has it; the second time from the cache.
 
     Raises DataMissingError where CIFAR-10 is nowhere, InputError for a bad name or damaged files.
@@ -37,6 +38,7 @@ def load(name: str = "cifar10", data_folder: Path = DATA_FOLDER) -> DataSet:
         return read_digits()
     if name != "cifar10":
         raise InputError(f"There is no data set {name!r}: choose {' or '.join(DATASET_NAMES)}.")
+    data_folder = data_folder or DATA_FOLDER
     layout = where_cifar10_is(data_folder)
     if layout is None:
         raise DataMissingError(f"CIFAR-10 is not on this machine. {HOW_TO_GET_CIFAR10}")
@@ -66,14 +68,14 @@ def load(name: str = "cifar10", data_folder: Path = DATA_FOLDER) -> DataSet:
     )
 
 
-def where_cifar10_is(data_folder: Path = DATA_FOLDER) -> cifar10.Layout | None:
+def where_cifar10_is(data_folder: Path | None = None) -> cifar10.Layout | None:
     """The layout in CIFAR10_DIR if that is set, else the one in `data_folder`, else None.
 
     Raises InputError where CIFAR10_DIR is set to a folder without CIFAR-10.
     """
     configured = os.environ.get("CIFAR10_DIR")
     if not configured:
-        return cifar10.find_layout(data_folder)
+        return cifar10.find_layout(data_folder or DATA_FOLDER)
     folder = Path(configured).expanduser()
     if not folder.is_dir():
         raise InputError(f"CIFAR10_DIR is {configured!r}, which is no folder. Correct or unset it.")
@@ -107,37 +109,46 @@ class DownloadProgress:
 
 
 def download_cifar10(
-    data_folder: Path = DATA_FOLDER, url: str = CIFAR10.url, timeout: float = 20
+    data_folder: Path | None = None, url: str = CIFAR10.url, timeout: float = 20
 ) -> Iterator[DownloadProgress]:
     """Fetch the original archive, check it against torchvision's checksum, and unpack it.
 
     A generator of progress; dropped at any event it leaves nothing half-written. `timeout` is in
     seconds, for the connection and for each read. Raises InputError where the download fails.
     """
-    archive = data_folder / CIFAR10.filename
+    data_folder = data_folder or DATA_FOLDER
     try:
-        with written_atomically(archive) as temporary:
+        data_folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".cifar10.", dir=data_folder) as name:
+            archive = Path(name) / CIFAR10.filename
             with requests.get(url, stream=True, timeout=timeout) as response:
                 response.raise_for_status()
                 length = response.headers.get("content-length", "")
                 total = int(length) if length.isdigit() else None
                 received = 0
-                with temporary.open("wb") as file:
+                with archive.open("wb") as file:
                     for chunk in response.iter_content(1 << 18):
                         file.write(chunk)
                         received += len(chunk)
                         yield DownloadProgress(received, total)
-            if not check_integrity(str(temporary), CIFAR10.tgz_md5):
+            if not check_integrity(str(archive), CIFAR10.tgz_md5):
                 raise InputError(
                     f"What came from {url} is not CIFAR-10's archive (its checksum differs). "
                     "Try again, or set CIFAR10_DIR to a copy you have."
                 )
-        with tarfile.open(archive, "r:gz") as opened:
-            opened.extractall(data_folder, filter="data")
-    except (requests.RequestException, OSError, tarfile.TarError) as error:
+            with tarfile.open(archive, "r:gz") as opened:
+                opened.extractall(name, filter="data")
+            batches = data_folder / cifar10.BATCHES_FOLDER
+            batches.mkdir(exist_ok=True)
+            for path in (Path(name) / cifar10.BATCHES_FOLDER).iterdir():
+                path.replace(batches / path.name)
+    except requests.RequestException as error:
         raise InputError(
             f"CIFAR-10 could not be downloaded from {url} ({type(error).__name__}). "
             "Check the network, or set CIFAR10_DIR to a copy you have."
         ) from error
-    finally:
-        archive.unlink(missing_ok=True)
+    except (OSError, tarfile.TarError) as error:
+        raise InputError(
+            f"CIFAR-10 could not be kept in {data_folder} ({error}). "
+            "Make room or make the folder writable, or set CIFAR10_DIR to a copy you have."
+        ) from error

@@ -1,5 +1,6 @@
 """Pruning: a baseline and a PruningSpec in, a new network and a per-layer report out."""
 
+from core.pruning.matching import ratio_that_removes
 from core.pruning.pruner import Pruner, prune
 from core.pruning.report import LayerReport, Pruned
 from core.pruning.spec import ALLOCATIONS, CRITERIA, METHODS, SCOPES, PruningSpec
@@ -14,4 +15,5 @@ __all__ = [
     "Pruner",
     "PruningSpec",
     "prune",
+    "ratio_that_removes",
 ]

@@ -3,16 +3,17 @@
 Li, Kadav, Durdanovic, Samet, Graf: "Pruning Filters for Efficient ConvNets", 2017.
 """
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
-from core.model import prunable_layers
+from core.model import copy_with, prunable_layers
 from core.pruning.groups import Group, NetworkGraph
 from core.pruning.importance import filter_scores
 from core.pruning.selection import count, lowest_indices
 from core.pruning.spec import PruningSpec
+
+PER_OUTPUT = ("weight", "bias", "running_mean", "running_var")
+DEPTHWISE_SIZES = ("out_channels", "in_channels", "groups")
 
 
 class ChannelPruner:
@@ -97,40 +98,37 @@ def keep_channels(
     model: nn.Module, groups: tuple[Group, ...], kept: dict[str, Tensor]
 ) -> nn.Module:
     """A copy of the model with only the `kept` channels of the named groups."""
-    pruned = copy.deepcopy(model)
-    modules = dict(pruned.named_modules())
+    tensors_before = dict(model.named_parameters()) | dict(model.named_buffers())
+    narrowed: dict[str, Tensor] = {}  # those that change; the others are copied
+    sizes: list[tuple[str, str, int]] = []  # module, attribute, its new value
+
+    def select(module: str, tensors: tuple[str, ...], indices: Tensor, dim: int) -> None:
+        for tensor in (f"{module}.{name}" for name in tensors):
+            if tensor in tensors_before:
+                old = narrowed.get(tensor, tensors_before[tensor]).detach()
+                narrowed[tensor] = old.index_select(dim, indices.to(old.device))
+
     for group in groups:
         if group.name not in kept or len(kept[group.name]) == group.size:
             continue
         indices = kept[group.name]
+        number = len(indices)
         for name in group.producers:
-            _select(modules[name], indices, dim=0)
+            select(name, PER_OUTPUT, indices, dim=0)
+            sizes += [(name, "out_channels", number), (name, "out_features", number)]
         for name in group.depthwise:
-            _select(modules[name], indices, dim=0)
-            modules[name].groups = modules[name].in_channels = len(indices)
+            select(name, PER_OUTPUT, indices, dim=0)
+            sizes += [(name, attribute, number) for attribute in DEPTHWISE_SIZES]
         for name in group.batch_norms:
-            _select(modules[name], indices, dim=0)
+            select(name, PER_OUTPUT, indices, dim=0)
+            sizes.append((name, "num_features", number))
         for name, repeat in group.consumers:  # a flattened channel enters as several inputs
             inputs = (indices[:, None] * repeat + torch.arange(repeat)).flatten()
-            _select(modules[name], inputs, dim=1)
+            select(name, ("weight",), inputs, dim=1)
+            sizes += [(name, "in_channels", len(inputs)), (name, "in_features", len(inputs))]
+    pruned = copy_with(model, narrowed)
+    modules = dict(pruned.named_modules())
+    for name, attribute, value in sizes:
+        if hasattr(modules[name], attribute):
+            setattr(modules[name], attribute, value)
     return pruned
-
-
-def _select(module: nn.Module, indices: Tensor, dim: int) -> None:
-    """Keep `indices` of a layer's outputs (dim 0) or inputs (dim 1), in place."""
-    per_output = ("weight", "bias", "running_mean", "running_var")
-    for name in per_output if dim == 0 else ("weight",):
-        tensor = getattr(module, name, None)
-        if tensor is None:
-            continue
-        selected = tensor.detach().index_select(dim, indices.to(tensor.device))
-        if isinstance(tensor, nn.Parameter):
-            selected = nn.Parameter(selected, requires_grad=tensor.requires_grad)
-        setattr(module, name, selected)
-    sizes = {
-        nn.Conv2d: ("out_channels", "in_channels"),
-        nn.Linear: ("out_features", "in_features"),
-        nn.BatchNorm2d: ("num_features",),
-        nn.BatchNorm1d: ("num_features",),
-    }
-    setattr(module, sizes[type(module)][dim], len(indices))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from core.model import prunable_layers
+from core.model import nonzero_per_output, prunable_layers
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,16 @@ class Pruned:
 def report(baseline: nn.Module, pruned: nn.Module) -> tuple[LayerReport, ...]:
     """Compare two networks of the same layers."""
     after = prunable_layers(pruned)
-    return tuple(
-        LayerReport(
-            name=name,
-            weights=layer.weight.numel(),
-            weights_left=int(after[name].weight.count_nonzero()),
-            channels=len(layer.weight),
-            channels_left=int((after[name].weight.detach().flatten(1) != 0).any(1).sum()),
+    entries = []
+    for name, layer in prunable_layers(baseline).items():
+        left = nonzero_per_output(after[name].weight)
+        entries.append(
+            LayerReport(
+                name=name,
+                weights=layer.weight.numel(),
+                weights_left=int(left.sum()),
+                channels=len(layer.weight),
+                channels_left=int((left > 0).sum()),
+            )
         )
-        for name, layer in prunable_layers(baseline).items()
-    )
+    return tuple(entries)

@@ -1,0 +1,114 @@
+"""How fast the explorer is on this machine: medians of repeated runs, beside their targets."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+import torch
+
+from benchmarks import evaluation, files, pruning, training
+from benchmarks.benchmark import Benchmark, Result
+from benchmarks.material import network
+from core.__main__ import Parser
+from core.device import best_device, resolve_precision
+from core.errors import InputError
+
+BENCHMARKS = (
+    Benchmark("evaluate", evaluation.against_plain, "times as fast as plain", at_least=2.2),
+    Benchmark("evaluate-rate", evaluation.rate, "of matrix products", at_least=0.9),
+    Benchmark("prune-fine", pruning.fine, "ms", at_most=100),
+    Benchmark("prune-channel", pruning.channel, "ms", at_most=100),
+    Benchmark(
+        "prune-fine-vs-torch", pruning.fine_against_torch, "times as fast as torch", at_least=10
+    ),
+    Benchmark(
+        "prune-channel-vs-torch-pruning",
+        pruning.channel_against_torch_pruning,
+        "times as fast as Torch-Pruning",
+        at_least=3,
+    ),
+    Benchmark("compressed-bytes", files.compression, "s"),
+    Benchmark("train", training.throughput, "of matrix products", at_least=0.85),
+    Benchmark("baseline-load", files.baseline_load, "s", at_most=1),
+)
+ROW = "{:<32}{:>8}  {:<32}{:<10}{:<7}{}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        chosen = choose(options.names)
+        weights = network()[1]
+        if not options.json:
+            print(heading(weights, options.repeats))
+        for benchmark in chosen:
+            result = benchmark.run(options.repeats)
+            line = json.dumps(result.to_json() | {"weights": weights})
+            print(line if options.json else row(result), flush=True)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(names())}"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a benchmark")
+    parser.add_argument(
+        "--repeats", type=positive, default=7, metavar="N", help="timed runs of each; default: 7"
+    )
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"should be a whole number from 1 on, not {text!r}")
+    return int(text)
+
+
+def names() -> list[str]:
+    return [benchmark.name for benchmark in BENCHMARKS]
+
+
+def choose(wanted: Sequence[str]) -> list[Benchmark]:
+    """The benchmarks of these names, all where there are none. Raises InputError for others."""
+    for name in wanted:
+        if name not in names():
+            raise InputError(f"There is no benchmark {name!r}: choose from {', '.join(names())}.")
+    return [benchmark for benchmark in BENCHMARKS if not wanted or benchmark.name in wanted]
+
+
+def heading(weights: str, repeats: int) -> str:
+    device = best_device()
+    precision = resolve_precision("auto", device)
+    return (
+        f"Weights: {weights}. Device: {device.type}, {precision}, "
+        f"{torch.get_num_threads()} threads. Runs: {repeats}.\n"
+        + ROW.format("name", "value", "unit", "target", "holds", "note")
+    )
+
+
+def row(result: Result) -> str:
+    benchmark = result.benchmark
+    target = "-" if benchmark.target is None else f"{benchmark.bound} {benchmark.target:g}"
+    value, note = "-", f"Skipped. {result.skipped}"
+    if result.measured is not None:
+        value, note = readable(result.measured.value), result.measured.note
+    holds = {True: "yes", False: "no", None: "-"}[result.holds]
+    return ROW.format(benchmark.name, value, benchmark.unit, target, holds, note).rstrip()
+
+
+def readable(value: float) -> str:
+    """Three digits, or all those before the point."""
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""What checkpoint files take: loading a baseline, compressing a network."""
+
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from benchmarks.benchmark import Measured
+from benchmarks.material import network
+from benchmarks.timing import alternate
+from core import checkpoint
+from core.cost import compressed_bytes
+
+
+def baseline_load(repeats: int) -> Measured:
+    """A checkpoint of the usual widths, just written and so in the system's file cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "baseline.safetensors"
+        checkpoint.save(network()[0], path, "cifar10", {"kind": "baseline"})
+        timings = alternate({"core": lambda _: checkpoint.load(path)}, repeats)
+    return Measured(median(timings["core"]), timings)
+
+
+def compression(repeats: int) -> Measured:
+    """What `cost` leaves out because it takes longer than all else."""
+    model, _ = network()
+    timings = alternate({"core": lambda _: compressed_bytes(model)}, repeats)
+    return Measured(median(timings["core"]), timings)

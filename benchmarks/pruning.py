@@ -1,0 +1,118 @@
+"""Pruning at a ratio not asked for before, counts included, alone and beside other libraries."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import torch
+from torch.nn.utils import prune as torch_prune
+
+from benchmarks.benchmark import CannotRunError, Measured
+from benchmarks.material import network
+from benchmarks.timing import Side, alternate, times_as_fast
+from core.cost import Cost, cost, file_bytes, macs_per_layer
+from core.model import ResNet18, prunable_layers
+from core.pruning import Pruner, PruningSpec
+
+FINE = PruningSpec("fine", 0, allocation="global")
+CHANNEL = PruningSpec("channel", 0)
+
+
+def fine(repeats: int) -> Measured:
+    """One threshold for all weights."""
+    timings = alternate({"core": core_side(FINE, new_ratio)}, repeats)
+    return Measured(1000 * median(timings["core"]), timings)
+
+
+def channel(repeats: int) -> Measured:
+    """The same part of every group's channels."""
+    timings = alternate({"core": core_side(CHANNEL, new_ratio)}, repeats, before=forget_counts)
+    return Measured(1000 * median(timings["core"]), timings)
+
+
+def fine_against_torch(repeats: int) -> Measured:
+    """Beside torch's global pruning on a copy, made permanent; that side counts nothing."""
+
+    def by_torch(number: int) -> ResNet18:
+        model = copy.deepcopy(network()[0])
+        weights = [(layer, "weight") for layer in prunable_layers(model).values()]
+        torch_prune.global_unstructured(
+            weights, pruning_method=torch_prune.L1Unstructured, amount=new_ratio(number)
+        )
+        for layer, name in weights:
+            torch_prune.remove(layer, name)  # type: ignore[no-untyped-call]
+        return model
+
+    def check(found: dict[str, Any]) -> None:
+        assert found["core"].nonzero == cost(found["torch"]).nonzero
+
+    timings = alternate(
+        {"core": core_side(FINE, new_ratio), "torch": by_torch}, repeats, check=check
+    )
+    return Measured(times_as_fast(timings, "core", "torch"), timings)
+
+
+def channel_against_torch_pruning(repeats: int) -> Measured:
+    """Beside Torch-Pruning on a copy: dependency graph, group L1, step, counts."""
+    try:
+        import torch_pruning
+    except ImportError as error:
+        raise CannotRunError(
+            "It needs Torch-Pruning: python -m pip install -r requirements-dev.txt."
+        ) from error
+    original = copy.deepcopy(network()[0]).requires_grad_(True)  # its tracing follows gradients
+    example = torch.zeros(1, 3, 32, 32)
+
+    def by_torch_pruning(number: int) -> int:
+        model = copy.deepcopy(original)
+        pruner = torch_pruning.pruner.BasePruner(
+            model,
+            example,
+            importance=torch_pruning.importance.GroupMagnitudeImportance(p=1),
+            pruning_ratio=even_ratio(number),
+            ignored_layers=[model.fc],
+        )
+        pruner.step()
+        _, parameters = torch_pruning.utils.count_ops_and_params(model, example)
+        return int(parameters)
+
+    def check(found: dict[str, Any]) -> None:
+        assert found["core"].parameters == found["torch-pruning"]
+
+    timings = alternate(
+        {"core": core_side(CHANNEL, even_ratio), "torch-pruning": by_torch_pruning},
+        repeats,
+        before=forget_counts,
+        check=check,
+    )
+    return Measured(times_as_fast(timings, "core", "torch-pruning"), timings)
+
+
+def core_side(spec: PruningSpec, ratio: Callable[[int], float]) -> Side:
+    """Prune, report each layer and count; what all ratios share is prepared by the warm-up."""
+    pruner = Pruner(network()[0])
+
+    def prune(number: int) -> Cost:
+        pruned = pruner.prune(replace(spec, ratio=ratio(number)))
+        assert isinstance(pruned.model, ResNet18)
+        return cost(pruned.model)
+
+    return prune
+
+
+def new_ratio(number: int) -> float:
+    """From 0.05 to 0.94, in no order; the first 90 differ."""
+    return (5 + 37 * number % 90) / 100
+
+
+def even_ratio(number: int) -> float:
+    """A ratio at which whole channels go: rounding, in which libraries differ, plays no part."""
+    return (0.25, 0.5)[number % 2]
+
+
+def forget_counts() -> None:
+    """MACs and bytes of widths seen before are remembered; a new ratio means new widths."""
+    macs_per_layer.cache_clear()
+    file_bytes.cache_clear()

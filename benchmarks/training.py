@@ -1,0 +1,58 @@
+"""Training: against what the machine's arithmetic allows."""
+
+from statistics import median
+
+from benchmarks.benchmark import Measured
+from benchmarks.material import images, operations_per_image
+from benchmarks.timing import alternate, matrix_products, product_rate
+from core.device import DTYPES, best_device, resolve_precision
+from core.model import ResNet18, initialise
+from core.training import History, Split, Step, default_recipe, train
+
+STEPS = 3  # at least, of each timing
+EPOCHS = 100  # so many that the training does not end before the benchmark
+
+
+def throughput(repeats: int) -> Measured:
+    """Images a second of `core.training`, as a part of what matrix products would allow.
+
+    A step is counted as three forward passes: one forward, two backward (inputs and weights).
+    """
+    device = best_device()
+    recipe = default_recipe("cifar10", EPOCHS)
+    model = ResNet18()
+    initialise(model, seed=0)
+    events = train(model, Split.holding_out(images(), 0), recipe, 0, History(), device=device)
+    done = 0  # steps of this training
+
+    def some_steps(_: int) -> int:
+        """Returns how many: where steps are fast, not every one is an event."""
+        nonlocal done
+        before = done
+        while done < before + STEPS:
+            event = next(events)
+            if isinstance(event, Step):
+                done = event.step
+        return done - before
+
+    steps: list[int] = []  # of each round, the warm-up's first
+    timings = alternate(
+        {
+            "core": some_steps,
+            **matrix_products(DTYPES[resolve_precision("auto", device)], device),
+        },
+        repeats,
+        check=lambda found: steps.append(found["core"]),
+    )
+    images_per_second = median(
+        number * recipe.batch_size / seconds
+        for number, seconds in zip(steps[1:], timings["core"], strict=True)
+    )
+    reached = images_per_second * 3 * operations_per_image(model)
+    possible = product_rate(timings)
+    return Measured(
+        reached / possible,
+        timings,
+        note=f"{images_per_second:.0f} images/s, "
+        f"{reached / 1e9:.0f} of {possible / 1e9:.0f} GFLOP/s",
+    )

@@ -1,0 +1,290 @@
+"""Frames in, Altair charts out. Knows column names, nothing of networks.
+
+Colours of methods come from the theme (`chartCategoricalColors`), in the order of METHODS; shapes
+tell the methods apart a second time.
+"""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
+
+METHODS = ("Fine-grained", "Channels")
+SHAPES = ("circle", "square")
+X_AXES = {
+    "ratio": "Ratio asked for",
+    "parameters_removed": "Parameters removed",
+    "macs_removed": "MACs removed",
+}
+SPARSITY_SCALE = alt.Scale(scheme="viridis", domain=[0, 1])
+CHANCE = 0.1
+LARGEST_GAP = 0.101  # between ratios that a line joins
+
+# The figures of the study that this explorer grew from: a ResNet-18 after 5 epochs, pruned without
+# any recovery. It gave ranges; where it gave one number, both ends are the same.
+STUDY = pd.DataFrame(
+    [
+        ("Fine-grained", 0.1, 0.80, 0.80),
+        ("Fine-grained", 0.3, 0.75, 0.78),
+        ("Fine-grained", 0.5, 0.50, 0.55),
+        ("Channels", 0.1, 0.40, 0.45),
+        ("Channels", 0.3, 0.20, 0.25),
+        ("Channels", 0.5, 0.10, 0.15),
+    ],
+    columns=["method", "ratio", "low", "high"],
+)
+
+
+def accuracy_curve(
+    points: pd.DataFrame, baseline: float | None, x: str, current: float | None, study: bool
+) -> AnyChart:
+    """Accuracy against pruning, one line a method with the band of its intervals.
+
+    `points`: method, ratio, parameters_removed, macs_removed, accuracy, low, high (all 0 to 1),
+    correct, seen. `x` is one of X_AXES; `current` marks the slider on the ratio axis. The study's
+    figures are known by ratio only, so `study` draws them on that axis alone.
+    """
+    color = alt.Color("method:N", scale=alt.Scale(domain=METHODS), legend=_top_legend())
+    shape = alt.Shape("method:N", scale=alt.Scale(domain=METHODS, range=SHAPES))
+    horizontal = alt.X(
+        f"{x}:Q",
+        title=X_AXES[x],
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(
+            format=".1f" if x == "ratio" else "%", values=[n / 10 for n in range(11)], grid=False
+        ),
+    )
+    vertical = alt.Y(
+        "accuracy:Q",
+        title="Accuracy on the test images",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format="%", tickCount=6),
+    )
+    layers: list[AnyChart] = [_reference_lines(baseline), _reference_labels(baseline)]
+    if x == "ratio" and current is not None:
+        layers.append(
+            alt.Chart(pd.DataFrame({"ratio": [current]}))
+            .mark_rule(strokeDash=[2, 3], opacity=0.6, color="gray")
+            .encode(x="ratio:Q")
+        )
+    if x == "ratio" and study:
+        layers += _study_layers()
+    measured = alt.Chart(_with_stretches(points)).encode(x=horizontal, detail="stretch:N")
+    layers += [
+        measured.mark_area(opacity=0.18).encode(y="low:Q", y2="high:Q", color=color),
+        measured.mark_line(strokeWidth=2).encode(
+            y=vertical, color=color, order=alt.Order("ratio:Q")
+        ),
+        measured.mark_rule(opacity=0.7).encode(y="low:Q", y2="high:Q", color=color),
+        measured.mark_point(filled=True, size=55, opacity=1).encode(
+            y=vertical,
+            color=color,
+            shape=shape,
+            tooltip=[
+                alt.Tooltip("method:N", title="Method"),
+                alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
+                alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
+                alt.Tooltip("low:Q", title="Interval from", format=".1%"),
+                alt.Tooltip("high:Q", title="to", format=".1%"),
+                alt.Tooltip("correct:Q", title="Images right", format=","),
+                alt.Tooltip("seen:Q", title="of", format=","),
+                alt.Tooltip("parameters_removed:Q", title="Parameters removed", format=".1%"),
+                alt.Tooltip("macs_removed:Q", title="MACs removed", format=".1%"),
+            ],
+        ),
+    ]
+    return alt.layer(*layers).properties(height=370)
+
+
+def _with_stretches(points: pd.DataFrame) -> pd.DataFrame:
+    """Number the runs of neighbouring points: a line across a wider gap would be a guess."""
+    ordered = points.sort_values(["method", "ratio"])
+    starts = ordered.groupby("method")["ratio"].diff().fillna(1) > LARGEST_GAP
+    return ordered.assign(stretch=starts.cumsum())
+
+
+def _reference(baseline: float | None) -> pd.DataFrame:
+    rows = [("Chance", CHANCE)] + ([("Baseline", baseline)] if baseline is not None else [])
+    return pd.DataFrame(rows, columns=["what", "accuracy"])
+
+
+def _reference_lines(baseline: float | None) -> AnyChart:
+    return (
+        alt.Chart(_reference(baseline))
+        .mark_rule(strokeDash=[6, 4], color="gray")
+        .encode(y=alt.Y("accuracy:Q"))
+    )
+
+
+def _reference_labels(baseline: float | None) -> AnyChart:
+    return (
+        alt.Chart(_reference(baseline))
+        .mark_text(align="right", baseline="bottom", dy=-3, dx=-4, color="gray")
+        .encode(x=alt.datum(1), y="accuracy:Q", text="what:N")
+    )
+
+
+def _study_layers() -> list[AnyChart]:
+    """Open shapes and bars, so that the study is not taken for a measurement."""
+    study = alt.Chart(STUDY).transform_calculate(middle="(datum.low + datum.high) / 2")
+    color = alt.Color("method:N", scale=alt.Scale(domain=METHODS))
+    tooltip = [
+        alt.Tooltip("method:N", title="The study, method"),
+        alt.Tooltip("ratio:Q", title="Ratio", format=".1f"),
+        alt.Tooltip("low:Q", title="Accuracy from", format=".0%"),
+        alt.Tooltip("high:Q", title="to", format=".0%"),
+    ]
+    return [
+        study.mark_rule(strokeWidth=2).encode(x="ratio:Q", y="low:Q", y2="high:Q", color=color),
+        study.mark_point(filled=False, size=90, strokeWidth=2).encode(
+            x="ratio:Q",
+            y="middle:Q",
+            color=color,
+            shape=alt.Shape("method:N", scale=alt.Scale(domain=METHODS, range=SHAPES), legend=None),
+            tooltip=tooltip,
+        ),
+    ]
+
+
+def _top_legend() -> alt.Legend:
+    return alt.Legend(orient="top", title=None)
+
+
+def sparsity_heatmap(
+    sparsities: pd.DataFrame, layers: Sequence[str], current: float, title: str
+) -> AnyChart:
+    """Sparsity reached, layer by ratio, on the scale from 0 to 1.
+
+    `sparsities`: layer, ratio (the cell's left edge, steps of 0.05), sparsity, weights,
+    weights_left. `current` marks the slider's ratio.
+    """
+    cells = (
+        alt.Chart(sparsities)
+        .mark_rect()
+        .encode(
+            x=alt.X(
+                "ratio:O",
+                title="Ratio asked for",
+                axis=alt.Axis(values=[0, 0.25, 0.5, 0.75], format=".2f", labelAngle=0),
+            ),
+            y=_layer_axis(layers),
+            color=alt.Color(
+                "sparsity:Q",
+                scale=SPARSITY_SCALE,
+                legend=alt.Legend(
+                    title="Sparsity reached", format="%", orient="bottom", gradientLength=150
+                ),
+            ),
+            tooltip=[
+                alt.Tooltip("layer:N", title="Layer"),
+                alt.Tooltip("ratio:Q", title="Ratio asked for", format=".2f"),
+                alt.Tooltip("sparsity:Q", title="Sparsity reached", format=".1%"),
+                alt.Tooltip("weights_left:Q", title="Weights left", format=","),
+                alt.Tooltip("weights:Q", title="of", format=","),
+            ],
+        )
+    )
+    nearest = min(sparsities["ratio"].unique(), key=lambda ratio: abs(ratio - current))
+    marked = (
+        alt.Chart(sparsities[sparsities["ratio"] == nearest])
+        .mark_rect(fill=None, stroke="white", strokeWidth=1.2)
+        .encode(x="ratio:O", y=alt.Y("layer:N", sort=list(layers)))
+    )
+    return (cells + marked).properties(height=_height(layers), title=title)
+
+
+def _layer_axis(layers: Sequence[str]) -> alt.Y:
+    """Network order, every name shown, the longest ones shortened."""
+    short = alt.Axis(labelExpr="replace(datum.label, 'downsample.0', 'down')", labelOverlap=False)
+    return alt.Y("layer:N", sort=list(layers), title=None, axis=short)
+
+
+def _height(layers: Sequence[str]) -> int:
+    """Pixels, with 18 a layer and the rest for title, axis and legend."""
+    return 18 * len(layers) + 160
+
+
+def sparsity_bars(sparsities: pd.DataFrame, layers: Sequence[str], title: str) -> AnyChart:
+    """Sparsity of each layer at the slider's position, both methods side by side.
+
+    `sparsities`: method, layer, sparsity, weights, weights_left.
+    """
+    return (
+        alt.Chart(sparsities)
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "sparsity:Q",
+                title="Sparsity reached",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(format="%", values=[0, 0.5, 1]),
+            ),
+            y=_layer_axis(layers),
+            yOffset=alt.YOffset("method:N", scale=alt.Scale(domain=METHODS)),
+            color=alt.Color(
+                "method:N",
+                scale=alt.Scale(domain=METHODS),
+                legend=alt.Legend(orient="bottom", title=None, columns=1),
+            ),
+            tooltip=[
+                alt.Tooltip("layer:N", title="Layer"),
+                alt.Tooltip("method:N", title="Method"),
+                alt.Tooltip("sparsity:Q", title="Sparsity reached", format=".1%"),
+                alt.Tooltip("weights_left:Q", title="Weights left", format=","),
+                alt.Tooltip("weights:Q", title="of", format=","),
+            ],
+        )
+        .properties(height=_height(layers), title=title)
+    )
+
+
+def loss_curve(curve: pd.DataFrame, epochs: int) -> AnyChart:
+    """Training loss. `curve`: epoch (epochs done, fractional), loss, rate."""
+    return (
+        alt.Chart(curve)
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=_epoch_axis(epochs),
+            y=alt.Y("loss:Q", title="Training loss", scale=alt.Scale(zero=False)),
+            tooltip=[
+                alt.Tooltip("epoch:Q", title="Epochs done", format=".2f"),
+                alt.Tooltip("loss:Q", title="Training loss", format=".3f"),
+                alt.Tooltip("rate:Q", title="Learning rate", format=".4f"),
+            ],
+        )
+        .properties(height=240, title="Loss on the training images, as augmented")
+    )
+
+
+def validation_curve(ends: pd.DataFrame, epochs: int) -> AnyChart:
+    """Accuracy after each epoch with its interval. `ends`: epoch, accuracy, low, high, seen."""
+    points = alt.Chart(ends).encode(x=_epoch_axis(epochs))
+    vertical = alt.Y(
+        "accuracy:Q",
+        title="Validation accuracy",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format="%"),
+    )
+    line = points.mark_line(point=alt.OverlayMarkDef(size=50), strokeWidth=2).encode(
+        y=vertical,
+        tooltip=[
+            alt.Tooltip("epoch:Q", title="Epochs done"),
+            alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
+            alt.Tooltip("low:Q", title="Interval from", format=".1%"),
+            alt.Tooltip("high:Q", title="to", format=".1%"),
+            alt.Tooltip("seen:Q", title="Images", format=","),
+        ],
+    )
+    bars = points.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q")
+    return (bars + line).properties(height=240, title="Accuracy after each epoch, with intervals")
+
+
+def _epoch_axis(epochs: int) -> alt.X:
+    return alt.X(
+        "epoch:Q",
+        title="Epochs done",
+        scale=alt.Scale(domain=[0, epochs]),
+        axis=alt.Axis(tickMinStep=1, grid=False),
+    )

@@ -1,0 +1,179 @@
+"""The controls in the sidebar, which all pages share and the URL keeps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from core import baseline
+from core.charts import METHODS
+from core.pruning import PruningSpec
+
+FINE, CHANNELS = METHODS
+LARGEST_SUBSET = 10_000
+
+# What a control offers, which the URL shows too, and what core calls it. The first is the default.
+DATASETS = {"CIFAR-10": "cifar10", "digits": "digits"}
+CRITERIA = {"L1": "l1", "L2": "l2", "BN γ": "bn", "random": "random"}
+ALLOCATIONS = {"uniform": "uniform", "global": "global"}
+SCOPES = {"all": "all", "internal": "internal"}
+CHANNEL_METHODS = {"removed": "channel", "masked": "channel-mask"}
+MATCHES = {"ratio": "ratio", "parameters left": "parameters"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the sidebar says, checked: values from a URL can be anything the widgets accept."""
+
+    dataset: str
+    baseline: Path | None  # None where the data set has no baseline yet
+    subset: int
+    seed: int
+    ratio: float  # in hundredths, 0 to 0.95
+    match: str  # "ratio" or "parameters": what the two methods have in common
+    criterion: str
+    allocation: str
+    scope: str
+    channel_method: str  # "channel" or "channel-mask"
+
+    def spec(self, method_name: str, ratio: float) -> PruningSpec:
+        """The pruning of one side of the comparison at `ratio`."""
+        if method_name == FINE:
+            # Batch-norm γ scores channels only; single weights are then scored by magnitude.
+            criterion = "l1" if self.criterion == "bn" else self.criterion
+            spec = PruningSpec("fine", ratio, criterion, self.allocation, seed=self.seed)
+        else:
+            spec = PruningSpec(
+                self.channel_method,
+                ratio,
+                self.criterion,
+                self.allocation,
+                self.scope,
+                self.seed,
+            )
+        return spec.canonical()
+
+
+def shared_controls() -> None:
+    """Draw the sidebar's controls. Every widget is bound to a query parameter of its key's name."""
+    by_parameters = st.session_state.get("match") == "parameters left"
+    st.slider(
+        "Parameters removed" if by_parameters else "Pruning ratio",
+        min_value=0.0,
+        max_value=0.95,
+        value=0.3,
+        step=0.01,
+        key="ratio",
+        bind="query-params",
+        help=_RATIO_HELP,
+    )
+    _choice("Match the methods by", "match", MATCHES, _MATCH_HELP)
+    _choice("Channels are", "channels", CHANNEL_METHODS, _CHANNELS_HELP)
+    _choice("Criterion", "criterion", CRITERIA, _CRITERION_HELP)
+    _choice("Allocation", "allocation", ALLOCATIONS, _ALLOCATION_HELP)
+    _choice("Channel groups", "scope", SCOPES, _SCOPE_HELP)
+    for note in _notes(st.session_state["criterion"], st.session_state["channels"]):
+        st.caption(note)
+    subset, seed = st.columns([3, 2])
+    subset.number_input(
+        "Test images",
+        min_value=10,
+        max_value=LARGEST_SUBSET,
+        value=1000,
+        step=100,
+        key="subset",
+        bind="query-params",
+        help="Drawn evenly from the classes. More images, narrower intervals, longer waits.",
+    )
+    seed.number_input(
+        "Seed",
+        min_value=0,
+        max_value=9999,
+        value=0,
+        step=1,
+        key="seed",
+        bind="query-params",
+        help="Of the draw of test images, and of the criterion random.",
+    )
+    _choice("Data set", "dataset", DATASETS, _DATASET_HELP)
+    names = [path.stem for path in baseline.available(DATASETS[st.session_state["dataset"]])]
+    if names:
+        st.selectbox("Baseline", names, key="baseline", bind="query-params")
+
+
+def current_settings() -> Settings:
+    """What `shared_controls` was set to in this run."""
+    state = st.session_state
+    dataset = DATASETS[state["dataset"]]
+    by_name = {path.stem: path for path in baseline.available(dataset)}
+    first = next(iter(by_name.values()), None)
+    return Settings(
+        dataset=dataset,
+        baseline=by_name.get(state.get("baseline", ""), first),
+        subset=int(state["subset"]),
+        seed=int(state["seed"]),
+        ratio=round(float(state["ratio"]), 2),
+        match=MATCHES[state["match"]],
+        criterion=CRITERIA[state["criterion"]],
+        allocation=ALLOCATIONS[state["allocation"]],
+        scope=SCOPES[state["scope"]],
+        channel_method=CHANNEL_METHODS[state["channels"]],
+    )
+
+
+def select_baseline(dataset: str, name: str) -> None:
+    """Set the sidebar to a baseline; only from a callback, before the widgets are drawn."""
+    label = next(label for label, known in DATASETS.items() if known == dataset)
+    st.session_state["dataset"] = label
+    st.session_state["baseline"] = name
+
+
+def _choice(label: str, key: str, options: dict[str, str], help_text: str) -> None:
+    st.segmented_control(
+        label,
+        list(options),
+        default=next(iter(options)),
+        required=True,
+        key=key,
+        bind="query-params",
+        help=help_text,
+        width="stretch",
+    )
+
+
+def _notes(criterion: str, channels: str) -> list[str]:
+    """What the present settings do not mean for one of the methods."""
+    notes = []
+    if criterion == "L2":
+        notes.append("For single weights L1 and L2 are the same order.")
+    if criterion == "BN γ":
+        notes.append("BN γ scores channels; single weights are scored by L1.")
+    if channels == "masked":
+        notes.append(
+            "Masked filters go layer by layer: allocation and groups do not apply to them."
+        )
+    return notes
+
+
+_RATIO_HELP = (
+    "The part that each method removes: of single weights, or of every group's channels. "
+    "Matched by parameters left, each method gets the ratio that removes this part of them all."
+)
+_CRITERION_HELP = "How a weight or a channel is scored; the lowest scores go first."
+_DATASET_HELP = "The digits are scikit-learn's: small, and always at hand."
+_MATCH_HELP = (
+    "At the same ratio channel pruning removes far more parameters, because a layer loses outputs "
+    "and inputs: near 1-(1-r)². Matched by parameters, both leave networks of the same size."
+)
+_CHANNELS_HELP = (
+    "Removed: the network really becomes narrower, and channels that a residual addition couples "
+    "go together. Masked: filters are zeroed in place, each layer for itself."
+)
+_ALLOCATION_HELP = (
+    "Uniform: every layer or group gives up the same part. Global: one threshold for all, "
+    "so that some give up more."
+)
+_SCOPE_HELP = (
+    "All groups, or the internal ones only: then the residual streams between the blocks "
+    "keep their width."
+)

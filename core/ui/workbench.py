@@ -1,0 +1,85 @@
+"""What a page works with: the settings, the baseline, and the test images if there are any."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.charts import METHODS as METHOD_NAMES
+from core.checkpoint import Checkpoint
+from core.cost import Cost
+from core.data import DataSet
+from core.errors import InputError
+from core.pruning import Pruned, PruningSpec
+from core.ui.measuring import Measurements
+from core.ui.resources import (
+    FileVersion,
+    load_checkpoint,
+    load_cost,
+    load_dataset,
+    load_matching_ratio,
+    load_pruned,
+    version_of,
+)
+from core.ui.settings import Settings, current_settings
+
+
+@dataclass(frozen=True)
+class Workbench:
+    settings: Settings
+    file: FileVersion
+    checkpoint: Checkpoint
+    dataset: DataSet | None
+    no_images: str  # why there are none, where `dataset` is None
+
+    def specs(self) -> dict[str, PruningSpec]:
+        """How each method prunes at the slider's position."""
+        settings = self.settings
+        specs = {name: settings.spec(name, settings.ratio) for name in METHOD_NAMES}
+        if settings.match == "parameters":
+            for name in METHOD_NAMES:
+                ratio = load_matching_ratio(self.file, settings.spec(name, 0.0), settings.ratio)
+                specs[name] = settings.spec(name, ratio)
+        return specs
+
+    def measurements(self) -> Measurements | None:
+        """Evaluations on the subset of the sidebar; None where there are no images."""
+        if self.dataset is None:
+            return None
+        return Measurements(
+            self.file,
+            self.checkpoint.fingerprint,
+            self.dataset,
+            self.settings.subset,
+            self.settings.seed,
+        )
+
+    def cost(self, spec: PruningSpec | None) -> Cost:
+        return load_cost(self.file, spec)
+
+    def pruned(self, spec: PruningSpec) -> Pruned:
+        return load_pruned(self.file, spec)
+
+
+def open_workbench() -> Workbench:
+    """Load what the sidebar asks for; without a baseline, say what to do and stop the page."""
+    settings = current_settings()
+    if settings.baseline is None:
+        st.info(
+            f"There is no trained baseline for {settings.dataset} yet. Train one on the page "
+            "Baseline, or choose another data set in the sidebar.",
+            icon=":material/model_training:",
+        )
+        st.page_link("pages/baseline.py", label="Go to Baseline", icon=":material/arrow_forward:")
+        st.stop()
+    file = version_of(settings.baseline)
+    try:
+        loaded = load_checkpoint(file)
+    except InputError as error:
+        st.warning(str(error), icon=":material/warning:")
+        st.stop()
+    dataset, no_images = None, ""
+    try:
+        dataset = load_dataset(settings.dataset)
+    except InputError as error:
+        no_images = str(error)
+    return Workbench(settings, file, loaded, dataset, no_images)

@@ -1,0 +1,16 @@
+"""The network that every comparison starts from: what it is, how it was trained, training it."""
+
+import streamlit as st
+
+from core import ui
+
+settings = ui.current_settings()
+st.subheader("The baseline")
+ui.show_baseline(settings)
+st.subheader("The images")
+dataset = ui.show_data(settings)
+st.subheader("Train a baseline")
+if dataset is None:
+    st.caption("Training needs the images.")
+else:
+    ui.training_form(dataset)

@@ -1,0 +1,10 @@
+"""Both methods at the slider's position, and their accuracy at every ratio."""
+
+import streamlit as st
+
+from core import ui
+
+st.subheader("What does pruning cost, and what does it save?")
+bench = ui.open_workbench()
+ui.explain_missing_images(bench)
+ui.show_comparison(bench)

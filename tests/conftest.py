@@ -1,0 +1,96 @@
+"""What many tests share: the data sets, one small trained network, processes to kill."""
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import baseline
+from core.checkpoint import Checkpoint
+from core.data import DataSet, load, where_cifar10_is
+from core.model import Widths
+from core.training import default_recipe
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture(scope="session")
+def digits() -> DataSet:
+    return load("digits")
+
+
+@pytest.fixture(scope="session")
+def cifar10() -> DataSet:
+    if where_cifar10_is() is None:
+        pytest.skip("CIFAR-10 is not on this machine: set CIFAR10_DIR to run this test")
+    return load("cifar10")
+
+
+@pytest.fixture(scope="session")
+def small_request(digits: DataSet) -> baseline.Request:
+    return baseline.Request(digits, default_recipe("digits", epochs=2), widths=Widths.regular(8))
+
+
+@pytest.fixture(scope="session")
+def trained(
+    small_request: baseline.Request, tmp_path_factory: pytest.TempPathFactory
+) -> Checkpoint:
+    """A ResNet-18 of width 8, trained on the digits until it is right about most of them."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    *_, found = baseline.obtain(small_request, folder=folder)
+    assert isinstance(found, Checkpoint)
+    return found
+
+
+class Child:
+    """A process that works in a folder, tells of each event and waits for leave to go on."""
+
+    def __init__(self, work: Callable[[Path], Iterable[Any]], folder: Path):
+        self.connection, theirs = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=_report, args=(work, folder, theirs), daemon=True)
+        self.process.start()
+        theirs.close()  # so that its end is noticed here
+
+    def go_on(self) -> None:
+        self.connection.send(None)
+
+    def events(self) -> Iterator[Any]:
+        """Every event to come; between two of them the process stands still."""
+        self.go_on()
+        try:
+            while True:
+                yield self.connection.recv()
+                self.go_on()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            assert self.process.exitcode == 0
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+
+
+def _report(
+    work: Callable[[Path], Iterable[Any]], folder: Path, connection: "Connection[Any, Any]"
+) -> None:
+    connection.recv()
+    for event in work(folder):
+        connection.send(event)
+        connection.recv()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Callable[[Path], Iterable[Any]], Path], Child]]:
+    """Starts children; none outlives its test."""
+    children: list[Child] = []
+
+    def start_one(work: Callable[[Path], Iterable[Any]], folder: Path) -> Child:
+        children.append(Child(work, folder))
+        return children[-1]
+
+    yield start_one
+    for child in children:
+        child.kill()

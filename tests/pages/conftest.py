@@ -1,0 +1,79 @@
+"""The app as its pages see it: with chosen checkpoints and data, and nothing kept from before."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core import baseline, checkpoint
+from core.checkpoint import Checkpoint
+from core.data import loading
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+PAGES = ("compare", "layers", "baseline")
+OpenApp = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def nothing_cached() -> Iterator[None]:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of checkpoints, which the app takes for its own."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    monkeypatch.setattr(baseline, "CHECKPOINTS", folder)
+    return folder
+
+
+@pytest.fixture
+def no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without CIFAR-10."""
+    monkeypatch.delenv("CIFAR10_DIR", raising=False)
+    monkeypatch.setattr(loading, "DATA_FOLDER", tmp_path / "data")
+
+
+@pytest.fixture
+def small_baselines(checkpoints: Path, trained: Checkpoint) -> dict[str, Path]:
+    """The small network of the digits as a baseline of both data sets."""
+    paths = {}
+    for dataset in ("digits", "cifar10"):
+        paths[dataset] = checkpoints / f"resnet18-{dataset}-2ep.safetensors"
+        checkpoint.save(trained.model, paths[dataset], dataset, metadata_of(trained))
+    return paths
+
+
+def metadata_of(loaded: Checkpoint) -> dict[str, object]:
+    written_by_save = {"format", "architecture", "widths", "classes", "dataset"}
+    return {name: loaded.metadata[name] for name in set(loaded.metadata) - written_by_save}
+
+
+@pytest.fixture
+def open_app() -> OpenApp:
+    """Run the app on a page; fails on any exception that a person would see."""
+
+    def open_page(page: str = "compare", **query: str) -> AppTest:
+        os.chdir(APP.parent)
+        app = AppTest.from_file(str(APP), default_timeout=120)
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        if page != "compare":
+            app.switch_page(f"pages/{page}.py").run()
+        assert_calm(app)
+        return app
+
+    return open_page
+
+
+def assert_calm(app: AppTest) -> None:
+    assert [error.value for error in app.exception] == []

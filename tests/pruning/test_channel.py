@@ -1,0 +1,269 @@
+"""Channel pruning against masking done right, Torch-Pruning and brute force."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from core.cost import macs_per_layer
+from core.errors import InputError
+from core.model import ResNet18, Widths
+from core.pruning import ALLOCATIONS, CRITERIA, SCOPES, Pruner, PruningSpec, prune
+from core.pruning.channel import ChannelPruner, group_scores
+from core.pruning.groups import trace
+from tests.networks import (
+    images,
+    random_bottleneck_resnet,
+    random_resnet,
+    random_vgg,
+    same_state,
+    silence,
+)
+
+UNEVEN = Widths(streams=(5, 12, 7, 16), inner=(3, 9, 1, 30, 8, 11, 4, 20))
+
+ratios = st.floats(0, 1)
+criteria = st.sampled_from(CRITERIA)
+allocations = st.sampled_from(ALLOCATIONS)
+scopes = st.sampled_from(SCOPES)
+seeds = st.integers(0, 3)
+a_width = st.integers(1, 12)
+any_widths = st.builds(Widths, st.tuples(*[a_width] * 4), st.tuples(*[a_width] * 8))
+
+
+def kept_channels(model: nn.Module, spec: PruningSpec) -> dict[str, Tensor]:
+    return ChannelPruner(model, trace(model), spec.criterion, spec.seed).kept(spec)
+
+
+def logits(model: nn.Module) -> Tensor:
+    with torch.inference_mode():
+        result: Tensor = model(images())
+    return result
+
+
+def largest_difference(first: Tensor, second: Tensor) -> float:
+    """Relative to the largest of the second."""
+    return ((first - second).abs().max() / second.abs().max()).item()
+
+
+def check_that_removal_equals_masking(model: nn.Module, spec: PruningSpec) -> None:
+    """Logits agree to 1e-4, in fp32."""
+    masked = copy.deepcopy(model)
+    silence(masked, trace(model), kept_channels(model, spec))
+    assert largest_difference(logits(prune(model, spec).model), logits(masked)) <= 1e-4
+
+
+@given(any_widths, ratios, criteria, allocations, scopes, seeds)
+@settings(deadline=None, max_examples=100)
+def test_removal_equals_masking_in_resnet18(
+    widths: Widths, ratio: float, criterion: str, allocation: str, scope: str, seed: int
+) -> None:
+    spec = PruningSpec("channel", ratio, criterion, allocation, scope, seed)
+    check_that_removal_equals_masking(random_resnet(widths, seed), spec)
+
+
+@given(ratios, st.sampled_from(["l1", "l2", "random"]), allocations, seeds)
+@settings(deadline=None, max_examples=25)
+def test_removal_equals_masking_in_a_vgg(
+    ratio: float, criterion: str, allocation: str, seed: int
+) -> None:
+    spec = PruningSpec("channel", ratio, criterion, allocation, seed=seed)
+    check_that_removal_equals_masking(random_vgg(seed), spec)
+
+
+@given(ratios, criteria, allocations, scopes, seeds)
+@settings(deadline=None, max_examples=25)
+def test_removal_equals_masking_in_a_depthwise_bottleneck_resnet(
+    ratio: float, criterion: str, allocation: str, scope: str, seed: int
+) -> None:
+    spec = PruningSpec("channel", ratio, criterion, allocation, scope, seed)
+    check_that_removal_equals_masking(random_bottleneck_resnet(seed), spec)
+
+
+def test_removal_does_not_equal_masking_that_leaves_the_shift() -> None:
+    """Shows that the tests above can fail: their tolerance is 100 times smaller."""
+    model, spec = random_resnet(), PruningSpec("channel", 0.5)
+    masked = copy.deepcopy(model)
+    shifts = {name: tensor.clone() for name, tensor in masked.named_parameters() if "bn" in name}
+    silence(masked, trace(model), kept_channels(model, spec))
+    for name, tensor in masked.named_parameters():
+        if name in shifts and name.endswith("bias"):
+            tensor.data.copy_(shifts[name])
+    assert largest_difference(logits(prune(model, spec).model), logits(masked)) > 1e-2
+
+
+@pytest.mark.parametrize("ratio", [0.25, 0.5])
+@pytest.mark.parametrize("criterion", ["l1", "l2", "bn", "random"])
+def test_network_and_costs_equal_torch_pruning(ratio: float, criterion: str) -> None:
+    """Torch-Pruning finds its own groups and removes by itself; only the scores are ours."""
+    torch_pruning = pytest.importorskip("torch_pruning")
+    model = random_resnet()
+    theirs = copy.deepcopy(model)
+    graph = trace(model)
+    scores = group_scores(model, graph, criterion, seed=0)
+    group_of = {name: group.name for group in graph.groups for name in group.producers}
+    name_of = {module: name for name, module in theirs.named_modules()}
+
+    def importance(group: list[tuple[object, list[int]]]) -> Tensor:
+        root = group[0][0].target.module  # type: ignore[attr-defined]
+        return scores[group_of[name_of[root]]].clone()
+
+    example = torch.randn(1, 3, 32, 32)
+    torch_pruning.pruner.BasePruner(
+        theirs,
+        example,
+        importance,
+        global_pruning=False,
+        pruning_ratio=ratio,
+        ignored_layers=[theirs.fc],
+    ).step()
+    ours = prune(model, PruningSpec("channel", ratio, criterion)).model
+    assert isinstance(ours, ResNet18)
+    assert ours.widths == Widths.regular(round(8 * (1 - ratio)))
+    assert same_state(ours.state_dict(), theirs.state_dict())  # so the kept channels are equal
+
+    _, parameters, layer_macs, _ = torch_pruning.utils.count_ops_and_params(
+        theirs, example, layer_wise=True
+    )
+    assert sum(parameter.numel() for parameter in ours.parameters()) == parameters
+    theirs_by_name = {name: layer_macs[module] for name, module in theirs.named_modules()}
+    theirs_by_name["fc"] -= theirs.fc.out_features  # it counts the additions of the bias
+    macs = macs_per_layer(ours.widths)
+    assert macs == {name: theirs_by_name[name] for name in macs}
+
+
+UNEVEN_PRUNER = Pruner(random_resnet(UNEVEN))
+
+
+def widths_left(spec: PruningSpec) -> Widths:
+    model = UNEVEN_PRUNER.prune(spec).model
+    assert isinstance(model, ResNet18)
+    return model.widths
+
+
+@given(ratios, criteria, scopes, seeds)
+@settings(deadline=None, max_examples=30)
+def test_uniform_removes_exactly_the_rounded_number_of_each_group(
+    ratio: float, criterion: str, scope: str, seed: int
+) -> None:
+    widths = widths_left(PruningSpec("channel", ratio, criterion, "uniform", scope, seed))
+
+    def left(width: int) -> int:
+        return width - min(round(ratio * width), width - 1)
+
+    streams = UNEVEN.streams if scope == "internal" else tuple(map(left, UNEVEN.streams))
+    assert widths == Widths(streams, tuple(map(left, UNEVEN.inner)))
+
+
+@given(ratios, criteria, scopes, seeds)
+@settings(deadline=None, max_examples=30)
+def test_global_removes_exactly_the_rounded_number_in_total_and_leaves_one_of_each(
+    ratio: float, criterion: str, scope: str, seed: int
+) -> None:
+    widths = widths_left(PruningSpec("channel", ratio, criterion, "global", scope, seed))
+    before, after = list(UNEVEN.inner), list(widths.inner)
+    assert min(after) >= 1
+    if scope == "all":
+        assert min(widths.streams) >= 1
+        before += UNEVEN.streams
+        after += widths.streams
+    else:
+        assert widths.streams == UNEVEN.streams
+    total = sum(before)
+    assert total - sum(after) == min(round(ratio * total), total - len(before))
+
+
+def kept_by_brute_force(scores: dict[str, Tensor], ratio: float) -> dict[str, list[int]]:
+    """Sort all normalised scores; never take the best of a group."""
+    ranked, protected = [], set()
+    for name, group in scores.items():
+        values = group.tolist()
+        mean = sum(values) / len(values)
+        ranked += [(value / mean, name, channel) for channel, value in enumerate(values)]
+        protected.add((name, values.index(max(values))))
+    number = round(ratio * len(ranked))
+    free = [
+        (name, channel) for _, name, channel in sorted(ranked) if (name, channel) not in protected
+    ]
+    removed = set(free[:number])
+    return {
+        name: [channel for channel in range(len(group)) if (name, channel) not in removed]
+        for name, group in scores.items()
+    }
+
+
+@pytest.mark.parametrize("ratio", [0.05, 0.3, 0.5, 0.7, 0.85, 1.0])
+@pytest.mark.parametrize("criterion", ["l1", "l2", "bn", "random"])
+def test_global_keeps_what_brute_force_keeps(ratio: float, criterion: str) -> None:
+    model = random_resnet(UNEVEN)
+    expected = kept_by_brute_force(group_scores(model, trace(model), criterion, 0), ratio)
+    kept = kept_channels(model, PruningSpec("channel", ratio, criterion, "global"))
+    assert {name: indices.tolist() for name, indices in kept.items()} == expected
+
+
+def test_global_replaces_a_protected_channel_by_the_next_lowest_elsewhere() -> None:
+    """Five of nine go; by scores alone they would be the whole first group and one channel."""
+    first, second = nn.Conv2d(1, 4, 1, bias=False), nn.Conv2d(4, 5, 1, bias=False)
+    model = nn.Sequential(
+        first,
+        second,
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(5, 2),
+    )
+    with torch.no_grad():
+        first.weight.fill_(1)  # relative to their mean: 1, 1, 1, 1
+        totals = torch.tensor([4.0, 21, 23, 25, 27])  # 0.2, 1.05, 1.15, 1.25, 1.35
+        second.weight.copy_((totals / 4).view(5, 1, 1, 1).expand(5, 4, 1, 1))
+    kept = kept_channels(model, PruningSpec("channel", 5 / 9, "l1", "global"))
+    assert {name: indices.tolist() for name, indices in kept.items()} == {"0": [3], "1": [2, 3, 4]}
+
+
+def test_group_scores_are_the_mean_over_the_producers() -> None:
+    model = random_resnet()
+    graph = trace(model)
+    modules = dict(model.named_modules())
+    for criterion in ("l1", "l2", "bn"):
+        scores = group_scores(model, graph, criterion, 0)
+        for group in graph.groups:
+            for channel in range(group.size):
+                of_members = []
+                for name in group.producers:
+                    numbers = modules[name].get_parameter("weight")[channel].flatten().tolist()
+                    scale = modules[graph.batch_norm_of[name]].get_parameter("weight")[channel]
+                    of_members.append(
+                        {
+                            "l1": sum(abs(number) for number in numbers),
+                            "l2": sum(number**2 for number in numbers) ** 0.5,
+                            "bn": abs(scale.item()),
+                        }[criterion]
+                    )
+                expected = sum(of_members) / len(of_members)
+                assert scores[group.name][channel].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_internal_keeps_the_widths_of_the_residual_streams() -> None:
+    model = prune(random_resnet(), PruningSpec("channel", 0.5, scope="internal")).model
+    assert isinstance(model, ResNet18)
+    assert model.widths == Widths((8, 16, 32, 64), (4, 4, 8, 8, 16, 16, 32, 32))
+    assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
+
+
+def test_the_layers_say_their_new_sizes() -> None:
+    model = prune(random_bottleneck_resnet(), PruningSpec("channel", 0.5)).model
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            expected = (module.out_channels, module.in_channels // module.groups)
+            assert module.weight.shape[:2] == expected
+        elif isinstance(module, nn.Linear):
+            assert module.weight.shape == (module.out_features, module.in_features)
+        elif isinstance(module, nn.BatchNorm2d):
+            assert module.weight.shape == module.running_var.shape == (module.num_features,)  # type: ignore[union-attr]
+
+
+def test_bn_is_refused_where_a_group_has_no_batch_norm() -> None:
+    with pytest.raises(InputError, match="batch-norm"):
+        prune(random_vgg(), PruningSpec("channel", 0.5, "bn"))

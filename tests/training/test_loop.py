@@ -1,0 +1,305 @@
+"""Training learns, tells of its progress truly, repeats itself, and survives being killed."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.checkpoint import Checkpoint
+from core.data import DataSet, load
+from core.errors import InputError
+from core.evaluation import evaluate_fully
+from core.model import ResNet18, Widths, initialise
+from core.training import EpochEnd, History, Recipe, Split, Step, loop, train
+from tests.conftest import Child
+
+RECIPE = Recipe(epochs=3, batch_size=64, flip=False)
+SEED = 1
+Events = list[Step | EpochEnd]
+
+
+def small_split(dataset: DataSet) -> Split:
+    return Split(
+        dataset.train_images[:200],
+        dataset.train_labels[:200],
+        dataset.test_images[:100],
+        dataset.test_labels[:100],
+    )
+
+
+@pytest.fixture(scope="module")
+def split(digits: DataSet) -> Split:
+    return small_split(digits)
+
+
+def new_model(width: int = 4) -> ResNet18:
+    model = ResNet18(Widths.regular(width))
+    initialise(model, seed=0)
+    return model
+
+
+def trained_weights(
+    split: Split, recipe: Recipe = RECIPE, seed: int = SEED, resume_file: Path | None = None
+) -> dict[str, Tensor]:
+    model = new_model()
+    list(train(model, split, recipe, seed, History(), resume_file))
+    return model.state_dict()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(split: Split) -> dict[str, Tensor]:
+    return trained_weights(split)
+
+
+def are_bitwise_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(
+        torch.equal(tensor, second[name]) for name, tensor in first.items()
+    )
+
+
+def test_a_narrow_network_learns_the_digits(trained: Checkpoint) -> None:
+    first, last = trained.metadata["history"]["epochs"]
+    assert last["loss"] < first["loss"] < 2.5
+    assert last["accuracy"] > first["accuracy"]
+    assert last["correct"] / last["seen"] > 0.7  # a guess is right about 0.1
+
+
+def test_sgd_learns_too(digits: DataSet) -> None:
+    recipe = Recipe(epochs=2, optimiser="sgd", learning_rate=0.1, batch_size=32, flip=False)
+    events = train(new_model(), Split.holding_out(digits, 300), recipe, SEED, History())
+    first, last = (event for event in events if isinstance(event, EpochEnd))
+    assert last.loss < first.loss - 0.1
+    assert last.correct / last.seen > 0.2  # a guess is right about 0.1
+
+
+def test_the_same_seed_ends_in_the_same_weights_bitwise(
+    split: Split, uninterrupted: dict[str, Tensor]
+) -> None:
+    assert are_bitwise_equal(trained_weights(split), uninterrupted)
+
+
+def test_another_seed_ends_in_other_weights(split: Split, uninterrupted: dict[str, Tensor]) -> None:
+    assert not are_bitwise_equal(trained_weights(split, seed=SEED + 1), uninterrupted)
+
+
+@pytest.fixture
+def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_EVENTS", 0.0)
+
+
+@pytest.mark.usefixtures("every_step")
+class TestEvents:
+    @pytest.fixture
+    def events(self, split: Split) -> Events:
+        return list(train(new_model(), split, RECIPE, SEED, History()))
+
+    def test_steps_count_up_and_epochs_end_in_between(self, events: Events) -> None:
+        expected = []
+        for epoch in (1, 2, 3):
+            expected += [("step", epoch, 3 * (epoch - 1) + step) for step in (1, 2, 3)]
+            expected.append(("end", epoch, 0))
+        assert expected == [
+            ("step", event.epoch, event.step)
+            if isinstance(event, Step)
+            else ("end", event.epoch, 0)
+            for event in events
+        ]
+        assert {event.epochs for event in events} == {3}
+
+    def test_steps_say_what_is_so(self, events: Events) -> None:
+        steps = [event for event in events if isinstance(event, Step)]
+        for event in steps:
+            assert event.steps == 9  # of 200 images, 3 batches of 64 an epoch
+            assert math.isfinite(event.loss)
+            assert event.accuracy in [right / 64 for right in range(65)]
+            assert event.images_per_second > 0
+            factor = RECIPE.rate_factor((event.step - 1) / 9)
+            assert event.learning_rate == pytest.approx(RECIPE.learning_rate * factor)
+            assert (event.seconds_left == 0) == (event.step == 9)
+            assert event.seconds_left >= 0
+
+    def test_an_epochs_end_sums_its_steps_up(self, events: Events) -> None:
+        for end in (event for event in events if isinstance(event, EpochEnd)):
+            steps = [event for event in events if isinstance(event, Step)]
+            own = [step for step in steps if step.epoch == end.epoch]
+            assert end.loss == pytest.approx(sum(step.loss for step in own) / 3, rel=1e-5)
+            assert end.accuracy == pytest.approx(sum(step.accuracy for step in own) / 3)
+            assert end.seconds > 0
+
+    def test_fewer_images_than_a_batch_are_one_batch(self, split: Split) -> None:
+        few = replace(split, images=split.images[:40], labels=split.labels[:40])
+        for step, end in pairs(list(train(new_model(), few, RECIPE, SEED, History()))):
+            assert step.accuracy in [right / 40 for right in range(41)]
+            assert end.accuracy == pytest.approx(step.accuracy)
+
+
+def pairs(events: Events) -> Iterator[tuple[Step, EpochEnd]]:
+    for step, end in zip(events[::2], events[1::2], strict=True):
+        assert isinstance(step, Step)
+        assert isinstance(end, EpochEnd)
+        yield step, end
+
+
+def test_an_epochs_end_has_the_validation_accuracy_of_its_weights(split: Split) -> None:
+    model = new_model()
+    for event in train(model, split, RECIPE, SEED, History()):
+        if isinstance(event, EpochEnd):
+            measured = evaluate_fully(model, split.validation_images, split.validation_labels)
+            assert (event.correct, event.seen) == (measured.correct, 100)
+
+
+def test_the_history_has_an_entry_an_epoch_and_a_curve(split: Split) -> None:
+    history = History()
+    model = new_model()
+    ends = [
+        event for event in train(model, split, RECIPE, SEED, history) if isinstance(event, EpochEnd)
+    ]
+    assert [entry["epoch"] for entry in history.epochs] == [1, 2, 3]
+    assert [EpochEnd(**entry) for entry in history.epochs] == ends  # type: ignore[arg-type]
+    assert [done for done, *_ in history.curve] == pytest.approx(
+        [n / 3 for n in range(1, 10)], abs=1e-4
+    )
+    for index, end in enumerate(ends):
+        losses = [loss for _, loss, _ in history.curve[3 * index : 3 * index + 3]]
+        assert sum(losses) / 3 == pytest.approx(end.loss, abs=1e-3)
+    assert not model.training
+
+
+# Interruption
+
+
+def test_a_finished_training_leaves_a_state_that_ends_it_at_once(
+    split: Split, uninterrupted: dict[str, Tensor], tmp_path: Path
+) -> None:
+    """As when a process is killed between the last epoch and the checkpoint."""
+    state = tmp_path / "state"
+    trained_weights(split, resume_file=state)
+    model, history = new_model(), History()
+    assert list(train(model, split, RECIPE, SEED, history, state)) == []
+    assert are_bitwise_equal(model.state_dict(), uninterrupted)
+    assert len(history.epochs) == 3
+    assert not model.training
+
+
+@pytest.mark.parametrize("epochs_done", [0, 1, 2])
+def test_a_dropped_training_goes_on_from_its_last_finished_epoch(
+    split: Split, uninterrupted: dict[str, Tensor], tmp_path: Path, epochs_done: int
+) -> None:
+    state = tmp_path / "state"
+    dropped = train(new_model(), split, RECIPE, SEED, History(), state)
+    for event in dropped:
+        if isinstance(event, Step) and event.epoch == epochs_done + 1:
+            break  # within an epoch, whose steps are lost
+    del dropped
+
+    model, history = new_model(), History()
+    events = list(train(model, split, RECIPE, SEED, history, state))
+    assert events[0].epoch == epochs_done + 1
+    assert are_bitwise_equal(model.state_dict(), uninterrupted)
+    assert [entry["epoch"] for entry in history.epochs] == [1, 2, 3]
+    assert len(history.curve) == 9
+
+
+def train_in(folder: Path) -> Iterator[Step | EpochEnd]:
+    yield from train(
+        new_model(), small_split(load("digits")), RECIPE, SEED, History(), folder / "state"
+    )
+
+
+def test_a_killed_training_goes_on_from_its_last_finished_epoch(
+    split: Split,
+    uninterrupted: dict[str, Tensor],
+    tmp_path: Path,
+    start: Callable[[Callable[[Path], Iterable[Any]], Path], Child],
+) -> None:
+    child = start(train_in, tmp_path)
+    for event in child.events():
+        if event.epoch == 2:
+            child.kill()
+            break
+    assert isinstance(event, Step)
+
+    model = new_model()
+    events = list(train(model, split, RECIPE, SEED, History(), tmp_path / "state"))
+    assert events[0].epoch == 2
+    assert are_bitwise_equal(model.state_dict(), uninterrupted)
+
+
+class TestAStateThatDoesNotFit:
+    """It is ignored: training starts over and ends as if there were none."""
+
+    @pytest.fixture
+    def state(self, split: Split, tmp_path: Path) -> Path:
+        path = tmp_path / "state"
+        for event in train(new_model(), split, RECIPE, SEED, History(), path):
+            if isinstance(event, EpochEnd):
+                break
+        return path
+
+    @pytest.mark.parametrize(
+        "other", [replace(RECIPE, epochs=4), replace(RECIPE, optimiser="sgd")], ids=str
+    )
+    def test_of_another_recipe(self, split: Split, state: Path, other: Recipe) -> None:
+        assert are_bitwise_equal(
+            trained_weights(split, other, resume_file=state), trained_weights(split, other)
+        )
+
+    def test_of_another_seed(self, split: Split, state: Path) -> None:
+        assert are_bitwise_equal(
+            trained_weights(split, seed=7, resume_file=state), trained_weights(split, seed=7)
+        )
+
+    @pytest.mark.parametrize("name", ["images", "labels"])
+    def test_of_other_images(self, split: Split, state: Path, name: str) -> None:
+        other = replace(split, **{name: getattr(split, name).flip(0)})
+        assert are_bitwise_equal(trained_weights(other, resume_file=state), trained_weights(other))
+
+    def test_of_another_width(self, split: Split, state: Path) -> None:
+        first = next(train(new_model(width=5), split, RECIPE, SEED, History(), state))
+        assert first.epoch == 1
+
+    @pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.999])
+    def test_damaged(
+        self, split: Split, uninterrupted: dict[str, Tensor], state: Path, part: float
+    ) -> None:
+        content = state.read_bytes()
+        state.write_bytes(content[: int(part * len(content))])
+        assert are_bitwise_equal(trained_weights(split, resume_file=state), uninterrupted)
+
+    def test_foreign(self, split: Split, uninterrupted: dict[str, Tensor], state: Path) -> None:
+        state.write_text("something else\n" * 1000)
+        assert are_bitwise_equal(trained_weights(split, resume_file=state), uninterrupted)
+
+
+# What trains and what validates
+
+
+def as_set(images: Tensor) -> set[bytes]:
+    return {image.numpy().tobytes() for image in images}
+
+
+def test_held_out_images_are_stratified_and_do_not_train(digits: DataSet) -> None:
+    split = Split.holding_out(digits, 200)
+    assert (len(split.labels), len(split.validation_labels)) == (1097, 200)
+    counts = torch.bincount(split.validation_labels).tolist()
+    assert max(counts) - min(counts) <= 1
+    assert not as_set(split.images) & as_set(split.validation_images)
+    together = as_set(split.images) | as_set(split.validation_images)
+    assert together == as_set(digits.train_images)
+
+
+def test_with_nothing_held_out_all_training_images_train(digits: DataSet) -> None:
+    split = Split.holding_out(digits, 0)
+    assert torch.equal(split.images, digits.train_images)
+    assert as_set(split.validation_images) == as_set(digits.test_images)
+
+
+@pytest.mark.parametrize("held_out", [-1, 9, 649])
+def test_an_impossible_number_to_hold_out_is_refused(digits: DataSet, held_out: int) -> None:
+    with pytest.raises(InputError, match=rf"{held_out} images cannot be .+\.$"):
+        Split.holding_out(digits, held_out)

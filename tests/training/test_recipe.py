@@ -1,0 +1,97 @@
+"""What a recipe allows, and the course of its learning rate."""
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import InputError
+from core.training import Recipe, default_recipe
+
+
+def test_the_linear_schedule_rises_to_its_peak_and_falls_to_zero() -> None:
+    recipe = Recipe(epochs=1, schedule="linear", warm_up=0.1)
+    progress = np.linspace(0, 1, 201)
+    factors = [recipe.rate_factor(float(part)) for part in progress]
+    np.testing.assert_allclose(factors, np.interp(progress, [0, 0.1, 1], [0, 1, 0]), atol=1e-12)
+
+
+def test_the_one_cycle_schedule_is_torchs() -> None:
+    steps = 20_000
+    optimiser = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=1.0, total_steps=steps, pct_start=0.3, final_div_factor=1e9
+    )
+    recipe = Recipe(epochs=1, schedule="one-cycle", warm_up=0.3)
+    for step in range(steps):
+        factor = recipe.rate_factor(step / steps)
+        assert factor == pytest.approx(scheduler.get_last_lr()[0], abs=1e-3), step
+        optimiser.step()
+        if step < steps - 1:
+            scheduler.step()
+
+
+@pytest.mark.parametrize("schedule", ["linear", "one-cycle"])
+def test_the_rate_has_one_peak_and_stays_within_it(schedule: str) -> None:
+    recipe = Recipe(epochs=1, schedule=schedule, warm_up=0.25)
+    factors = np.array([recipe.rate_factor(step / 1000) for step in range(1001)])
+    assert (np.diff(factors[:251]) > 0).all()
+    assert (np.diff(factors[250:]) < 0).all()
+    assert factors[250] == 1
+    assert factors[-1] == pytest.approx(0, abs=1e-12)
+    assert factors.min() >= 0
+
+
+def test_a_recipe_without_warm_up_starts_at_its_peak() -> None:
+    assert Recipe(epochs=1, warm_up=0.0).rate_factor(0.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", -1),
+        ("epochs", 1001),
+        ("epochs", 2.0),
+        ("epochs", True),
+        ("optimiser", "adam"),
+        ("schedule", "constant"),
+        ("batch_size", 1),
+        ("batch_size", 64.0),
+    ],
+)
+def test_an_impossible_setting_is_refused_in_a_sentence(setting: str, value: Any) -> None:
+    with pytest.raises(InputError, match=rf"{setting.split('_')[0]}.+{value!r}.*\.$"):
+        Recipe(**{"epochs": 1, setting: value})
+
+
+def test_a_recipe_is_data() -> None:
+    recipe = Recipe(epochs=3)
+    assert Recipe(**recipe.to_json()) == recipe
+    assert hash(Recipe(epochs=3)) == hash(recipe)
+    with pytest.raises(FrozenInstanceError):
+        recipe.epochs = 4  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "epochs", "flip"), [("cifar10", 5, True), ("digits", 10, False)]
+)
+@pytest.mark.parametrize("optimiser", ["muon", "sgd"])
+def test_each_data_set_has_its_recipe(
+    dataset: str, epochs: int, flip: bool, optimiser: str
+) -> None:
+    recipe = default_recipe(dataset, optimiser=optimiser)
+    assert (recipe.epochs, recipe.flip, recipe.optimiser) == (epochs, flip, optimiser)
+    assert default_recipe(dataset, 3, optimiser).epochs == 3
+
+
+def test_an_unknown_optimiser_is_refused() -> None:
+    with pytest.raises(InputError, match="There is no optimiser 'adam': choose muon or sgd"):
+        default_recipe("cifar10", optimiser="adam")
+
+
+def test_no_epochs_are_not_the_default() -> None:
+    with pytest.raises(InputError, match="epochs"):
+        default_recipe("digits", epochs=0)
