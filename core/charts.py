@@ -149,7 +149,7 @@ def _study_layers() -> list[AnyChart]:
 
 
 def _top_legend() -> alt.Legend:
-    return alt.Legend(orient="top", title=None)
+    return alt.Legend(orient="top", title=None, symbolOpacity=1)
 
 
 def sparsity_heatmap(

@@ -38,7 +38,7 @@ def show_baseline(settings: Settings) -> None:
     accuracy = loaded.metadata["accuracy"]
     low, high = wilson_interval(accuracy["correct"], accuracy["seen"])
     recipe = loaded.metadata["recipe"]
-    numbers = st.columns(4)
+    numbers = st.columns([3, 4, 2, 2])
     numbers[0].metric(
         "Test accuracy",
         f"{accuracy['correct'] / accuracy['seen']:.1%}",

@@ -64,17 +64,20 @@ def _accuracy(measured: Measured | None, baseline: Measured | None, can_measure:
         st.metric("Accuracy", "–", delta=state, delta_color="off", delta_arrow="off")
         return
     evaluation = measured.evaluation
-    difference = None
-    if baseline is not None and evaluation.is_complete:
+    if baseline is None or not evaluation.is_complete:
+        delta, is_sure = f"{evaluation.seen:,} of {evaluation.total:,} …", False
+    else:
         points = 100 * (evaluation.accuracy - baseline.evaluation.accuracy)
-        difference = f"{points:+.1f} points" if round(points, 1) else "±0.0 points"
+        delta = f"{points:+.1f} points"
+        is_sure = mcnemar(baseline.evaluation.is_right, evaluation.is_right).significant
     st.metric(
         "Accuracy",
         f"{evaluation.accuracy:.1%}",
-        delta=difference or f"{evaluation.seen:,} of {evaluation.total:,} images …",
-        delta_color="normal" if difference and difference[0] != "±" else "off",
-        delta_arrow="auto" if difference and difference[0] != "±" else "off",
-        help="The difference is to the baseline, on the same images.",
+        delta=delta,
+        delta_color="normal" if is_sure else "off",
+        delta_arrow="auto" if is_sure else "off",
+        help="The difference is to the baseline, on the same images; grey where these images "
+        "cannot tell the two apart.",
     )
 
 
@@ -90,12 +93,12 @@ def _comparison(measured: Measured | None, baseline: Measured | None, can_measur
     test = mcnemar(baseline.evaluation.is_right, evaluation.is_right)
     flips = f"{test.lost:,} images lost, {test.gained:,} gained"
     if test.significant:
-        return f"{words} · {flips}, p {_p_value(test.p_value)}"
+        return f"{words} · {flips}, p\u00a0{_p_value(test.p_value)}"
     return f"{words} · {flips}: not told apart from the baseline"
 
 
 def _p_value(p_value: float) -> str:
-    return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}"
+    return "<\u00a00.001" if p_value < 0.001 else f"=\u00a0{p_value:.3f}"
 
 
 def cost_table(costs: dict[str, Cost], compressed: dict[str, int]) -> None:

@@ -1,10 +1,10 @@
 """The comparison of both methods: cards, curve, costs, in slots that do not jump."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import charts
 from core.charts import METHODS as METHOD_NAMES
-from core.cost import Cost
 from core.pruning import PruningSpec
 from core.ui.cards import cost_table, method_card
 from core.ui.measuring import Measured, Measurements, as_point, as_points
@@ -23,35 +23,34 @@ class Comparison:
         self._bench = bench
         self._specs = bench.specs()
         self._measurements = bench.measurements()
-        self._baseline_cost = bench.cost(None)
-        self._cards = {
-            name: column.empty()
-            for name, column in zip(METHOD_NAMES, st.columns(len(METHOD_NAMES)), strict=True)
-        }
+        # What takes time comes before the first slot is opened: an open slot shows nothing.
+        self._costs = {"Baseline": bench.cost(None)}
+        self._costs |= {name: bench.cost(spec) for name, spec in self._specs.items()}
+        self._cards: dict[str, DeltaGenerator] = {}
+        for name, column in zip(METHOD_NAMES, st.columns(len(METHOD_NAMES)), strict=True):
+            self._cards[name] = column.empty()
+            self._draw_card(name)
         self._x, self._study, self._fill = _chart_controls(self._measurements is not None)
-        self._progress = st.empty()
         self._chart = st.empty()
+        self._draw_chart()
+        self._progress = st.empty()
         st.markdown("**Costs in full**")
         self._table = st.empty()
+        self._draw_table({})
 
-    def show(self) -> None:
-        """Draw what is known at once, then measure what is not."""
-        for name in METHOD_NAMES:
-            self._draw_card(name)
-        self._draw_chart()
-        costs = {"Baseline": self._bench.cost(None)}
-        costs |= {name: self._bench.cost(spec) for name, spec in self._specs.items()}
-        self._draw_table(costs, {})
+    def measure(self) -> None:
+        """Measure what is not known yet, each batch on the screen as it comes."""
         if self._measurements is not None:
             self._measure(self._measurements)
-        compressed = {
-            name: load_compressed_bytes(self._bench.file, spec)
-            for name, spec in {"Baseline": None, **self._specs}.items()
-        }
-        self._draw_table(costs, compressed)
+        self._draw_table(
+            {
+                name: load_compressed_bytes(self._bench.file, spec)
+                for name, spec in {"Baseline": None, **self._specs}.items()
+            }
+        )
 
     def _measure(self, measurements: Measurements) -> None:
-        """Baseline, then both methods, each batch on the screen as it comes; then the curve."""
+        """The baseline, then both methods, then the curve if it was asked for."""
         for measured in measurements.measure(None):
             evaluation = measured.evaluation
             if not evaluation.is_complete:
@@ -93,8 +92,8 @@ class Comparison:
             self._cards[name],
             name,
             spec,
-            self._bench.cost(spec),
-            self._baseline_cost,
+            self._costs[name],
+            self._costs["Baseline"],
             measured or self._known(spec),
             self._known(None),
             can_measure=self._measurements is not None,
@@ -105,7 +104,7 @@ class Comparison:
         for name in METHOD_NAMES:
             for ratio in ALL_RATIOS:
                 if measured := self._known(self._bench.settings.spec(name, ratio)):
-                    rows.append(as_point(name, ratio, measured, self._baseline_cost))
+                    rows.append(as_point(name, ratio, measured, self._costs["Baseline"]))
         baseline = self._known(None)
         settings = self._bench.settings
         self._chart.altair_chart(
@@ -121,9 +120,9 @@ class Comparison:
             alt="Accuracy of both pruning methods against the amount pruned, as far as measured.",
         )
 
-    def _draw_table(self, costs: dict[str, Cost], compressed: dict[str, int]) -> None:
+    def _draw_table(self, compressed: dict[str, int]) -> None:
         with self._table.container():
-            cost_table(costs, compressed)
+            cost_table(self._costs, compressed)
 
 
 def _chart_controls(can_measure: bool) -> tuple[str, bool, bool]:
@@ -157,4 +156,4 @@ def _chart_controls(can_measure: bool) -> tuple[str, bool, bool]:
 
 def show_comparison(bench: Workbench) -> None:
     """Draw the page's content; returns when everything at the slider's position is measured."""
-    Comparison(bench).show()
+    Comparison(bench).measure()
