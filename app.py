@@ -3,7 +3,9 @@
 import streamlit as st
 
 from core import ui
+from core.device import keep_freed_memory
 
+keep_freed_memory()
 st.set_page_config(page_title="Pruning explorer", page_icon=ui.page_icon(), layout="wide")
 page = st.navigation(
     [

@@ -11,7 +11,7 @@ from benchmarks import evaluation, files, pruning, training
 from benchmarks.benchmark import Benchmark, Result
 from benchmarks.material import network
 from core.__main__ import Parser
-from core.device import best_device, resolve_precision
+from core.device import best_device, keep_freed_memory, resolve_precision
 from core.errors import InputError
 
 BENCHMARKS = (
@@ -37,6 +37,7 @@ ROW = "{:<32}{:>8}  {:<32}{:<10}{:<7}{}"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
+    keep_freed_memory()
     try:
         chosen = choose(options.names)
         weights = network()[1]

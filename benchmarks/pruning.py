@@ -12,7 +12,7 @@ from torch.nn.utils import prune as torch_prune
 from benchmarks.benchmark import CannotRunError, Measured
 from benchmarks.material import network
 from benchmarks.timing import Side, alternate, times_as_fast
-from core.cost import Cost, cost, file_bytes, macs_per_layer
+from core.cost import Cost, cost, macs_per_layer
 from core.model import ResNet18, prunable_layers
 from core.pruning import Pruner, PruningSpec
 
@@ -113,6 +113,5 @@ def even_ratio(number: int) -> float:
 
 
 def forget_counts() -> None:
-    """MACs and bytes of widths seen before are remembered; a new ratio means new widths."""
+    """MACs of widths seen before are remembered; a new ratio means new widths."""
     macs_per_layer.cache_clear()
-    file_bytes.cache_clear()

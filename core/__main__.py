@@ -16,7 +16,7 @@ from core import baseline, checkpoint, data
 from core.checkpoint import Checkpoint
 from core.cost import compressed_bytes, cost
 from core.data import DataSet
-from core.device import PRECISIONS, best_device, resolve_precision
+from core.device import PRECISIONS, best_device, keep_freed_memory, resolve_precision
 from core.errors import InputError
 from core.evaluation import Evaluation, evaluate
 from core.model import ResNet18, Widths
@@ -41,6 +41,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
+    keep_freed_memory()
     try:
         result = options.run(options)
     except InputError as error:

@@ -56,15 +56,31 @@ class Checkpoint:
 
 def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
     """The model's tensors as they are on disk: fp16, those of batch-norm layers fp32."""
+    dtypes = _stored_dtypes(model)
+    return {
+        name: tensor.to(dtypes[name]).cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def stored_bytes(model: nn.Module) -> int:
+    """The size of those tensors. The file's header adds some ten thousand bytes."""
+    dtypes = _stored_dtypes(model)
+    return sum(
+        tensor.numel() * dtypes[name].itemsize for name, tensor in model.state_dict().items()
+    )
+
+
+def _stored_dtypes(model: nn.Module) -> dict[str, torch.dtype]:
     batch_norms = {
         name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)
     }
-    tensors = {}
-    for name, tensor in model.state_dict().items():
-        keeps_precision = name.rpartition(".")[0] in batch_norms or not tensor.is_floating_point()
-        stored = tensor if keeps_precision else tensor.to(torch.float16)
-        tensors[name] = stored.cpu().contiguous()
-    return tensors
+    return {
+        name: tensor.dtype
+        if name.rpartition(".")[0] in batch_norms or not tensor.is_floating_point()
+        else torch.float16
+        for name, tensor in model.state_dict().items()
+    }
 
 
 def to_bytes(model: nn.Module, metadata: dict[str, str] | None = None) -> bytes:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import conv_flop_count, mm_flop
 
-from core.checkpoint import to_bytes
+from core.checkpoint import stored_bytes, to_bytes
 from core.model import ResNet18, Widths, nonzero_parameters, on_meta, prunable_layers
 
 COMPRESSION_LEVEL = 6  # zlib's and gzip's default
@@ -21,7 +21,7 @@ class Cost:
     nonzero: int  # of them
     macs: int  # multiply-accumulates executed for one image
     macs_nonzero: float  # theoretical: what a kernel that skips every zero weight would execute
-    bytes: int  # of the file, weights fp16
+    bytes: int  # of the tensors on disk, weights fp16
 
     def to_json(self) -> dict[str, int | float]:
         return asdict(self)
@@ -38,7 +38,7 @@ def cost(model: ResNet18) -> Cost:
         nonzero=sum(nonzero.values()),
         macs=sum(layer_macs.values()),
         macs_nonzero=sum(macs * densities[name] for name, macs in layer_macs.items()),
-        bytes=file_bytes(model.widths, model.fc.out_features),
+        bytes=stored_bytes(model),
     )
 
 
@@ -83,12 +83,6 @@ def _image_sizes() -> dict[str, tuple[torch.Size, torch.Size]]:
     return sizes
 
 
-@lru_cache(maxsize=1024)
-def file_bytes(widths: Widths, classes: int = 10) -> int:
-    """The size of the checkpoint's tensors on disk, without its metadata."""
-    return len(to_bytes(on_meta(widths, classes).to_empty(device="cpu")))
-
-
 def compressed_bytes(model: nn.Module) -> int:
-    """The size of the same after zlib: what zeros can save on disk, and only there."""
+    """The size of the file after zlib: what zeros can save on disk, and only there."""
     return len(zlib.compress(to_bytes(model), COMPRESSION_LEVEL))

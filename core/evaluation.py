@@ -8,10 +8,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from core.data import normalise
 from core.device import DTYPES, best_device, resolve_precision
 from core.errors import InputError
+from core.pruning.groups import trace
 from core.statistics import wilson_interval
 
 BATCH_SIZE = 100
@@ -66,9 +68,18 @@ class Evaluation:
 
 
 def for_inference(model: nn.Module, device: torch.device, precision: str) -> nn.Module:
-    """A copy of the model in eval mode, channels_last, in `precision` ("fp32" or "bf16")."""
-    duplicate = copy.deepcopy(model).eval().to(device, DTYPES[precision])
-    return duplicate.to(memory_format=torch.channels_last)
+    """A copy of the model that only classifies, in `precision` ("fp32" or "bf16").
+
+    Batch-norms are folded into their convolutions, in fp32; what is left is channels_last.
+    """
+    network = copy.deepcopy(model).eval()
+    modules = dict(network.named_modules())
+    for conv_name, batch_norm_name in trace(network).batch_norm_of.items():
+        conv, batch_norm = modules[conv_name], modules[batch_norm_name]
+        if isinstance(conv, nn.Conv2d) and isinstance(batch_norm, nn.BatchNorm2d):
+            network.set_submodule(conv_name, fuse_conv_bn_eval(conv, batch_norm))
+            network.set_submodule(batch_norm_name, nn.Identity())
+    return network.to(device, DTYPES[precision]).to(memory_format=torch.channels_last)
 
 
 def evaluate(

@@ -74,8 +74,10 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(inner)) + self.downsample(x))
+        inner = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        outer = self.bn2(self.conv2(inner))
+        outer += self.downsample(x)
+        return F.relu(outer, inplace=True)
 
 
 class ResNet18(nn.Module):
@@ -118,7 +120,7 @@ class ResNet18(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         for stage in self.stages:
             x = stage(x)
         logits: Tensor = self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))

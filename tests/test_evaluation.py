@@ -2,22 +2,30 @@
 
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core import baseline, checkpoint
 from core.checkpoint import Checkpoint
 from core.data import MEAN, STD, DataSet, subset_indices
 from core.errors import InputError
-from core.evaluation import Evaluation, evaluate, evaluate_fully
+from core.evaluation import Evaluation, evaluate, evaluate_fully, for_inference
 from core.model import ResNet18
 from core.statistics import wilson_interval
-from tests.networks import copy_of_state, same_state
+from tests.networks import (
+    copy_of_state,
+    images,
+    random_bottleneck_resnet,
+    random_resnet,
+    random_vgg,
+    randomise,
+    same_state,
+)
 
 CPU = torch.device("cpu")
 SHIPPED = baseline.CHECKPOINTS / "resnet18-cifar10-5ep.safetensors"
@@ -196,3 +204,32 @@ def test_bf16_agrees_with_fp32_about_99_of_100_cifar10_images(cifar10: DataSet) 
     model = checkpoint.load(SHIPPED, "cifar10").model
     chosen = subset_indices(cifar10.test_labels, 500)
     assert agreement(model, cifar10.test_images[chosen], cifar10.test_labels[chosen]) >= 0.99
+
+
+class TwoUses(nn.Module):
+    """Neither batch-norm can be folded into its convolution: each has a second use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 1)
+        self.batch_norm = nn.BatchNorm2d(8)
+        self.shared = nn.Conv2d(8, 8, 1)
+        self.first = nn.BatchNorm2d(8)
+        self.second = nn.BatchNorm2d(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        x = x + self.batch_norm(x)
+        result: Tensor = self.second(self.shared(self.first(self.shared(x)))).mean((2, 3))
+        return result
+
+
+@pytest.mark.parametrize("make", [random_resnet, random_vgg, random_bottleneck_resnet, TwoUses])
+def test_the_copy_for_inference_computes_the_same(make: Callable[[], nn.Module]) -> None:
+    """To 1e-4 of the largest logit, in fp32, whatever is folded."""
+    network = make()
+    randomise(network, seed=0)
+    with torch.inference_mode():
+        expected = network(images())
+        logits = for_inference(network, CPU, "fp32")(images())
+    assert (logits - expected).abs().max() <= 1e-4 * expected.abs().max()

@@ -74,7 +74,7 @@ class NetworkGraph:
     """What pruning needs to know of a network's structure."""
 
     groups: tuple[Group, ...]  # prunable ones, in network order
-    batch_norm_of: dict[str, str]  # the batch-norm directly behind a convolution
+    batch_norm_of: dict[str, str]  # the one that alone takes a convolution's output
 
 
 @dataclass(eq=False)
@@ -200,7 +200,8 @@ class _Follower:
             space.fixed |= module.num_features != space.size  # flattened before: several a channel
             space.batch_norms.append(name)
             before = node.args[0]
-            if isinstance(before, Node) and before.op == "call_module":
+            follows_alone = isinstance(before, Node) and len(before.users) == 1
+            if isinstance(before, Node) and follows_alone and before.op == "call_module":
                 self._batch_norm_of[str(before.target)] = name
             self._space_of[node] = space
         else:

@@ -57,6 +57,7 @@ def assert_same(found: Parts, expected: Parts) -> None:
         np.testing.assert_array_equal(found[part][1], labels)
 
 
+@pytest.mark.filterwarnings("error")  # such as NumPy's for its old module names
 @pytest.mark.parametrize("layout", WRITERS)
 def test_every_pixel_and_label_is_read(layout: str, tmp_path: Path) -> None:
     WRITERS[layout](tmp_path, some_parts())

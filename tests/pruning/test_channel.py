@@ -1,6 +1,7 @@
 """Channel pruning against masking done right, Torch-Pruning and brute force."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -252,8 +253,9 @@ def test_internal_keeps_the_widths_of_the_residual_streams() -> None:
     assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
 
 
-def test_the_layers_say_their_new_sizes() -> None:
-    model = prune(random_bottleneck_resnet(), PruningSpec("channel", 0.5)).model
+@pytest.mark.parametrize("network", [random_bottleneck_resnet, random_vgg])
+def test_the_layers_say_their_new_sizes(network: Callable[[], nn.Module]) -> None:
+    model = prune(network(), PruningSpec("channel", 0.5)).model
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             expected = (module.out_channels, module.in_channels // module.groups)

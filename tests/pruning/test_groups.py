@@ -1,5 +1,7 @@
 """Which channels go together, and that what cannot be followed is left alone."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -102,6 +104,46 @@ def test_a_depthwise_convolution_belongs_to_the_group_that_enters_it() -> None:
     assert set(groups["4.inner.6"].producers) == {"4.inner.6", "4.shortcut.0", "5.inner.6"}
 
 
+class LateAddition(nn.Module):
+    """`second` is used on its own before an addition couples it to `first`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 1)
+        self.second = nn.Conv2d(3, 6, 1)
+        self.depthwise = nn.Conv2d(6, 6, 3, padding=1, groups=6, bias=False)
+        self.third = nn.Conv2d(6, 5, 1)
+        self.fourth = nn.Conv2d(6, 5, 1)
+        self.classifier = nn.Linear(5 * 8 * 8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        second = self.depthwise(self.second(x))
+        third = self.third(second)
+        fourth = self.fourth(self.first(x) + second)
+        result: Tensor = self.classifier(torch.flatten(third + fourth, start_dim=1))
+        return result
+
+
+def test_an_addition_couples_what_was_used_before_it_too() -> None:
+    model = LateAddition()
+    randomise(model, seed=0)
+    pruner = Pruner(model)
+    groups = {group.name: group for group in pruner.graph.groups}
+    assert list(groups) == ["second", "third"]
+    assert groups["second"].producers == ("second", "first")
+    assert groups["second"].depthwise == ("depthwise",)
+    assert groups["second"].consumers == (("third", 1), ("fourth", 1))
+    assert groups["third"].producers == ("third", "fourth")
+    pruned = pruner.prune(PruningSpec("channel", 0.5)).model
+    scores = sum(layer.weight.flatten(1).abs().sum(1) for layer in (model.first, model.second))
+    thirds = sum(layer.weight.flatten(1).abs().sum(1) for layer in (model.third, model.fourth))
+    assert isinstance(scores, Tensor)
+    assert isinstance(thirds, Tensor)
+    kept = {"second": scores.topk(3).indices, "third": thirds.topk(3).indices}
+    silence(model, pruner.graph, kept)
+    torch.testing.assert_close(pruned(images()), model(images()), rtol=1e-4, atol=1e-5)
+
+
 def test_tracing_leaves_the_network_alone() -> None:
     model = random_resnet().train()
     before = copy_of_state(model)
@@ -111,12 +153,12 @@ def test_tracing_leaves_the_network_alone() -> None:
 
 
 class Trunk(nn.Module):
-    """A part that can be followed, and behind it one that cannot: `dead_end`, of 6 channels."""
+    """A part that can be followed, and behind it one that cannot: `dead_end`, of 8 channels."""
 
     def __init__(self, dead_end: nn.Module):
         super().__init__()
         self.free = nn.Conv2d(3, 8, 3, padding=1)
-        self.held = nn.Conv2d(8, 6, 3, padding=1)
+        self.held = nn.Conv2d(8, 8, 3, padding=1)
         self.dead_end = dead_end
 
     def forward(self, x: Tensor) -> Tensor:
@@ -141,7 +183,7 @@ class Twice(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU())
+        self.layer = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.layer(self.layer(x))
@@ -149,17 +191,16 @@ class Twice(nn.Module):
 
 
 class SpatialLinear(nn.Module):
-    """Linear layers over positions, each channel for itself; then over all."""
+    """A linear layer over positions, each channel for itself; then one over all."""
 
-    def __init__(self, flatten: bool):
+    def __init__(self, arrange: Callable[[Tensor], Tensor], positions: int, outputs: int):
         super().__init__()
-        self.flatten = flatten
-        self.positions = nn.Linear(64 if flatten else 8, 10)
-        self.all = nn.Linear(6 * 10 if flatten else 6 * 8 * 10, 2)
+        self.arrange = arrange
+        self.positions = nn.Linear(positions, 16)
+        self.all = nn.Linear(outputs, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.positions(torch.flatten(x, 2) if self.flatten else x)
-        result: Tensor = self.all(x.flatten(1))
+        result: Tensor = self.all(self.positions(self.arrange(x)).flatten(1))
         return result
 
 
@@ -173,35 +214,53 @@ class Broadcast(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.one = nn.Conv2d(6, 1, 1)
+        self.one = nn.Conv2d(8, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = x + self.one(x)
         return result
 
 
-def classifier(channels: int = 6) -> list[nn.Module]:
+class SideOutput(nn.Module):
+    """Adds what is also needed elsewhere, by an operation that is not known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other = nn.Conv2d(8, 8, 1)
+        self.head = nn.Sequential(*classifier())
+
+    def forward(self, x: Tensor) -> Tensor:
+        other = self.other(x)
+        mean = other.mean()
+        result: Tensor = self.head(x + other) + mean
+        return result
+
+
+def classifier(channels: int = 8) -> list[nn.Module]:
     return [nn.Flatten(), nn.Linear(channels * 8 * 8, 2)]
 
 
 DEAD_ENDS: dict[str, nn.Module] = {
     "the network's output": nn.Identity(),
     "an unknown function": nn.Sequential(Gate(), *classifier()),
-    "an unknown layer": nn.Sequential(nn.PReLU(6), *classifier()),
-    "a group-norm": nn.Sequential(nn.GroupNorm(2, 6), *classifier()),
-    "a concatenation": nn.Sequential(Concatenate(), *classifier(12)),
-    "a grouped convolution": nn.Sequential(nn.Conv2d(6, 6, 1, groups=2), *classifier()),
+    "an unknown layer": nn.Sequential(nn.PReLU(8), *classifier()),
+    "a group-norm": nn.Sequential(nn.GroupNorm(2, 8), *classifier()),
+    "a concatenation": nn.Sequential(Concatenate(), *classifier(16)),
+    "a grouped convolution": nn.Sequential(nn.Conv2d(8, 8, 1, groups=2), *classifier()),
     "a convolution of two filters a channel": nn.Sequential(
-        nn.Conv2d(6, 12, 1, groups=6), *classifier(12)
+        nn.Conv2d(8, 16, 1, groups=8), *classifier(16)
     ),
-    "a transposed convolution": nn.Sequential(nn.ConvTranspose2d(6, 6, 1), *classifier()),
+    "a transposed convolution": nn.Sequential(nn.ConvTranspose2d(8, 8, 1), *classifier()),
     "shared layers": nn.Sequential(Twice(), *classifier()),
     "a batch-norm of positions": nn.Sequential(
-        nn.Flatten(), nn.BatchNorm1d(6 * 64), nn.Linear(6 * 64, 2)
+        nn.Flatten(), nn.BatchNorm1d(8 * 64), nn.Linear(8 * 64, 2)
     ),
-    "flattened positions": SpatialLinear(flatten=True),
-    "a linear layer over columns": SpatialLinear(flatten=False),
+    "a linear layer over columns": SpatialLinear(lambda x: x, 8, 8 * 8 * 16),
+    "flattened positions": SpatialLinear(lambda x: x.flatten(2), 64, 8 * 16),
+    "a reshaped map": SpatialLinear(lambda x: x.flatten(1).view(-1, 8, 64), 64, 8 * 16),
+    "a flattened batch": nn.Sequential(nn.Flatten(0, 1), nn.Flatten(), nn.Linear(64, 2)),
     "a constant": nn.Sequential(AddConstant(), *classifier()),
+    "an addition to what is fixed": SideOutput(),
     "a broadcast": nn.Sequential(Broadcast(), *classifier()),
 }
 

@@ -16,6 +16,7 @@ from core.errors import InputError
 from core.evaluation import evaluate_fully
 from core.model import ResNet18, Widths, initialise
 from core.training import EpochEnd, History, Recipe, Split, Step, loop, train
+from core.training.augment import Augmenter
 from tests.conftest import Child
 
 RECIPE = Recipe(epochs=3, batch_size=64, flip=False)
@@ -81,6 +82,23 @@ def test_the_same_seed_ends_in_the_same_weights_bitwise(
     split: Split, uninterrupted: dict[str, Tensor]
 ) -> None:
     assert are_bitwise_equal(trained_weights(split), uninterrupted)
+
+
+def test_each_epoch_draws_an_order_of_its_own(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: dict[int, list[int]] = {0: [], 1: [], 2: []}
+
+    class Spy(Augmenter):
+        def batch(self, rows: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+            orders[epoch] += rows.tolist()
+            return super().batch(rows, epoch, generator)
+
+    monkeypatch.setattr(loop, "Augmenter", Spy)
+    trained_weights(split)
+    for order in orders.values():
+        assert len(set(order)) == len(order) == 3 * 64  # no image twice
+    assert orders[0] != orders[1] != orders[2] != orders[0]
 
 
 def test_another_seed_ends_in_other_weights(split: Split, uninterrupted: dict[str, Tensor]) -> None:
