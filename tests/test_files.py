@@ -40,16 +40,17 @@ def test_an_interrupted_block_leaves_the_previous_file(
     assert names_in(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_a_failing_disk_leaves_the_previous_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     path = tmp_path / "file"
     path.write_text("previous")
 
-    def full(_: int) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, failing, full)
     with pytest.raises(OSError, match="No space"), written_atomically(path) as temporary:
         temporary.write_text("next")
     assert path.read_text() == "previous"

@@ -12,8 +12,6 @@ import requests
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torchvision.datasets import CIFAR10
-from torchvision.datasets.utils import check_integrity
 
 from core.data import cifar10
 from core.data.dataset import DataMissingError, DataSet
@@ -109,13 +107,19 @@ class DownloadProgress:
 
 
 def download_cifar10(
-    data_folder: Path | None = None, url: str = CIFAR10.url, timeout: float = 20
+    data_folder: Path | None = None, url: str | None = None, timeout: float = 20
 ) -> Iterator[DownloadProgress]:
     """Fetch the original archive, check it against torchvision's checksum, and unpack it.
 
     A generator of progress; dropped at any event it leaves nothing half-written. `timeout` is in
-    seconds, for the connection and for each read. Raises InputError where the download fails.
+    seconds, for the connection and for each read; `url` is torchvision's unless told. Raises
+    InputError where the download fails.
     """
+    # Takes over a second to import, and nothing but a download needs it.
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import check_integrity
+
+    url = url or CIFAR10.url
     data_folder = data_folder or DATA_FOLDER
     try:
         data_folder.mkdir(parents=True, exist_ok=True)

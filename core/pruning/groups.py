@@ -200,9 +200,10 @@ class _Follower:
             space.fixed |= module.num_features != space.size  # flattened before: several a channel
             space.batch_norms.append(name)
             before = node.args[0]
-            follows_alone = isinstance(before, Node) and len(before.users) == 1
-            if isinstance(before, Node) and follows_alone and before.op == "call_module":
-                self._batch_norm_of[str(before.target)] = name
+            if isinstance(before, Node) and before.op == "call_module" and len(before.users) == 1:
+                producer = str(before.target)
+                if producer not in self._shared:
+                    self._batch_norm_of[producer] = name
             self._space_of[node] = space
         else:
             self._fix_inputs(node)

@@ -9,6 +9,7 @@ from core.pruning import PruningSpec
 from core.statistics import mcnemar
 from core.ui.measuring import Measured
 
+NEW_LINE = "  \n"  # Markdown's
 SHORT = {"fine": "zeroed", "channel": "removed", "channel-mask": "masked"}
 WHAT_HAPPENS = {
     "fine": "Single weights are set to zero; every tensor keeps its shape.",
@@ -82,19 +83,20 @@ def _accuracy(measured: Measured | None, baseline: Measured | None, can_measure:
 
 
 def _comparison(measured: Measured | None, baseline: Measured | None, can_measure: bool) -> str:
-    """The interval, and what a paired test says, in one line."""
+    """The interval, and what a paired test says: always two lines, so that nothing jumps."""
     if measured is None:
-        return "To be evaluated." if can_measure else "Accuracy needs the test images."
+        state = "To be evaluated" if can_measure else "Accuracy needs the test images"
+        return f"{state}{NEW_LINE}\u00a0"
     evaluation = measured.evaluation
     low, high = evaluation.interval
-    words = f"95 % interval {low:.1%} to {high:.1%}"
-    if baseline is None or not evaluation.is_complete or measured is baseline:
-        return f"{words}, from {evaluation.seen:,} of {evaluation.total:,} test images"
+    interval = f"95 % interval {low:.1%} to {high:.1%}{NEW_LINE}"
+    if baseline is None or not evaluation.is_complete:
+        return f"{interval}from {evaluation.seen:,} of {evaluation.total:,} test images"
     test = mcnemar(baseline.evaluation.is_right, evaluation.is_right)
     flips = f"{test.lost:,} images lost, {test.gained:,} gained"
     if test.significant:
-        return f"{words} · {flips}, p\u00a0{_p_value(test.p_value)}"
-    return f"{words} · {flips}: not told apart from the baseline"
+        return f"{interval}{flips} (p\u00a0{_p_value(test.p_value)})"
+    return f"{interval}{flips}: not told apart from the baseline"
 
 
 def _p_value(p_value: float) -> str:

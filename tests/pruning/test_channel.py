@@ -58,7 +58,7 @@ def check_that_removal_equals_masking(model: nn.Module, spec: PruningSpec) -> No
 
 
 @given(any_widths, ratios, criteria, allocations, scopes, seeds)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 def test_removal_equals_masking_in_resnet18(
     widths: Widths, ratio: float, criterion: str, allocation: str, scope: str, seed: int
 ) -> None:
