@@ -37,7 +37,7 @@ def against_plain(repeats: int) -> Measured:
         timings = alternate(
             {
                 "core": lambda _: evaluate_fully(model, images, labels, device=device).predictions,
-                "plain": lambda _: plain_process.submit(plain_predictions).result(),
+                "plain": lambda _: plain_process.submit(_plain_way).result(),
             },
             repeats,
             check=lambda found: agreeing.append(int((found["core"] == found["plain"]).sum())),
@@ -91,15 +91,20 @@ class TorchvisionStyle(Dataset[tuple[Tensor, int]]):
         return self._transform(Image.fromarray(self._arrays[index])), self._labels[index]
 
 
-def plain_predictions() -> np.ndarray:
+def plain_predictions(
+    model: nn.Module, dataset: Dataset[tuple[Tensor, int]], device: torch.device
+) -> np.ndarray:
     """The usual evaluation loop; int64 (N,)."""
-    model, dataset, device = _plain_material()
     predictions = []
     with torch.no_grad():
         for images, _ in DataLoader(dataset, PLAIN_BATCH_SIZE, num_workers=0):
             predictions.append(model(images.to(device)).argmax(1).cpu())
     found: np.ndarray = torch.cat(predictions).numpy()
     return found
+
+
+def _plain_way() -> np.ndarray:
+    return plain_predictions(*_plain_material())
 
 
 @lru_cache(maxsize=1)

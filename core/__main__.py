@@ -249,7 +249,10 @@ def load_announced(name: str) -> DataSet:
     try:
         dataset = data.load(name)
     except data.DataMissingError:
-        print("CIFAR-10 is not on this machine: downloading it, 170 MB.", file=sys.stderr)
+        print(
+            f"CIFAR-10 is not on this machine: downloading 170 MB from {data.archive_address()}.",
+            file=sys.stderr,
+        )
         with tqdm(unit="B", unit_scale=True, dynamic_ncols=True) as bar:
             for progress in data.download_cifar10():
                 bar.total = progress.total

@@ -322,9 +322,10 @@ def test_a_training_that_fails_frees_the_lock(
 
     with monkeypatch.context() as patch:
         patch.setattr(baseline, "train", fail)
-        with pytest.raises(RuntimeError, match="out of memory"):
+        with pytest.raises(RuntimeError, match="out of memory") as caught:
             obtained(request_, folder=tmp_path)
     assert isinstance(next(obtain(request_, folder=tmp_path)), Step)
+    del caught  # until here its frames kept the lock from being collected
 
 
 # What there is

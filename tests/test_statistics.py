@@ -5,7 +5,7 @@ from math import comb, sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.statistics import PairedTest, mcnemar, wilson_interval
@@ -35,11 +35,13 @@ def correct_and_seen(draw: st.DrawFn) -> tuple[int, int]:
 
 
 @given(correct_and_seen())
+@settings(deadline=None)
 def test_wilson_equals_the_closed_formula(numbers: tuple[int, int]) -> None:
     assert wilson_interval(*numbers) == pytest.approx(wilson_by_formula(*numbers), abs=1e-9)
 
 
 @given(correct_and_seen())
+@settings(deadline=None)
 def test_wilson_stays_in_0_to_1_around_the_accuracy(numbers: tuple[int, int]) -> None:
     low, high = wilson_interval(*numbers)
     correct, seen = numbers
@@ -61,6 +63,7 @@ def test_wilson_refuses_impossible_counts(correct: int, seen: int) -> None:
 
 
 @given(*[st.integers(0, 60)] * 4)
+@settings(deadline=None)
 def test_mcnemar_equals_the_binomial_sum(both: int, lost: int, gained: int, neither: int) -> None:
     pairs = [(True, True)] * both + [(True, False)] * lost
     pairs += [(False, True)] * gained + [(False, False)] * neither

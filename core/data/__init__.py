@@ -1,7 +1,13 @@
 """The data sets as uint8 tensors in memory, and seeded, stratified subsets of them."""
 
 from core.data.dataset import MEAN, STD, DataMissingError, DataSet, normalise, subset_indices
-from core.data.loading import DATASET_NAMES, download_cifar10, load, where_cifar10_is
+from core.data.loading import (
+    DATASET_NAMES,
+    archive_address,
+    download_cifar10,
+    load,
+    where_cifar10_is,
+)
 
 __all__ = [
     "DATASET_NAMES",
@@ -9,6 +15,7 @@ __all__ = [
     "STD",
     "DataMissingError",
     "DataSet",
+    "archive_address",
     "download_cifar10",
     "load",
     "normalise",

@@ -106,6 +106,13 @@ class DownloadProgress:
     total: int | None
 
 
+def archive_address() -> str:
+    """Where torchvision, and so this project, downloads the original archive from."""
+    from torchvision.datasets import CIFAR10  # here, since importing it takes over a second
+
+    return str(CIFAR10.url)
+
+
 def download_cifar10(
     data_folder: Path | None = None, url: str | None = None, timeout: float = 20
 ) -> Iterator[DownloadProgress]:
@@ -115,11 +122,10 @@ def download_cifar10(
     seconds, for the connection and for each read; `url` is torchvision's unless told. Raises
     InputError where the download fails.
     """
-    # Takes over a second to import, and nothing but a download needs it.
-    from torchvision.datasets import CIFAR10
+    from torchvision.datasets import CIFAR10  # here, since importing it takes over a second
     from torchvision.datasets.utils import check_integrity
 
-    url = url or CIFAR10.url
+    url = url or archive_address()
     data_folder = data_folder or DATA_FOLDER
     try:
         data_folder.mkdir(parents=True, exist_ok=True)

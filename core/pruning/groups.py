@@ -56,6 +56,10 @@ ADD_FUNCTIONS: set[Callable[..., Any] | str] = {
 }
 
 
+# torch.fx replaces and restores nn.Module's methods; two traces would restore each other's.
+_ONE_TRACE_AT_A_TIME = threading.Lock()
+
+
 @dataclass(frozen=True)
 class Group:
     """Channels that are removed together, by the names of the layers that have them."""
@@ -96,7 +100,8 @@ class _Space:
 
 def trace(model: nn.Module) -> NetworkGraph:
     """Find the groups of any network that torch.fx can trace; the model is not touched."""
-    graph = _ThreadsOwnTracer().trace(model)
+    with _ONE_TRACE_AT_A_TIME:
+        graph = _ThreadsOwnTracer().trace(model)
     return _Follower(model, graph).follow()
 
 

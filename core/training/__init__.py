@@ -1,6 +1,8 @@
 """One training loop for the baseline and for fine-tuning, and the recipes it follows."""
 
-from core.training.loop import EpochEnd, History, Split, Step, train
+from core.training.loop import train
+from core.training.progress import EpochEnd, History, Step
 from core.training.recipe import Recipe, default_recipe
+from core.training.split import Split
 
 __all__ = ["EpochEnd", "History", "Recipe", "Split", "Step", "default_recipe", "train"]

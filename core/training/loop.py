@@ -1,107 +1,28 @@
 """The training loop: a generator of progress that can be dropped, killed and resumed."""
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from core.data import DataSet, normalise, subset_indices
+from core.data import normalise
 from core.device import best_device, has_native_bf16
-from core.errors import InputError
 from core.evaluation import evaluate_fully
-from core.files import written_atomically
 from core.training.augment import Augmenter
 from core.training.muon import Muon
+from core.training.progress import EpochEnd, History, Step
 from core.training.recipe import Recipe
+from core.training.resume import restore, save_state
+from core.training.split import Split
 
 CURVE_POINTS_PER_EPOCH = 20
 SECONDS_BETWEEN_EVENTS = 0.1
-
-
-@dataclass(frozen=True)
-class Split:
-    """Training images and the images that the accuracy after each epoch is measured on."""
-
-    images: Tensor  # uint8 (N, 3, 32, 32)
-    labels: Tensor  # int64 (N,)
-    validation_images: Tensor
-    validation_labels: Tensor
-
-    @classmethod
-    def holding_out(cls, dataset: DataSet, held_out: int) -> "Split":
-        """All training images but `held_out` of them, which validate; stratified, seed 0.
-
-        With `held_out` 0 everything trains, and up to 2,000 test images draw the curve.
-        """
-        if held_out == 0:
-            size = min(2000, len(dataset.test_labels))
-            chosen = subset_indices(dataset.test_labels, size)
-            return cls(
-                dataset.train_images,
-                dataset.train_labels,
-                dataset.test_images[chosen],
-                dataset.test_labels[chosen],
-            )
-        if held_out > len(dataset.train_labels) // 2:
-            raise InputError(
-                f"{held_out:,} images cannot be held out of {len(dataset.train_labels):,}: "
-                "leave at least half of them to train on."
-            )
-        chosen = subset_indices(dataset.train_labels, held_out)
-        kept = torch.ones(len(dataset.train_labels), dtype=torch.bool)
-        kept[chosen] = False
-        return cls(
-            dataset.train_images[kept],
-            dataset.train_labels[kept],
-            dataset.train_images[chosen],
-            dataset.train_labels[chosen],
-        )
-
-
-@dataclass(frozen=True)
-class Step:
-    """One optimiser step done. Loss and accuracy are those of its training batch."""
-
-    epoch: int  # 1 to epochs
-    epochs: int
-    step: int  # of all epochs, 1 to steps
-    steps: int
-    loss: float
-    accuracy: float
-    learning_rate: float
-    images_per_second: float
-    seconds_left: float
-
-
-@dataclass(frozen=True)
-class EpochEnd:
-    """One epoch done, and saved where the training is resumable."""
-
-    epoch: int
-    epochs: int
-    loss: float  # mean over the epoch's training images, as augmented
-    accuracy: float  # over the same
-    correct: int  # of the validation images
-    seen: int
-    seconds: float
-
-
-@dataclass
-class History:
-    """The course of a training."""
-
-    epochs: list[dict[str, float]] = field(default_factory=list)  # one EpochEnd each
-    curve: list[list[float]] = field(default_factory=list)  # [epochs done, loss, rate] each
 
 
 def train(
@@ -127,8 +48,8 @@ def train(
     labels = split.labels.to(device)
     steps_per_epoch = max(1, len(labels) // recipe.batch_size)
     steps = steps_per_epoch * recipe.epochs
-    identity = json.dumps({"recipe": recipe.to_json(), "seed": seed, "images": _digest(split)})
-    first_epoch = _restore(resume_file, identity, model, optimisers, history)
+    identity = json.dumps({"recipe": recipe.to_json(), "seed": seed, "images": split.fingerprint()})
+    first_epoch = restore(resume_file, identity, model, optimisers, history)
     autocast = (
         torch.autocast(device.type, torch.bfloat16) if has_native_bf16(device) else nullcontext()
     )
@@ -188,16 +109,9 @@ def train(
         )
         history.epochs.append(asdict(end))
         if resume_file is not None:
-            _save_state(resume_file, identity, model, optimisers, history)
+            save_state(resume_file, identity, model, optimisers, history)
         yield end
     model.eval()
-
-
-def _digest(split: Split) -> str:
-    """The SHA-256 of what is trained on."""
-    digest = hashlib.sha256(split.images.cpu().contiguous().numpy().data)
-    digest.update(split.labels.cpu().numpy().data)
-    return digest.hexdigest()
 
 
 def _end_epoch(
@@ -269,72 +183,3 @@ def _optimisers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]
         for group in optimiser.param_groups:
             group["peak_lr"] = group["lr"]
     return optimisers
-
-
-def _momenta(model: nn.Module, optimisers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
-    return {
-        f"momentum.{name}": optimiser.state[parameter]["momentum_buffer"]
-        for optimiser in optimisers
-        for name, parameter in model.named_parameters()
-        if parameter in optimiser.state
-    }
-
-
-def _save_state(
-    path: Path,
-    identity: str,
-    model: nn.Module,
-    optimisers: list[torch.optim.Optimizer],
-    history: History,
-) -> None:
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= _momenta(model, optimisers)
-    contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    with written_atomically(path) as temporary:
-        save_file(
-            contiguous,
-            temporary,
-            metadata={"identity": identity, "history": json.dumps(asdict(history))},
-        )
-
-
-def _restore(
-    path: Path | None,
-    identity: str,
-    model: nn.Module,
-    optimisers: list[torch.optim.Optimizer],
-    history: History,
-) -> int:
-    """Put the saved state back and return the epochs it has behind it, 0 where there is none."""
-    if path is None or not path.exists():
-        return 0
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata: dict[str, Any] = file.metadata() or {}
-            if metadata.get("identity") != identity:
-                return 0
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError):
-        return 0  # a damaged state is worth no more than none
-    weights = {
-        name.removeprefix("model."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith("model.")
-    }
-    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    if {name: tensor.shape for name, tensor in weights.items()} != shapes:
-        return 0  # of a network of other widths
-    model.load_state_dict(weights)
-    parameters = dict(model.named_parameters())
-    for optimiser in optimisers:
-        members = {id(p) for group in optimiser.param_groups for p in group["params"]}
-        for name, parameter in parameters.items():
-            if id(parameter) in members and f"momentum.{name}" in tensors:
-                buffer = torch.empty_like(parameter)  # keeps channels_last
-                optimiser.state[parameter]["momentum_buffer"] = buffer.copy_(
-                    tensors[f"momentum.{name}"]
-                )
-    saved = json.loads(metadata["history"])
-    history.epochs[:] = saved["epochs"]
-    history.curve[:] = saved["curve"]
-    return len(history.epochs)

@@ -1,6 +1,7 @@
 """The app as its pages see it: with chosen checkpoints and data, and nothing kept from before."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,12 @@ from core.data import loading
 APP = Path(__file__).resolve().parents[2] / "app.py"
 PAGES = ("compare", "layers", "baseline")
 OpenApp = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def main_module_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest leaves a page behind as __main__, which spawned processes would run again."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture(autouse=True)

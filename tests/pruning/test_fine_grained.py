@@ -86,6 +86,7 @@ def test_of_equal_magnitudes_the_first_go(allocation: str) -> None:
     scores=st.lists(st.integers(0, 5), min_size=1, max_size=40),
     part=st.floats(0, 1),
 )
+@settings(deadline=None)
 def test_exactly_the_lowest_by_value_then_position_are_chosen(
     scores: list[int], part: float
 ) -> None:

@@ -1,6 +1,7 @@
 """Which channels go together, and that what cannot be followed is left alone."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -117,9 +118,9 @@ class LateAddition(nn.Module):
         self.classifier = nn.Linear(5 * 8 * 8, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        second = self.depthwise(self.second(x))
+        first, second = self.first(x), self.depthwise(self.second(x))
         third = self.third(second)
-        fourth = self.fourth(self.first(x) + second)
+        fourth = self.fourth(first + second)
         result: Tensor = self.classifier(torch.flatten(third + fourth, start_dim=1))
         return result
 
@@ -129,17 +130,17 @@ def test_an_addition_couples_what_was_used_before_it_too() -> None:
     randomise(model, seed=0)
     pruner = Pruner(model)
     groups = {group.name: group for group in pruner.graph.groups}
-    assert list(groups) == ["second", "third"]
-    assert groups["second"].producers == ("second", "first")
-    assert groups["second"].depthwise == ("depthwise",)
-    assert groups["second"].consumers == (("third", 1), ("fourth", 1))
+    assert list(groups) == ["first", "third"]
+    assert groups["first"].producers == ("first", "second")
+    assert groups["first"].depthwise == ("depthwise",)
+    assert groups["first"].consumers == (("third", 1), ("fourth", 1))
     assert groups["third"].producers == ("third", "fourth")
     pruned = pruner.prune(PruningSpec("channel", 0.5)).model
     scores = sum(layer.weight.flatten(1).abs().sum(1) for layer in (model.first, model.second))
     thirds = sum(layer.weight.flatten(1).abs().sum(1) for layer in (model.third, model.fourth))
     assert isinstance(scores, Tensor)
     assert isinstance(thirds, Tensor)
-    kept = {"second": scores.topk(3).indices, "third": thirds.topk(3).indices}
+    kept = {"first": scores.topk(3).indices, "third": thirds.topk(3).indices}
     silence(model, pruner.graph, kept)
     torch.testing.assert_close(pruned(images()), model(images()), rtol=1e-4, atol=1e-5)
 
@@ -278,3 +279,22 @@ def test_what_cannot_be_followed_is_left_alone(reason: str) -> None:
     kept = model.free.weight.flatten(1).abs().sum(1).topk(4).indices.sort().values
     silence(model, pruner.graph, {"free": kept})
     torch.testing.assert_close(pruned(images()), model(images()), rtol=1e-4, atol=1e-5)
+
+
+def test_tracing_and_evaluating_in_many_threads_leaves_every_network_whole() -> None:
+    model = random_resnet()
+    expected = trace(model)
+    inputs = images()
+    with torch.inference_mode():
+        logits = model(inputs)
+    call = torch.nn.Module.__call__
+
+    def work(number: int) -> bool:
+        if number % 2:
+            return trace(random_resnet(seed=number)) == expected
+        with torch.inference_mode():
+            return torch.equal(model(inputs), logits)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(40)))
+    assert torch.nn.Module.__call__ is call

@@ -1,0 +1,83 @@
+"""The state of a training on disk, so that one that was killed can go on."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from core.files import written_atomically
+from core.training.progress import History
+
+
+def _momenta(model: nn.Module, optimisers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    return {
+        f"momentum.{name}": optimiser.state[parameter]["momentum_buffer"]
+        for optimiser in optimisers
+        for name, parameter in model.named_parameters()
+        if parameter in optimiser.state
+    }
+
+
+def save_state(
+    path: Path,
+    identity: str,
+    model: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    history: History,
+) -> None:
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= _momenta(model, optimisers)
+    contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    with written_atomically(path) as temporary:
+        save_file(
+            contiguous,
+            temporary,
+            metadata={"identity": identity, "history": json.dumps(asdict(history))},
+        )
+
+
+def restore(
+    path: Path | None,
+    identity: str,
+    model: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    history: History,
+) -> int:
+    """Put the saved state back and return the epochs it has behind it, 0 where there is none."""
+    if path is None or not path.exists():
+        return 0
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, Any] = file.metadata() or {}
+            if metadata.get("identity") != identity:
+                return 0
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError):
+        return 0  # a damaged state is worth no more than none
+    weights = {
+        name.removeprefix("model."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("model.")
+    }
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if {name: tensor.shape for name, tensor in weights.items()} != shapes:
+        return 0  # of a network of other widths
+    model.load_state_dict(weights)
+    parameters = dict(model.named_parameters())
+    for optimiser in optimisers:
+        members = {id(p) for group in optimiser.param_groups for p in group["params"]}
+        for name, parameter in parameters.items():
+            if id(parameter) in members and f"momentum.{name}" in tensors:
+                buffer = torch.empty_like(parameter)  # keeps channels_last
+                optimiser.state[parameter]["momentum_buffer"] = buffer.copy_(
+                    tensors[f"momentum.{name}"]
+                )
+    saved = json.loads(metadata["history"])
+    history.epochs[:] = saved["epochs"]
+    history.curve[:] = saved["curve"]
+    return len(history.epochs)
