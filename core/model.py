@@ -18,6 +18,7 @@ from core.errors import InputError
 
 STAGES = 4
 BLOCKS_PER_STAGE = 2
+WIDEST_BASE = 256
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,12 @@ class Widths:
 
     @classmethod
     def regular(cls, base: int = 64) -> "Widths":
-        """The network as published for `base` 64; narrower ones for smaller bases."""
+        """The network as published for `base` 64; narrower ones for smaller bases.
+
+        Raises InputError unless 1 <= base <= 256, where a network has 180 million weights.
+        """
+        if type(base) is not int or not 1 <= base <= WIDEST_BASE:
+            raise InputError(f"The width must be 1 to {WIDEST_BASE} channels, not {base!r}.")
         streams = tuple(base * 2**stage for stage in range(STAGES))
         return cls(streams, tuple(width for width in streams for _ in range(BLOCKS_PER_STAGE)))
 

@@ -8,6 +8,7 @@ from core.errors import InputError
 
 OPTIMISERS = ("muon", "sgd")
 SCHEDULES = ("linear", "one-cycle")
+LARGEST_TRANSLATION = 16  # pixels, half an image
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,13 @@ class Recipe:
             raise InputError(f"The number of epochs must be 1 to 1,000, not {self.epochs!r}.")
         if type(self.batch_size) is not int or self.batch_size < 2:
             raise InputError(f"The batch size must be at least 2, not {self.batch_size!r}.")
+        if not 0 <= self.warm_up < 1:
+            raise InputError(f"The warm-up must be a part from 0 to below 1, not {self.warm_up!r}.")
+        if type(self.translate) is not int or not 0 <= self.translate <= LARGEST_TRANSLATION:
+            raise InputError(
+                f"Images can be translated by 0 to {LARGEST_TRANSLATION} pixels, "
+                f"not {self.translate!r}."
+            )
 
     def rate_factor(self, progress: float) -> float:
         """The part of the peak learning rate, 0 to 1, once `progress` of all steps is done."""

@@ -60,6 +60,10 @@ def test_a_recipe_without_warm_up_starts_at_its_peak() -> None:
         ("schedule", "constant"),
         ("batch_size", 1),
         ("batch_size", 64.0),
+        ("warm_up", 1.0),
+        ("warm_up", -0.1),
+        ("translate", 17),
+        ("translate", 2.0),
     ],
 )
 def test_an_impossible_setting_is_refused_in_a_sentence(setting: str, value: Any) -> None:
