@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from core.model import copy_with, prunable_layers
-from core.pruning.groups import Group, NetworkGraph
+from core.pruning.groups import Group, NetworkGraph, batch_norm_behind
 from core.pruning.importance import filter_scores
 from core.pruning.selection import count, lowest_indices
 from core.pruning.spec import PruningSpec
@@ -44,15 +44,15 @@ def group_scores(
 ) -> dict[str, Tensor]:
     """Each channel's filter score, averaged over the layers of its group that produce it."""
     layers = prunable_layers(model)
-    batch_norms = dict(model.named_modules())
     generator = torch.Generator().manual_seed(seed)
     scores = {}
     for group in graph.groups:
-        members = []
-        for name in group.producers:
-            batch_norm = batch_norms.get(graph.batch_norm_of.get(name, ""))
-            known = batch_norm if isinstance(batch_norm, nn.BatchNorm2d) else None
-            members.append(filter_scores(layers[name].weight, known, criterion, generator))
+        members = [
+            filter_scores(
+                layers[name].weight, batch_norm_behind(model, graph, name), criterion, generator
+            )
+            for name in group.producers
+        ]
         scores[group.name] = torch.stack(members).mean(0).cpu()
     return scores
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.model import prunable_layers
-from core.pruning.groups import NetworkGraph
+from core.pruning.groups import NetworkGraph, batch_norm_behind
 from core.pruning.importance import filter_scores
 from core.pruning.selection import count, lowest_indices
 from core.pruning.spec import PruningSpec
@@ -21,15 +21,14 @@ class FilterMasker:
 
     def __init__(self, baseline: nn.Module, graph: NetworkGraph, criterion: str, seed: int):
         self._baseline = baseline
-        modules = dict(baseline.named_modules())
         generator = torch.Generator().manual_seed(seed)
-        self._scores: dict[str, Tensor] = {}
-        for name, layer in prunable_layers(baseline).items():
-            if not isinstance(layer, nn.Conv2d):
-                continue
-            batch_norm = modules.get(graph.batch_norm_of.get(name, ""))
-            known = batch_norm if isinstance(batch_norm, nn.BatchNorm2d) else None
-            self._scores[name] = filter_scores(layer.weight, known, criterion, generator).cpu()
+        self._scores: dict[str, Tensor] = {
+            name: filter_scores(
+                layer.weight, batch_norm_behind(baseline, graph, name), criterion, generator
+            ).cpu()
+            for name, layer in prunable_layers(baseline).items()
+            if isinstance(layer, nn.Conv2d)
+        }
 
     def prune(self, spec: PruningSpec) -> nn.Module:
         """A copy with zeroed filters, one of each convolution always left."""

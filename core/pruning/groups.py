@@ -81,6 +81,15 @@ class NetworkGraph:
     batch_norm_of: dict[str, str]  # the one that alone takes a convolution's output
 
 
+def batch_norm_behind(
+    model: nn.Module, graph: NetworkGraph, convolution: str
+) -> nn.BatchNorm2d | None:
+    """The layer that `graph.batch_norm_of` names for a convolution, if it is one over images."""
+    name = graph.batch_norm_of.get(convolution)
+    layer = model.get_submodule(name) if name is not None else None
+    return layer if isinstance(layer, nn.BatchNorm2d) else None
+
+
 @dataclass(eq=False)
 class _Space:
     """A set of channels under construction; `merged_into` makes it a union-find forest."""
