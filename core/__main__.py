@@ -73,6 +73,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     training.add_argument("--dataset", choices=data.DATASET_NAMES, default="cifar10")
     training.add_argument("--epochs", type=int, help="default: 5")
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
+    training.add_argument(
+        "--crops",
+        type=pixel_sizes,
+        default=(),
+        metavar="A,B,...",
+        help="train on random crops, so many pixels wide in each equal part of the training",
+    )
     training.add_argument("--seed", type=int, default=0)
     training.add_argument(
         "--width", type=int, default=64, help="channels of the first stage; default: 64"
@@ -123,9 +130,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def pixel_sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
-    recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
+    recipe = default_recipe(options.dataset, options.epochs, options.optimiser, options.crops)
     request = baseline.Request(
         dataset=load_announced(options.dataset),
         recipe=recipe,

@@ -69,7 +69,8 @@ def train(
                 for group in optimiser.param_groups:
                     group["lr"] = group["peak_lr"] * factor
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
-            inputs = normalise(augmenter.batch(rows, epoch, generator))
+            size = recipe.crop_size(step / steps)
+            inputs = normalise(augmenter.batch(rows, epoch, size, generator))
             targets = labels[rows.to(device)]
             with autocast:
                 logits = model(inputs)

@@ -16,15 +16,23 @@ from torch import Tensor, nn
 def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
     """The nearest semi-orthogonal matrix, approximately, by Newton-Schulz iteration in bf16.
 
-    The quintic's coefficients (Jordan et al.) bring singular values into about 0.7 to 1.2.
+    The quintic's coefficients (Jordan et al.) bring singular values into about 0.7 to 1.2. Every
+    iterate is a polynomial of the Gram matrix times the matrix itself, so only the small Gram
+    matrix is iterated on, and the long one is multiplied twice in all. Squared values in bf16 allow
+    about 4 `steps`.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix.to(torch.bfloat16)
     x = x / (x.norm() + 1e-7)
     wide: Tensor = x if x.shape[0] <= x.shape[1] else x.T
+    gram = wide @ wide.T
+    product = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     for _ in range(steps):
-        gram = wide @ wide.T
-        wide = a * wide + (b * gram + c * gram @ gram) @ wide
+        factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal().add_(a)
+        product = factor @ product
+        gram = factor @ gram @ factor
+    wide = product @ wide
     nearest = wide if x.shape[0] <= x.shape[1] else wide.T
     return nearest.to(matrix.dtype)
 

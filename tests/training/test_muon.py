@@ -30,7 +30,7 @@ def test_orthogonalising_keeps_singular_vectors_and_evens_out_values(
 
 def test_more_steps_reach_smaller_singular_values() -> None:
     matrix = random_matrix(64, 64)  # square, so that some are close to 0
-    smallest = [torch.linalg.svdvals(orthogonalise(matrix, steps)).min() for steps in (1, 3, 5, 7)]
+    smallest = [torch.linalg.svdvals(orthogonalise(matrix, steps)).min() for steps in (1, 2, 3, 4)]
     assert smallest == sorted(smallest)
     assert smallest[0] < smallest[-1]
 
