@@ -10,7 +10,7 @@ import torch
 from benchmarks import evaluation, files, pruning, training
 from benchmarks.benchmark import Benchmark, Result
 from benchmarks.material import network
-from core.__main__ import Parser
+from core.commands.common import Parser
 from core.device import best_device, keep_freed_memory, resolve_precision
 from core.errors import InputError
 

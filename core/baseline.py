@@ -74,7 +74,7 @@ def available(dataset: str, folder: Path | None = None) -> list[Path]:
     folder = folder or CHECKPOINTS
     found = []
     for path in [
-        *sorted(folder.glob("*.safetensors")),
+        *sorted(folder.glob("*.safetensors"), key=lambda path: path.stem),  # the shortest first
         *sorted((folder / LOCAL).glob("*ep*.safetensors")),
     ]:
         try:

@@ -1,7 +1,7 @@
 """A network and test images in, a stream of ever more certain accuracies out."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,20 +99,31 @@ def evaluate(
         raise InputError("There are no images to evaluate: choose a subset of at least 10.")
     device = device or best_device()
     precision = resolve_precision(precision, device)
-    network = for_inference(model, device, precision)
-    predictions = np.empty(len(images), dtype=np.int64)
+    batches = (
+        normalise(images[start : start + batch_size].to(device), DTYPES[precision])
+        for start in range(0, len(images), batch_size)
+    )
+    yield from classify(for_inference(model, device, precision), batches, labels)
+
+
+def classify(network: nn.Module, batches: Iterable[Tensor], labels: Tensor) -> Iterator[Evaluation]:
+    """What `evaluate` does, with a network and normalised batches that are ready for each other.
+
+    Together the batches are as long as `labels`, int64 (N,).
+    """
+    predictions = np.empty(len(labels), dtype=np.int64)
     known_labels = labels.numpy()
     loss_sum = 0.0
-    for start in range(0, len(images), batch_size):
-        batch = slice(start, start + batch_size)
-        seen = min(start + batch_size, len(images))
+    seen = 0
+    for inputs in batches:
+        batch = slice(seen, seen + len(inputs))
+        seen += len(inputs)
         with torch.inference_mode():  # grad mode is a thread's own, and a yield may change threads
-            inputs = normalise(images[batch].to(device), DTYPES[precision])
             logits = network(inputs).float().cpu()
             predictions[batch] = logits.argmax(1).numpy()
             loss_sum += F.cross_entropy(logits, labels[batch], reduction="sum").item()
         yield Evaluation(
-            total=len(images),
+            total=len(labels),
             predictions=predictions[:seen].copy(),
             labels=known_labels[:seen],
             loss_sum=loss_sum,

@@ -228,7 +228,9 @@ def test_a_pruned_file_is_replaced_only_when_asked(
         *("--method", "fine", "--ratio", 0.5, "--subset", 50, "--json"),
     )
     with monkeypatch.context() as patch:
-        patch.setattr("core.__main__.prune", lambda *_: pytest.fail("it was pruned for nothing"))
+        patch.setattr(
+            "core.commands.prune.prune", lambda *_: pytest.fail("it was pruned for nothing")
+        )
         assert_refused(run(*command), str(out), "exists already")
     assert out.read_text() == "precious"
     assert run(*command, "--overwrite").result["seen"] == 50
@@ -315,7 +317,7 @@ def test_a_stop_is_said_calmly(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("core.__main__.evaluate", stop)
+    monkeypatch.setattr("core.commands.common.evaluate", stop)
     outcome = run("evaluate", trained.path, "--json")
     assert outcome.code == 130
     assert outcome.out == ""

@@ -1,0 +1,118 @@
+"""What several commands share."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
+
+from tqdm import tqdm
+
+from core import baseline, data
+from core.cost import compressed_bytes, cost
+from core.data import DataSet
+from core.device import PRECISIONS, best_device, resolve_precision
+from core.errors import InputError
+from core.evaluation import Evaluation, evaluate
+from core.model import ResNet18
+from core.statistics import wilson_interval
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # what a command adds its parser to
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage in front of it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message[0].upper()}{message[1:]}. See {self.prog} --help.\n")
+
+
+def json_option() -> Parser:
+    parser = Parser(add_help=False)
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as one last JSON line"
+    )
+    return parser
+
+
+def evaluation_options() -> Parser:
+    parser = Parser(add_help=False, parents=[json_option()])
+    parser.add_argument(
+        "--subset", type=int, metavar="N", help="test images, drawn by class; default: all"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the subset; default: 0")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    return parser
+
+
+def measure(model: ResNet18, dataset: DataSet, options: argparse.Namespace) -> dict[str, Any]:
+    """Evaluate on the subset asked for, with a progress bar; print and return the result."""
+    size = len(dataset.test_labels) if options.subset is None else options.subset
+    chosen = data.subset_indices(dataset.test_labels, size, options.seed)
+    device = best_device()
+    precision = resolve_precision(options.precision, device)
+    started = time.perf_counter()
+    evaluation: Evaluation | None = None
+    with tqdm(total=size, unit="image", disable=options.json, dynamic_ncols=True) as bar:
+        for evaluation in evaluate(
+            model, dataset.test_images[chosen], dataset.test_labels[chosen], precision, device
+        ):
+            bar.set_postfix_str(f"{evaluation.accuracy:.1%}", refresh=False)
+            bar.update(evaluation.seen - bar.n)
+    assert evaluation is not None
+    result = summary(model, evaluation.correct, evaluation.seen, time.perf_counter() - started) | {
+        "loss": evaluation.loss,
+        "precision": precision,
+        "device": device.type,
+    }
+    low, high = result["interval"]
+    print(
+        f"accuracy {result['accuracy']:.2%} ({low:.2%} to {high:.2%}), "
+        f"{result['correct']:,} of {result['seen']:,} test images right\n"
+        f"{result['parameters']:,} parameters, {result['nonzero']:,} of them not zero; "
+        f"{result['macs'] / 1e6:,.1f} million MACs an image; "
+        f"{result['bytes'] / 1e6:.2f} MB, compressed {result['compressed_bytes'] / 1e6:.2f} MB"
+    )
+    return result
+
+
+def summary(model: ResNet18, correct: int, seen: int, seconds: float) -> dict[str, Any]:
+    """What every command reports with --json."""
+    return {
+        "correct": correct,
+        "seen": seen,
+        "accuracy": correct / seen,
+        "interval": wilson_interval(correct, seen),
+        **cost(model).to_json(),
+        "compressed_bytes": compressed_bytes(model),
+        "seconds": seconds,
+    }
+
+
+def load_announced(name: str) -> DataSet:
+    """Load a data set; download CIFAR-10 where it is nowhere, and say so."""
+    try:
+        dataset = data.load(name)
+    except data.DataMissingError:
+        print(
+            f"CIFAR-10 is not on this machine: downloading 170 MB from {data.archive_address()}.",
+            file=sys.stderr,
+        )
+        with tqdm(unit="B", unit_scale=True, dynamic_ncols=True) as bar:
+            for progress in data.download_cifar10():
+                bar.total = progress.total
+                bar.update(progress.received - bar.n)
+        dataset = data.load(name)
+    for note in dataset.notes:
+        print(note, file=sys.stderr)
+    return dataset
+
+
+def first_baseline(dataset: str) -> Path:
+    paths = baseline.available(dataset)
+    if not paths:
+        raise InputError(
+            f"There is no baseline for {dataset} yet: "
+            f"train one with python -m core train --dataset {dataset}."
+        )
+    return paths[0]

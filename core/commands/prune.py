@@ -1,0 +1,79 @@
+"""Prune a baseline and evaluate what is left."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core import checkpoint, data
+from core.commands.common import (
+    Commands,
+    evaluation_options,
+    first_baseline,
+    load_announced,
+    measure,
+)
+from core.model import ResNet18
+from core.pruning import ALLOCATIONS, CRITERIA, METHODS, SCOPES, PruningSpec, prune
+from core.recovery import RECOVERIES, Recovery, recover_fully
+
+
+def add_prune(commands: Commands) -> None:
+    pruning = commands.add_parser(
+        "prune", parents=[evaluation_options()], help="prune a baseline and evaluate what is left"
+    )
+    pruning.set_defaults(run=run_prune)
+    pruning.add_argument("--method", choices=METHODS, required=True)
+    pruning.add_argument("--ratio", type=float, required=True, help="0 to 1")
+    pruning.add_argument("--criterion", choices=CRITERIA, default="l1")
+    pruning.add_argument("--allocation", choices=ALLOCATIONS, default="uniform")
+    pruning.add_argument("--scope", choices=SCOPES, default="all")
+    pruning.add_argument(
+        "--criterion-seed", type=int, default=0, metavar="S", help="of the criterion random"
+    )
+    pruning.add_argument(
+        "--recovery",
+        choices=RECOVERIES,
+        default="none",
+        help="bn estimates batch-norm statistics again from 2,000 training images; default: none",
+    )
+    pruning.add_argument("--dataset", choices=data.DATASET_NAMES, default="cifar10")
+    pruning.add_argument("--baseline", type=Path, metavar="FILE", help="default: the first found")
+    pruning.add_argument("--out", type=Path, metavar="FILE", help="keep the pruned network here")
+    pruning.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+
+
+def run_prune(options: argparse.Namespace) -> dict[str, Any]:
+    spec = PruningSpec(
+        method=options.method,
+        ratio=options.ratio,
+        criterion=options.criterion,
+        allocation=options.allocation,
+        scope=options.scope,
+        seed=options.criterion_seed,
+    )
+    if options.out is not None:
+        checkpoint.refuse_to_overwrite(options.out, options.overwrite)
+    source = checkpoint.load(options.baseline or first_baseline(options.dataset), options.dataset)
+    dataset = load_announced(options.dataset)
+    pruned = prune(source.model, spec)
+    recovery = Recovery.named(options.recovery)
+    network = recover_fully(pruned.model, recovery, dataset, options.precision)
+    assert isinstance(network, ResNet18)
+    result = measure(network, dataset, options)
+    if options.out is not None:
+        metadata = {
+            "kind": "pruned",
+            "spec": asdict(spec.canonical()),
+            "recovery": recovery.to_json(),
+            "baseline": {"file": source.path.name, "fingerprint": source.fingerprint},
+            "accuracy": {name: result[name] for name in ("correct", "seen", "precision")},
+            **checkpoint.provenance(),
+        }
+        checkpoint.save(network, options.out, source.dataset, metadata, overwrite=options.overwrite)
+        print(f"Kept as {options.out}.")
+    return result | {
+        "spec": asdict(spec.canonical()),
+        "recovery": recovery.to_json(),
+        "sparsity": pruned.sparsity,
+    }

@@ -1,0 +1,107 @@
+"""Train a baseline, or load it."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+from core import baseline, data
+from core.checkpoint import Checkpoint
+from core.commands.common import Commands, json_option, load_announced, summary
+from core.model import Widths
+from core.training import EpochEnd, Step, default_recipe
+from core.training.recipe import OPTIMISERS
+
+
+def add_train(commands: Commands) -> None:
+    training = commands.add_parser(
+        "train", parents=[json_option()], help="train a baseline, or load it"
+    )
+    training.set_defaults(run=run_train)
+    training.add_argument("--dataset", choices=data.DATASET_NAMES, default="cifar10")
+    training.add_argument("--epochs", type=int, help="default: 5")
+    training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
+    training.add_argument(
+        "--crops",
+        type=pixel_sizes,
+        default=(),
+        metavar="A,B,...",
+        help="train on random crops, so many pixels wide in each equal part of the training",
+    )
+    training.add_argument("--seed", type=int, default=0)
+    training.add_argument(
+        "--width", type=int, default=64, help="channels of the first stage; default: 64"
+    )
+    training.add_argument(
+        "--hold-out",
+        type=int,
+        default=0,
+        metavar="N",
+        help="validate on N training images that are not trained on, to compare recipes",
+    )
+    training.add_argument("--out", type=Path, help="the checkpoint to write")
+    training.add_argument(
+        "--overwrite", action="store_true", help="train again where the checkpoint exists"
+    )
+
+
+def pixel_sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"should be whole numbers with commas between them, not {text!r}"
+        ) from error
+
+
+def run_train(options: argparse.Namespace) -> dict[str, Any]:
+    started = time.perf_counter()
+    recipe = default_recipe(options.dataset, options.epochs, options.optimiser, options.crops)
+    request = baseline.Request(
+        dataset=load_announced(options.dataset),
+        recipe=recipe,
+        seed=options.seed,
+        widths=Widths.regular(options.width),
+        held_out=options.hold_out,
+    )
+    found: Checkpoint | None = None
+    # The delay keeps the bar from standing above the sentence where there is nothing to train.
+    with tqdm(unit="step", disable=options.json, dynamic_ncols=True, delay=0.5) as bar:
+        for event in baseline.obtain(request, options.out, options.overwrite):
+            match event:
+                case Step():
+                    show_step(bar, event)
+                case EpochEnd():
+                    bar.write(
+                        f"epoch {event.epoch}/{event.epochs}: loss {event.loss:.3f}, "
+                        f"validation accuracy {event.correct / event.seen:.1%} of {event.seen:,}, "
+                        f"{event.seconds:.0f} s",
+                        file=sys.stderr,
+                    )
+                case baseline.Waiting(step=step):
+                    bar.set_description("another process trains this baseline")
+                    if step is not None:
+                        show_step(bar, step)
+                case Checkpoint():
+                    found = event
+    assert found is not None
+    accuracy = found.metadata["accuracy"]
+    print(
+        f"{found.path}: {accuracy['correct']:,} of {accuracy['seen']:,} test images right "
+        f"({accuracy['correct'] / accuracy['seen']:.2%})"
+    )
+    return summary(
+        found.model, accuracy["correct"], accuracy["seen"], time.perf_counter() - started
+    ) | {"file": str(found.path)}
+
+
+def show_step(bar: "tqdm[NoReturn]", step: Step) -> None:
+    bar.total = step.steps
+    bar.set_description(f"epoch {step.epoch}/{step.epochs}", refresh=False)
+    bar.set_postfix_str(
+        f"loss {step.loss:.3f}, {step.images_per_second:.0f} images/s", refresh=False
+    )
+    bar.update(step.step - bar.n)

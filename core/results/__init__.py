@@ -1,0 +1,21 @@
+"""The store of measured results: what was measured once is never measured again."""
+
+from core.results.database import StoreError
+from core.results.key import ALGORITHM, Key
+from core.results.result import CurvePoint, Origin, Result
+from core.results.shipped import RESULTS_SUFFIX, export, read_shipped
+from core.results.store import ResultStore, open_store
+
+__all__ = [
+    "ALGORITHM",
+    "RESULTS_SUFFIX",
+    "CurvePoint",
+    "Key",
+    "Origin",
+    "Result",
+    "ResultStore",
+    "StoreError",
+    "export",
+    "open_store",
+    "read_shipped",
+]

@@ -1,0 +1,85 @@
+"""One measurement, with all that can be asked of it later."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from core.cost import Cost
+from core.data import subset_indices
+from core.evaluation import Evaluation
+from core.results.key import Key
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where, when and with what a result was measured."""
+
+    device: str  # "cpu", "cuda" or "mps"
+    versions: str  # of the libraries, such as "torch 2.15.0"
+    seconds: float  # that the evaluation took
+    date: str  # ISO 8601, UTC
+    file: str = ""  # the shipped file that it came with; empty for one measured on this machine
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Counts, predictions and costs of one key."""
+
+    key: Key
+    predictions: np.ndarray  # uint8 (subset,), in the order of the test set
+    labels: np.ndarray  # uint8 (subset,), likewise
+    loss_sum: float  # cross-entropy over the subset; NaN where it is part of a larger one
+    cost: Cost
+    compressed_bytes: int | None  # of the checkpoint, where it was measured
+    origin: Origin
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        return Evaluation(
+            total=len(self.labels),
+            predictions=self.predictions.astype(np.int64),
+            labels=self.labels.astype(np.int64),
+            loss_sum=self.loss_sum,
+        )
+
+    def on_subset(self, size: int, seed: int, test_labels: np.ndarray) -> "Result":
+        """The same network on a part of these images, with `test_labels` of the whole test set.
+
+        Raises ValueError where the subset is no part of them.
+        """
+        mine = subset_positions(test_labels, self.key.subset, self.key.subset_seed)
+        wanted = subset_positions(test_labels, size, seed)
+        if not np.isin(wanted, mine).all():
+            raise ValueError("These images are no part of those that the result is on.")
+        return self._at(np.searchsorted(mine, wanted), size, seed)
+
+    def _at(self, places: np.ndarray, size: int, seed: int) -> "Result":
+        return replace(
+            self,
+            key=replace(self.key, subset=size, subset_seed=seed),
+            predictions=self.predictions[places],
+            labels=self.labels[places],
+            loss_sum=float("nan"),
+        )
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What a curve needs of a result."""
+
+    ratio: float
+    correct: int
+    seen: int
+    parameters: int
+    nonzero: int
+    macs: int
+    precision: str
+    file: str  # as in Origin
+
+
+def subset_positions(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """The images of a subset as ascending positions in the test set, int64 (size,)."""
+    drawn = subset_indices(torch.from_numpy(labels.astype(np.int64)), size, seed).numpy()
+    return np.sort(drawn)

@@ -1,0 +1,244 @@
+"""Results as files that come with the repository: a CSV, and beside it one array of predictions.
+
+The CSV is text, for diffs and for people; its first line is a comment with the command that made
+it. The array file (NumPy's .npz) holds `labels`, uint8 (images,), and `predictions`, uint8 (rows,
+images), a row for each of the CSV's; images in the order of the test set.
+"""
+
+import csv
+import io
+import math
+import zipfile
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.cost import Cost
+from core.errors import InputError
+from core.files import written_atomically
+from core.pruning import PruningSpec
+from core.recovery import Recovery
+from core.results.key import Key
+from core.results.result import Origin, Result
+
+RESULTS_SUFFIX = ".results.csv"
+COLUMNS: dict[str, type] = {
+    "checkpoint": str,
+    "method": str,
+    "ratio": float,
+    "criterion": str,
+    "allocation": str,
+    "scope": str,
+    "seed": int,
+    "recovery": str,
+    "recovery_images": int,
+    "recovery_seed": int,
+    "data": str,
+    "precision": str,
+    "algorithm": int,
+    "test_images": int,  # of the whole test set
+    "subset_seed": int,
+    "correct": int,
+    "seen": int,
+    "loss_sum": float,
+    "parameters": int,
+    "nonzero": int,
+    "macs": int,
+    "macs_nonzero": float,
+    "bytes": int,
+    "compressed_bytes": int,  # may be empty
+    "device": str,
+    "versions": str,
+    "seconds": float,
+    "date": str,
+}
+
+
+def array_file(path: Path) -> Path:
+    """The file of predictions beside a CSV."""
+    return path.with_suffix(".npz")
+
+
+def export(results: Iterable[Result], path: Path, command: str, test_images: int) -> None:
+    """Write both files, each whole or not at all.
+
+    `test_images` is the size of the whole test set. Raises InputError where there are no results,
+    where they are on several subsets, or where the folder cannot be written.
+    """
+    rows = sorted(results, key=_order)
+    if not rows:
+        raise InputError(f"There are no results to write to {path}.")
+    if len({(result.key.data, result.key.subset, result.key.subset_seed) for result in rows}) > 1:
+        raise InputError(f"{path} can hold results on one subset of test images only.")
+    text = io.StringIO()
+    text.write(f"# {command}\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_to_row(result, test_images) for result in rows)
+    arrays = {
+        "labels": rows[0].labels,
+        "predictions": np.stack([result.predictions for result in rows]),
+    }
+    try:
+        # The arrays first: a reader that comes between sees a CSV with fewer rows, and says so.
+        with written_atomically(array_file(path)) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        with written_atomically(path) as temporary:
+            temporary.write_text(text.getvalue())
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}).") from error
+
+
+def read_shipped(path: Path) -> list[Result]:
+    """Read both files, checked row by row against the predictions.
+
+    Only results on a whole test set ship, because only they answer for every subset. Raises
+    InputError, naming the file and the line, for anything that is not as `export` writes it.
+    """
+    labels, predictions = _read_arrays(array_file(path))
+    results = []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = ((number, line) for number, line in enumerate(file, start=1))
+            content = [item for item in lines if item[1].strip() and not item[1].startswith("#")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}). Get it again.") from error
+    reader = csv.DictReader(line for _, line in content)
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    if missing:
+        first_line = content[0][0] if content else 1
+        raise InputError(
+            f"{path}, line {first_line}: the column {missing[0]} is missing. Get the file again."
+        )
+    if len(content) - 1 != len(predictions):
+        raise InputError(
+            f"{path} has {len(content) - 1:,} rows, but {array_file(path).name} has predictions "
+            f"for {len(predictions):,}. Get both files again."
+        )
+    for (number, _), row, predicted in zip(content[1:], reader, predictions, strict=True):
+        try:
+            results.append(_from_row(row, predicted, labels, path.name))
+        except InputError as error:
+            raise InputError(f"{path}, line {number}: {error}") from error
+    return results
+
+
+def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            labels, predictions = arrays["labels"], arrays["predictions"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} cannot be read as the array of predictions ({error}). Get it again."
+        ) from error
+    if (
+        labels.dtype != np.uint8
+        or predictions.dtype != np.uint8
+        or predictions.shape[1:] != labels.shape
+        or predictions.ndim != 2
+    ):
+        raise InputError(
+            f"{path} should hold uint8 predictions of shape (rows, images) and labels of shape "
+            f"(images,), not {predictions.dtype} {predictions.shape} and "
+            f"{labels.dtype} {labels.shape}. Get it again."
+        )
+    return labels, predictions
+
+
+def _order(result: Result) -> tuple[Any, ...]:
+    key = result.key
+    return (key.settings, key.recovery != Recovery(), key.precision, key.checkpoint, key.hundredths)
+
+
+def _to_row(result: Result, test_images: int) -> dict[str, Any]:
+    key, origin = result.key, result.origin
+    return {
+        "checkpoint": key.checkpoint,
+        **asdict(key.spec),
+        "ratio": f"{key.spec.ratio:.2f}",
+        "recovery": key.recovery.method,
+        "recovery_images": key.recovery.images,
+        "recovery_seed": key.recovery.seed,
+        "data": key.data,
+        "precision": key.precision,
+        "algorithm": key.algorithm,
+        "test_images": test_images,
+        "subset_seed": key.subset_seed,
+        "correct": result.evaluation.correct,
+        "seen": result.evaluation.seen,
+        "loss_sum": repr(result.loss_sum),
+        **result.cost.to_json(),
+        "compressed_bytes": "" if result.compressed_bytes is None else result.compressed_bytes,
+        "device": origin.device,
+        "versions": origin.versions,
+        "seconds": f"{origin.seconds:.2f}",
+        "date": origin.date,
+    }
+
+
+def _from_row(
+    row: dict[str, str], predictions: np.ndarray, labels: np.ndarray, file: str
+) -> Result:
+    values = {name: _typed(name, row.get(name)) for name in COLUMNS}
+    correct = int(np.count_nonzero(predictions == labels))
+    if (values["correct"], values["seen"]) != (correct, len(labels)):
+        raise InputError(
+            f"correct and seen are {values['correct']} and {values['seen']}, but the predictions "
+            f"say {correct} and {len(labels)}."
+        )
+    if values["seen"] != values["test_images"]:
+        raise InputError(
+            f"only results on the whole test set can be taken in, but this one has seen "
+            f"{values['seen']} of {values['test_images']} images."
+        )
+    spec = PruningSpec(
+        **{
+            name: values[name]
+            for name in ("method", "ratio", "criterion", "allocation", "scope", "seed")
+        }
+    )
+    key = Key(
+        checkpoint=values["checkpoint"],
+        spec=spec,
+        recovery=Recovery(values["recovery"], values["recovery_images"], values["recovery_seed"]),
+        data=values["data"],
+        subset=len(labels),
+        subset_seed=0,
+        precision=values["precision"],
+        algorithm=values["algorithm"],
+    )
+    return Result(
+        key=key,
+        predictions=predictions,
+        labels=labels,
+        loss_sum=values["loss_sum"],
+        cost=Cost(
+            **{
+                name: values[name]
+                for name in ("parameters", "nonzero", "macs", "macs_nonzero", "bytes")
+            }
+        ),
+        compressed_bytes=values["compressed_bytes"],
+        origin=Origin(
+            values["device"], values["versions"], values["seconds"], values["date"], file
+        ),
+    )
+
+
+def _typed(name: str, text: str | None) -> Any:
+    if text is None:
+        raise InputError(f"the value of {name} is missing.")
+    if name == "compressed_bytes" and not text:
+        return None
+    try:
+        value = COLUMNS[name](text)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(text)
+    except ValueError as error:
+        raise InputError(
+            f"{name} should be a {'whole ' if COLUMNS[name] is int else ''}number, not {text!r}."
+        ) from error
+    return value

@@ -1,0 +1,295 @@
+"""Results in SQLite, shared by threads and processes; what ships is taken in from CSV files."""
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import baseline
+from core.cost import Cost
+from core.errors import InputError
+from core.pruning import PruningSpec
+from core.recovery import Recovery
+from core.results.database import Answer, DamagedError, Database, transaction
+from core.results.key import UNPRUNED, Key
+from core.results.result import CurvePoint, Origin, Result, subset_positions
+from core.results.shipped import RESULTS_SUFFIX, array_file, read_shipped
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE test_labels (data TEXT PRIMARY KEY, labels BLOB NOT NULL);
+CREATE TABLE shipped_files (file TEXT PRIMARY KEY, version TEXT NOT NULL);
+CREATE TABLE results (
+    checkpoint TEXT NOT NULL, data TEXT NOT NULL, algorithm INTEGER NOT NULL,
+    settings TEXT NOT NULL, recovery TEXT NOT NULL, hundredths INTEGER NOT NULL,
+    subset INTEGER NOT NULL, subset_seed INTEGER NOT NULL, precision TEXT NOT NULL,
+    correct INTEGER NOT NULL, loss_sum REAL NOT NULL,
+    parameters INTEGER NOT NULL, nonzero INTEGER NOT NULL,
+    macs INTEGER NOT NULL, macs_nonzero REAL NOT NULL, bytes INTEGER NOT NULL,
+    compressed_bytes INTEGER,
+    device TEXT NOT NULL, versions TEXT NOT NULL, seconds REAL NOT NULL, date TEXT NOT NULL,
+    file TEXT NOT NULL,
+    predictions BLOB NOT NULL,
+    PRIMARY KEY (checkpoint, data, algorithm, settings, recovery, hundredths,
+                 subset, subset_seed, precision)
+);
+"""
+KEY_COLUMNS = (
+    "checkpoint",
+    "data",
+    "algorithm",
+    "settings",
+    "recovery",
+    "hundredths",
+    "subset",
+    "subset_seed",
+    "precision",
+)
+CURVE_COLUMNS = ("correct", "parameters", "nonzero", "macs", "precision", "file")
+COST_COLUMNS = tuple(field.name for field in fields(Cost))
+ORIGIN_COLUMNS = tuple(field.name for field in fields(Origin))
+VALUE_COLUMNS = (
+    "correct",
+    "loss_sum",
+    *COST_COLUMNS,
+    "compressed_bytes",
+    *ORIGIN_COLUMNS,
+    "predictions",
+)
+COLUMNS = (*KEY_COLUMNS, *VALUE_COLUMNS)
+INSERT = f"INTO results ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+UPSERT = (
+    f"INSERT {INSERT} ON CONFLICT DO UPDATE SET "
+    f"{', '.join(f'{name} = excluded.{name}' for name in VALUE_COLUMNS)}"
+)
+EXACTLY = " AND ".join(f"{name} = :{name}" for name in KEY_COLUMNS)
+# Of several answers the last one of this order is the best: more images, then the precision asked.
+ON_THESE_IMAGES = """
+    checkpoint = :checkpoint AND data = :data AND algorithm = :algorithm
+    AND settings = :settings AND recovery = :recovery
+    AND (subset = :whole OR (subset >= :subset AND subset_seed = :subset_seed))
+"""
+BEST_LAST = "subset, precision = :precision"
+
+
+class ResultStore:
+    """All results under one path. Any number of threads and processes may use one file.
+
+    `folder` is where shipped results (*.results.csv) are looked for. `notes` are sentences that a
+    person should see, such as that a damaged file was set aside.
+    """
+
+    def __init__(self, path: Path, folder: Path | None = None):
+        self._database = Database(path, SCHEMA, SCHEMA_VERSION)
+        self.notes = self._database.notes
+        self._folder = folder
+        self._refused: dict[Path, str] = {}  # shipped files that cannot be read, by version
+        self.refresh()
+
+    def find(self, key: Key) -> Result | None:
+        """The best answer to `key`, None where there is none.
+
+        A result on the whole test set is preferred to one on the subset asked for, and the
+        precision asked for to the other one; a larger subset of the same seed answers too.
+        """
+        labels = self.test_labels(key.data)
+        if labels is None:
+            return None
+        rows = self._query(
+            f"SELECT * FROM results WHERE {ON_THESE_IMAGES} AND hundredths = :hundredths "
+            f"ORDER BY {BEST_LAST}",
+            _parameters(key, whole=len(labels)),
+        )
+        return _to_result(rows[-1], labels) if rows else None
+
+    def curve(self, key: Key) -> list[CurvePoint]:
+        """The best answer at every ratio of the key's settings, ascending; its own has no effect.
+
+        The unpruned network is the point at ratio 0 of every curve.
+        """
+        labels = self.test_labels(key.data)
+        if labels is None:
+            return []
+        unpruned = replace(key, spec=UNPRUNED)
+        columns = f"hundredths, subset, {', '.join(CURVE_COLUMNS)}"
+        rows = [
+            row
+            for wanted, ratios in ((unpruned, "= 0"), (key, "> 0"))
+            for row in self._query(
+                f"SELECT {columns} FROM results WHERE {ON_THESE_IMAGES} AND hundredths {ratios} "
+                f"ORDER BY hundredths, {BEST_LAST}",
+                _parameters(wanted, whole=len(labels)),
+            )
+        ]
+        best = {row["hundredths"]: row for row in rows}
+        return [
+            CurvePoint(
+                ratio=hundredths / 100,
+                seen=row["subset"],
+                **{name: row[name] for name in CURVE_COLUMNS},
+            )
+            for hundredths, row in best.items()
+        ]
+
+    def has(self, key: Key) -> bool:
+        """Whether there is a result of exactly this key."""
+        return bool(self._query(f"SELECT 1 FROM results WHERE {EXACTLY}", _parameters(key)))
+
+    def get(self, key: Key) -> Result | None:
+        """The result of exactly this key, None where there is none."""
+        labels = self.test_labels(key.data)
+        rows = self._query(f"SELECT * FROM results WHERE {EXACTLY}", _parameters(key))
+        return _to_result(rows[0], labels) if rows and labels is not None else None
+
+    def put(self, results: Sequence[Result], test_labels: np.ndarray) -> None:
+        """Keep results in one transaction; a result of the same key is replaced.
+
+        `test_labels`, uint8 (images,), are those of the whole test set. Raises StoreError where
+        the store cannot be written.
+        """
+        rows = [_to_row(result) for result in results]
+        labels = {result.key.data: test_labels for result in results}
+
+        def write(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                _keep_labels(connection, labels)
+                connection.executemany(UPSERT, rows)
+
+        self._run(write)
+
+    def test_labels(self, data: str) -> np.ndarray | None:
+        """The classes of a data set's test images, uint8 (images,), where any result knows them."""
+        rows = self._query("SELECT labels FROM test_labels WHERE data = :data", {"data": data})
+        return np.frombuffer(zlib.decompress(rows[0]["labels"]), np.uint8) if rows else None
+
+    def refresh(self) -> None:
+        """Take in the shipped files that are new or changed, never over local rows.
+
+        A file that cannot be read leaves a note, and what was taken in before.
+        """
+        shipped = (
+            {} if self._folder is None else {p: _version(p) for p in self._folder.glob("*.csv")}
+        )
+        shipped = {p: v for p, v in shipped.items() if p.name.endswith(RESULTS_SUFFIX)}
+        known = {
+            row["file"]: row["version"] for row in self._query("SELECT * FROM shipped_files", {})
+        }
+        for path, version in shipped.items():
+            if version in (known.get(path.name), self._refused.get(path)):
+                continue
+            try:
+                results = read_shipped(path)
+            except InputError as error:
+                self._refused[path] = version
+                self.notes.append(str(error))
+            else:
+                self._replace(path.name, version, results)
+        for name in known.keys() - {path.name for path in shipped}:
+            self._replace(name, None, [])
+
+    def _replace(self, file: str, version: str | None, results: list[Result]) -> None:
+        """Rows of a shipped file: these instead of those that it had before."""
+        rows = [_to_row(result) for result in results]
+        labels = {result.key.data: result.labels for result in results}
+
+        def write(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                connection.execute("DELETE FROM results WHERE file = ?", (file,))
+                connection.execute("DELETE FROM shipped_files WHERE file = ?", (file,))
+                _keep_labels(connection, labels)
+                connection.executemany(f"INSERT OR IGNORE {INSERT}", rows)
+                if version is not None:
+                    connection.execute("INSERT INTO shipped_files VALUES (?, ?)", (file, version))
+
+        self._run(write)
+
+    def _query(self, sql: str, parameters: dict[str, Any]) -> list[sqlite3.Row]:
+        return self._run(lambda connection: connection.execute(sql, parameters).fetchall())
+
+    def _run(self, action: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Run `action`; where the file was damaged, on a new one with what ships."""
+        try:
+            return self._database.run(action)
+        except DamagedError:
+            self._refused.clear()
+            self.refresh()
+            return self._database.run(action)
+
+
+def _keep_labels(connection: sqlite3.Connection, labels: dict[str, np.ndarray]) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO test_labels VALUES (?, ?)",
+        [(data, zlib.compress(array.tobytes())) for data, array in labels.items()],
+    )
+
+
+def _version(path: Path) -> str:
+    """Size and time of a CSV and of its array file, which change with their content."""
+    stats = [file.stat() for file in (path, array_file(path)) if file.exists()]
+    return " ".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)
+
+
+def _parameters(key: Key, whole: int | None = None) -> dict[str, Any]:
+    """`whole`: the images of the whole test set."""
+    return {
+        "checkpoint": key.checkpoint,
+        "data": key.data,
+        "algorithm": key.algorithm,
+        "settings": key.settings,
+        "recovery": key.recovery_settings,
+        "hundredths": key.hundredths,
+        "subset": key.subset,
+        "subset_seed": key.subset_seed,
+        "precision": key.precision,
+        "whole": whole,
+    }
+
+
+def _to_row(result: Result) -> tuple[Any, ...]:
+    values = _parameters(result.key) | {
+        "correct": result.evaluation.correct,
+        "loss_sum": result.loss_sum,
+        **result.cost.to_json(),
+        "compressed_bytes": result.compressed_bytes,
+        **{name: getattr(result.origin, name) for name in ORIGIN_COLUMNS},
+        "predictions": zlib.compress(result.predictions.tobytes()),
+    }
+    return tuple(values[name] for name in COLUMNS)
+
+
+def _to_key(row: sqlite3.Row) -> Key:
+    return Key(
+        checkpoint=row["checkpoint"],
+        spec=PruningSpec(ratio=row["hundredths"] / 100, **json.loads(row["settings"])),
+        recovery=Recovery(**json.loads(row["recovery"])),
+        data=row["data"],
+        subset=row["subset"],
+        subset_seed=row["subset_seed"],
+        precision=row["precision"],
+        algorithm=row["algorithm"],
+    )
+
+
+def _to_result(row: sqlite3.Row, test_labels: np.ndarray) -> Result:
+    positions = subset_positions(test_labels, row["subset"], row["subset_seed"])
+    return Result(
+        key=_to_key(row),
+        predictions=np.frombuffer(zlib.decompress(row["predictions"]), np.uint8),
+        labels=test_labels[positions],
+        loss_sum=row["loss_sum"],
+        cost=Cost(**{name: row[name] for name in COST_COLUMNS}),
+        compressed_bytes=row["compressed_bytes"],
+        origin=Origin(**{name: row[name] for name in ORIGIN_COLUMNS}),
+    )
+
+
+def open_store(folder: Path | None = None) -> ResultStore:
+    """The store of a folder of checkpoints, CHECKPOINTS unless told, with the results there."""
+    folder = folder or baseline.CHECKPOINTS
+    return ResultStore(folder / baseline.LOCAL / "results.sqlite", folder)
