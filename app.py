@@ -18,5 +18,8 @@ page = st.navigation(
     position="top",
 )
 with st.sidebar.container(gap="xsmall"):
+    above = st.container()
     ui.shared_controls()
+    with above:
+        ui.preset_control()
 page.run()

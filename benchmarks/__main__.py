@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks import evaluation, files, pruning, training
+from benchmarks import app, evaluation, files, pruning, results, training
 from benchmarks.benchmark import Benchmark, Result
 from benchmarks.material import network
 from core.commands.common import Parser
@@ -30,6 +30,10 @@ BENCHMARKS = (
     ),
     Benchmark("compressed-bytes", files.compression, "s"),
     Benchmark("train", training.throughput, "of matrix products", at_least=0.85),
+    Benchmark("stored-answer", results.stored_answer, "ms", at_most=10),
+    Benchmark("sweep-vs-prune", results.sweep_against_prune, "times as fast as processes"),
+    Benchmark("slider", app.slider, "s", at_most=0.3),
+    Benchmark("cold-start", app.cold_start, "s", at_most=6),
     Benchmark("baseline-load", files.baseline_load, "s", at_most=1),
 )
 ROW = "{:<32}{:>8}  {:<32}{:<10}{:<7}{}"

@@ -13,6 +13,8 @@ AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 METHODS = ("Fine-grained", "Channels")
 SHAPES = ("circle", "square")
+RECOVERIES = ("as pruned", "batch-norm recalibrated")
+DASHES = ([1, 0], [5, 3])
 X_AXES = {
     "ratio": "Ratio asked for",
     "parameters_removed": "Parameters removed",
@@ -21,6 +23,7 @@ X_AXES = {
 SPARSITY_SCALE = alt.Scale(scheme="viridis", domain=[0, 1])
 CHANCE = 0.1
 LARGEST_GAP = 0.101  # between ratios that a line joins
+MOST_DOTS = 40  # of one curve
 
 # The figures of the study that this explorer grew from: a ResNet-18 after 5 epochs, pruned without
 # any recovery. It gave ranges; where it gave one number, both ends are the same.
@@ -38,16 +41,44 @@ STUDY = pd.DataFrame(
 
 
 def accuracy_curve(
-    points: pd.DataFrame, baseline: float | None, x: str, current: float | None, study: bool
+    points: pd.DataFrame,
+    baseline: float | None,
+    x: str,
+    current: float | None,
+    study: bool,
+    picking: str | None = None,
 ) -> AnyChart:
-    """Accuracy against pruning, one line a method with the band of its intervals.
+    """Accuracy against pruning, a line for each method and recovery with the band of its intervals.
 
-    `points`: method, ratio, parameters_removed, macs_removed, accuracy, low, high (all 0 to 1),
-    correct, seen. `x` is one of X_AXES; `current` marks the slider on the ratio axis. The study's
-    figures are known by ratio only, so `study` draws them on that axis alone.
+    `points`: method, recovery (of RECOVERIES), ratio, parameters_removed, macs_removed, accuracy,
+    low, high (all 0 to 1), correct, seen. `x` is one of X_AXES; `current` marks the slider on the
+    ratio axis. The study's figures are known by ratio only, so `study` draws them on that axis
+    alone. `picking` names the selection, by ratio, of the point that is clicked.
     """
+    layers: list[AnyChart] = [_reference_lines(baseline), _reference_labels(baseline)]
+    if x == "ratio" and current is not None:
+        layers.append(
+            alt.Chart(pd.DataFrame({"ratio": [current]}))
+            .mark_rule(strokeDash=[2, 3], opacity=0.6, color="gray")
+            .encode(x="ratio:Q")
+        )
+    if x == "ratio" and study:
+        layers += _study_layers()
+    layers += _measured_layers(points, x)
+    if not points.empty:
+        layers.append(_reading_layer(points, x, picking))
+    return alt.layer(*layers).properties(height=370)
+
+
+def _measured_layers(points: pd.DataFrame, x: str) -> list[AnyChart]:
     color = alt.Color("method:N", scale=alt.Scale(domain=METHODS), legend=_top_legend())
-    shape = alt.Shape("method:N", scale=alt.Scale(domain=METHODS, range=SHAPES))
+    dash = alt.StrokeDash(
+        "recovery:N",
+        scale=alt.Scale(domain=RECOVERIES, range=DASHES),
+        legend=alt.Legend(
+            orient="top", title=None, symbolType="stroke", symbolSize=500, symbolStrokeWidth=2
+        ),
+    )
     horizontal = alt.X(
         f"{x}:Q",
         title=X_AXES[x],
@@ -62,28 +93,70 @@ def accuracy_curve(
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format="%", tickCount=6),
     )
-    layers: list[AnyChart] = [_reference_lines(baseline), _reference_labels(baseline)]
-    if x == "ratio" and current is not None:
-        layers.append(
-            alt.Chart(pd.DataFrame({"ratio": [current]}))
-            .mark_rule(strokeDash=[2, 3], opacity=0.6, color="gray")
-            .encode(x="ratio:Q")
-        )
-    if x == "ratio" and study:
-        layers += _study_layers()
-    measured = alt.Chart(_with_stretches(points)).encode(x=horizontal, detail="stretch:N")
-    layers += [
+    stretches = _with_stretches(points)
+    # Dots show where a sparse curve was measured; a dense one would become a string of beads.
+    sparse = stretches[stretches["points"] <= MOST_DOTS]
+    alone = stretches[stretches["length"] == 1]
+    measured = alt.Chart(stretches).encode(x=horizontal, detail="stretch:N")
+    return [
         measured.mark_area(opacity=0.18).encode(y="low:Q", y2="high:Q", color=color),
         measured.mark_line(strokeWidth=2).encode(
-            y=vertical, color=color, order=alt.Order("ratio:Q")
+            y=vertical, color=color, strokeDash=dash, order=alt.Order("ratio:Q")
         ),
-        measured.mark_rule(opacity=0.7).encode(y="low:Q", y2="high:Q", color=color),
-        measured.mark_point(filled=True, size=55, opacity=1).encode(
+        alt.Chart(alone)
+        .mark_rule(opacity=0.7)
+        .encode(x=horizontal, y="low:Q", y2="high:Q", color=color),
+        alt.Chart(sparse)
+        .mark_point(filled=True, size=40, opacity=1)
+        .encode(
+            x=horizontal,
             y=vertical,
             color=color,
-            shape=shape,
+            shape=alt.Shape(
+                "method:N", scale=alt.Scale(domain=METHODS, range=SHAPES), legend=_top_legend()
+            ),
+        ),
+    ]
+
+
+def _reading_layer(points: pd.DataFrame, x: str, picking: str | None) -> AnyChart:
+    """What the pointer reads: on the ratio axis all curves at once, else the nearest point."""
+    hovered = alt.selection_point(
+        fields=["ratio"], nearest=True, on="pointermove", clear="pointerout", empty=False
+    )
+    chosen = [hovered]
+    if picking is not None:
+        chosen.append(
+            alt.selection_point(
+                name=picking, fields=["ratio"], nearest=True, on="click", clear=False, empty=False
+            )
+        )
+    if x == "ratio":
+        readings = _readings(points)
+        curves = [name for name in readings.columns if name != "ratio"]
+        return (
+            alt.Chart(readings)
+            .mark_rule(color="gray")
+            .encode(
+                x="ratio:Q",
+                opacity=alt.condition(hovered, alt.value(0.7), alt.value(0)),
+                tooltip=[
+                    alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
+                    *(alt.Tooltip(f"{name}:N", title=name) for name in curves),
+                ],
+            )
+            .add_params(*chosen)
+        )
+    return (
+        alt.Chart(points)
+        .mark_point(filled=False, size=120, color="gray", strokeWidth=2)
+        .encode(
+            x=f"{x}:Q",
+            y="accuracy:Q",
+            opacity=alt.condition(hovered, alt.value(0.7), alt.value(0)),
             tooltip=[
                 alt.Tooltip("method:N", title="Method"),
+                alt.Tooltip("recovery:N", title="After pruning"),
                 alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
                 alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
                 alt.Tooltip("low:Q", title="Interval from", format=".1%"),
@@ -93,16 +166,42 @@ def accuracy_curve(
                 alt.Tooltip("parameters_removed:Q", title="Parameters removed", format=".1%"),
                 alt.Tooltip("macs_removed:Q", title="MACs removed", format=".1%"),
             ],
-        ),
-    ]
-    return alt.layer(*layers).properties(height=370)
+        )
+        .add_params(*chosen)
+    )
+
+
+def _readings(points: pd.DataFrame) -> pd.DataFrame:
+    """A row for each ratio, a column of text for each curve; "not measured" where it has none."""
+    half_width = 50 * (points["high"] - points["low"])
+    texts = points.assign(
+        curve=points["method"] + ", " + points["recovery"],
+        text=[
+            f"{100 * accuracy:.1f} % ± {half:.1f} of {seen:,}"
+            for accuracy, half, seen in zip(
+                points["accuracy"], half_width, points["seen"], strict=True
+            )
+        ],
+    )
+    order = [f"{method}, {recovery}" for method in METHODS for recovery in RECOVERIES]
+    wide = texts.pivot(index="ratio", columns="curve", values="text")
+    known = [name for name in order if name in wide.columns]
+    return wide[known].fillna("not measured").reset_index()
 
 
 def _with_stretches(points: pd.DataFrame) -> pd.DataFrame:
-    """Number the runs of neighbouring points: a line across a wider gap would be a guess."""
-    ordered = points.sort_values(["method", "ratio"])
-    starts = ordered.groupby("method")["ratio"].diff().fillna(1) > LARGEST_GAP
-    return ordered.assign(stretch=starts.cumsum())
+    """Number the runs of neighbouring points: a line across a wider gap would be a guess.
+
+    Adds stretch, its length in points, and the points of its whole curve.
+    """
+    curves = ["method", "recovery"]
+    ordered = points.sort_values([*curves, "ratio"])
+    starts = ordered.groupby(curves)["ratio"].diff().fillna(1) > LARGEST_GAP
+    numbered = ordered.assign(stretch=starts.cumsum())
+    return numbered.assign(
+        length=numbered.groupby("stretch")["ratio"].transform("size"),
+        points=numbered.groupby(curves)["ratio"].transform("size"),
+    )
 
 
 def _reference(baseline: float | None) -> pd.DataFrame:
@@ -287,4 +386,16 @@ def _epoch_axis(epochs: int) -> alt.X:
         title="Epochs done",
         scale=alt.Scale(domain=[0, epochs]),
         axis=alt.Axis(tickMinStep=1, grid=False),
+    )
+
+
+def for_print(chart: AnyChart, colors: Sequence[str], width: int = 720) -> AnyChart:
+    """The chart on white, with the theme's colours, as it looks without a page around it."""
+    return (
+        chart.properties(width=width)
+        .configure(background="white", font="sans-serif", padding=12)
+        .configure_range(category=list(colors))
+        .configure_axis(labelFontSize=12, titleFontSize=12)
+        .configure_legend(labelFontSize=12)
+        .configure_view(stroke=None)
     )

@@ -161,8 +161,10 @@ def sweep(measurer: Measurer, points: Sequence[Point], store: ResultStore) -> It
     The generator can be dropped, or its process killed, at any event: what was finished is in the
     store, and the next sweep goes on from there. Raises StoreError where nothing can be kept.
     """
-    missing = {measurer.key(point): point for point in points}
-    missing = {key: point for key, point in missing.items() if not store.has(key)}
+    wanted: dict[Key, Point] = {}
+    for point in points:
+        wanted.setdefault(measurer.key(point), point)
+    missing = {key: point for key, point in wanted.items() if not store.has(key)}
     work = sum(_work(point) for point in missing.values())
     done = 0.0
     seconds_left = None

@@ -5,6 +5,4 @@ import streamlit as st
 from core import ui
 
 st.subheader("What does pruning cost, and what does it save?")
-bench = ui.open_workbench()
-ui.explain_missing_images(bench)
-ui.show_comparison(bench)
+ui.show_comparison(ui.open_workbench())

@@ -66,6 +66,12 @@ def add_sweep(commands: Commands) -> None:
         "--export", type=Path, metavar="FILE.csv", help="write the results, known ones too"
     )
     sweeping.add_argument(
+        "--store",
+        type=Path,
+        metavar="FILE",
+        help="where results are kept; default: checkpoints/local/results.sqlite",
+    )
+    sweeping.add_argument(
         "--shipped",
         action="store_true",
         help="measure all results that come with the repository, instead of the above",
@@ -103,7 +109,7 @@ def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
         options.recoveries,
         options.criterion_seed,
     )
-    store = open_store()
+    store = open_store() if options.store is None else ResultStore(options.store)
     measured = run_points(measurer, points, store, options.json)
     results = kept(measurer, points, store)
     if options.export is not None:

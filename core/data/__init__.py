@@ -1,6 +1,14 @@
 """The data sets as uint8 tensors in memory, and seeded, stratified subsets of them."""
 
-from core.data.dataset import MEAN, STD, DataMissingError, DataSet, normalise, subset_indices
+from core.data.dataset import (
+    KNOWN_COPIES,
+    MEAN,
+    STD,
+    DataMissingError,
+    DataSet,
+    normalise,
+    subset_indices,
+)
 from core.data.loading import (
     DATASET_NAMES,
     archive_address,
@@ -11,6 +19,7 @@ from core.data.loading import (
 
 __all__ = [
     "DATASET_NAMES",
+    "KNOWN_COPIES",
     "MEAN",
     "STD",
     "DataMissingError",

@@ -1,8 +1,6 @@
 """scikit-learn's handwritten digits in CIFAR-10's format: real, small, always at hand."""
 
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from core.data.dataset import DataSet
@@ -12,6 +10,9 @@ TEST_IMAGES = 500
 
 def read_digits() -> DataSet:
     """1,297 training and 500 test digits, upscaled from 8x8 grey to 32x32x3, split by class."""
+    from sklearn.datasets import load_digits  # here, since importing it takes most of a second
+    from sklearn.model_selection import train_test_split
+
     digits = load_digits()
     train, test = train_test_split(
         range(len(digits.target)), test_size=TEST_IMAGES, stratify=digits.target, random_state=0

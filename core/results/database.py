@@ -46,16 +46,16 @@ class Database:
     def run(self, action: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Run `action` on a connection of its own. Raises StoreError where SQLite does.
 
-        Raises DamagedError after a damaged file was set aside: there is a new one to run it on.
+        Raises DamagedError after a damaged or missing file was replaced: there is a new one to
+        run it on.
         """
         with self._errors():
-            if not self.path.exists():
-                self._prepare(self._wrong_kind)
-            try:
-                return self._run(action)
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
-                    raise
+            if self.path.exists():
+                try:
+                    return self._run(action)
+                except sqlite3.DatabaseError as error:
+                    if not _is_damage(error):
+                        raise
             self._prepare(self._damage)
         raise DamagedError
 
@@ -135,7 +135,7 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 
 class DamagedError(Exception):
-    """The file was damaged and is set aside; a new one stands in its place."""
+    """The file was damaged and is set aside, or was gone; a new one stands in its place."""
 
 
 @contextmanager
@@ -144,7 +144,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite itself ends it where the disk is full
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 

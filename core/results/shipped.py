@@ -9,6 +9,7 @@ import csv
 import io
 import math
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -55,6 +56,11 @@ COLUMNS: dict[str, type] = {
     "seconds": float,
     "date": str,
 }
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy raises for an array file that is damaged or none."""
 
 
 def array_file(path: Path) -> Path:
@@ -87,7 +93,7 @@ def export(results: Iterable[Result], path: Path, command: str, test_images: int
         with written_atomically(array_file(path)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         with written_atomically(path) as temporary:
-            temporary.write_text(text.getvalue())
+            temporary.write_text(text.getvalue(), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}).") from error
 
@@ -104,21 +110,22 @@ def read_shipped(path: Path) -> list[Result]:
         with path.open(newline="", encoding="utf-8") as file:
             lines = ((number, line) for number, line in enumerate(file, start=1))
             content = [item for item in lines if item[1].strip() and not item[1].startswith("#")]
-    except (OSError, UnicodeDecodeError) as error:
+        reader = csv.DictReader(line for _, line in content)
+        rows = [(content[reader.line_num - 1][0], row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read ({error}). Get it again.") from error
-    reader = csv.DictReader(line for _, line in content)
     missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
         first_line = content[0][0] if content else 1
         raise InputError(
             f"{path}, line {first_line}: the column {missing[0]} is missing. Get the file again."
         )
-    if len(content) - 1 != len(predictions):
+    if len(rows) != len(predictions):
         raise InputError(
-            f"{path} has {len(content) - 1:,} rows, but {array_file(path).name} has predictions "
+            f"{path} has {len(rows):,} rows, but {array_file(path).name} has predictions "
             f"for {len(predictions):,}. Get both files again."
         )
-    for (number, _), row, predicted in zip(content[1:], reader, predictions, strict=True):
+    for (number, row), predicted in zip(rows, predictions, strict=True):
         try:
             results.append(_from_row(row, predicted, labels, path.name))
         except InputError as error:
@@ -130,7 +137,7 @@ def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             labels, predictions = arrays["labels"], arrays["predictions"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise InputError(
             f"{path} cannot be read as the array of predictions ({error}). Get it again."
         ) from error
@@ -236,6 +243,8 @@ def _typed(name: str, text: str | None) -> Any:
     try:
         value = COLUMNS[name](text)
         if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(text)
+        if isinstance(value, int) and not 0 <= value < 2**63:
             raise ValueError(text)
     except ValueError as error:
         raise InputError(

@@ -92,6 +92,11 @@ class ResultStore:
         self._refused: dict[Path, str] = {}  # shipped files that cannot be read, by version
         self.refresh()
 
+    @property
+    def path(self) -> Path:
+        """Where the file is: as asked, or in a temporary folder."""
+        return self._database.path
+
     def find(self, key: Key) -> Result | None:
         """The best answer to `key`, None where there is none.
 

@@ -1,9 +1,9 @@
-"""The one part of core that knows Streamlit: shared controls, cached loaders, live measuring."""
+"""The one part of core that knows Streamlit: shared controls, cached loaders, measuring."""
 
 from core.ui.baseline_panels import show_baseline, show_data, training_form
 from core.ui.comparison import show_comparison
 from core.ui.icon import page_icon
-from core.ui.notices import explain_missing_images
+from core.ui.presets import preset_control
 from core.ui.resources import sparsity_frame
 from core.ui.settings import Settings, current_settings, shared_controls
 from core.ui.workbench import Workbench, open_workbench
@@ -12,9 +12,9 @@ __all__ = [
     "Settings",
     "Workbench",
     "current_settings",
-    "explain_missing_images",
     "open_workbench",
     "page_icon",
+    "preset_control",
     "shared_controls",
     "show_baseline",
     "show_comparison",

@@ -5,11 +5,19 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.cost import Cost
+from core.data import KNOWN_COPIES
+from core.evaluation import Evaluation
 from core.pruning import PruningSpec
-from core.statistics import mcnemar
-from core.ui.measuring import Measured
+from core.recovery import Recovery
+from core.results import Result
+from core.statistics import PairedTest, mcnemar
 
+WHAT_FOLLOWS = {
+    "none": "",
+    "bn": " Then every batch-norm's statistics were estimated again from 2,000 training images.",
+}
 NEW_LINE = "  \n"  # Markdown's
+AFTER = {"none": "", "bn": " + BN"}
 SHORT = {"fine": "zeroed", "channel": "removed", "channel-mask": "masked"}
 WHAT_HAPPENS = {
     "fine": "Single weights are set to zero; every tensor keeps its shape.",
@@ -24,21 +32,36 @@ def method_card(
     slot: DeltaGenerator,
     name: str,
     spec: PruningSpec,
+    recovery: Recovery,
     cost: Cost,
     baseline_cost: Cost,
-    measured: Measured | None,
-    baseline: Measured | None,
-    can_measure: bool,
+    measured: Result | Evaluation | None,
+    reference: Result | None,
+    source: str,
+    remark: str,
 ) -> None:
-    """Fill `slot` with one method's numbers; drawn again as `measured` becomes more certain."""
+    """Fill `slot` with one method's numbers.
+
+    `measured` is a result, or the evaluation under way; `reference` is the unpruned baseline on the
+    images of the result. `source` is "stored" or "live"; `remark` stands beside the ratio.
+    """
+    result = measured if isinstance(measured, Result) else None
+    evaluation = result.evaluation if result else measured
+    assert not isinstance(evaluation, Result)
+    test = (
+        mcnemar(reference.evaluation.is_right, evaluation.is_right)
+        if evaluation is not None and reference is not None
+        else None
+    )
     with slot.container(border=True):
         st.markdown(
-            f"**{name}**, {SHORT[spec.method]} · ratio {spec.ratio:.2f}",
-            help=WHAT_HAPPENS[spec.method],
+            f"**{name}**, {SHORT[spec.method]}{AFTER[recovery.method]} · ratio {spec.ratio:.2f}"
+            + (f" ({remark})" if remark else ""),
+            help=WHAT_HAPPENS[spec.method] + WHAT_FOLLOWS[recovery.method],
         )
         accuracy, parameters, macs = st.columns([5, 4, 4])
         with accuracy:
-            _accuracy(measured, baseline, can_measure)
+            _accuracy(evaluation, reference.evaluation if reference else None, test)
         parameters.metric(
             "Parameters",
             millions(cost.nonzero),
@@ -56,21 +79,23 @@ def method_card(
             help="Multiply-accumulates executed for one image. Zeros in a dense tensor are "
             "multiplied too.",
         )
-        st.caption(_comparison(measured, baseline, can_measure))
+        st.caption(
+            _interval(evaluation, source) + NEW_LINE + _flips(evaluation, test),
+            help=_provenance(result) if result else None,
+        )
 
 
-def _accuracy(measured: Measured | None, baseline: Measured | None, can_measure: bool) -> None:
-    if measured is None:
-        state = "waiting …" if can_measure else "needs the images"
-        st.metric("Accuracy", "–", delta=state, delta_color="off", delta_arrow="off")
+def _accuracy(
+    evaluation: Evaluation | None, baseline: Evaluation | None, test: PairedTest | None
+) -> None:
+    if evaluation is None:
+        st.metric("Accuracy", "–", delta="not measured", delta_color="off", delta_arrow="off")
         return
-    evaluation = measured.evaluation
-    if baseline is None or not evaluation.is_complete:
+    if baseline is None or test is None:
         delta, is_sure = f"{evaluation.seen:,} of {evaluation.total:,} …", False
     else:
-        points = 100 * (evaluation.accuracy - baseline.evaluation.accuracy)
-        delta = f"{points:+.1f} points"
-        is_sure = mcnemar(baseline.evaluation.is_right, evaluation.is_right).significant
+        delta = f"{100 * (evaluation.accuracy - baseline.accuracy):+.1f} points"
+        is_sure = test.significant
     st.metric(
         "Accuracy",
         f"{evaluation.accuracy:.1%}",
@@ -82,21 +107,35 @@ def _accuracy(measured: Measured | None, baseline: Measured | None, can_measure:
     )
 
 
-def _comparison(measured: Measured | None, baseline: Measured | None, can_measure: bool) -> str:
-    """The interval, and what a paired test says: always two lines, so that nothing jumps."""
-    if measured is None:
-        state = "To be evaluated" if can_measure else "Accuracy needs the test images"
-        return f"{state}{NEW_LINE}\u00a0"
-    evaluation = measured.evaluation
+def _interval(evaluation: Evaluation | None, source: str) -> str:
+    if evaluation is None:
+        return "\u00a0"
     low, high = evaluation.interval
-    interval = f"95 % interval {low:.1%} to {high:.1%}{NEW_LINE}"
-    if baseline is None or not evaluation.is_complete:
-        return f"{interval}from {evaluation.seen:,} of {evaluation.total:,} test images"
-    test = mcnemar(baseline.evaluation.is_right, evaluation.is_right)
+    return f"95 % interval {low:.1%} to {high:.1%} · {evaluation.seen:,} images · {source}"
+
+
+def _flips(evaluation: Evaluation | None, test: PairedTest | None) -> str:
+    """What the paired test says: always a line, so that nothing jumps."""
+    if evaluation is None or test is None:
+        return "\u00a0"
     flips = f"{test.lost:,} images lost, {test.gained:,} gained"
     if test.significant:
-        return f"{interval}{flips} (p\u00a0{_p_value(test.p_value)})"
-    return f"{interval}{flips}: not told apart from the baseline"
+        return f"{flips} (p\u00a0{_p_value(test.p_value)})"
+    return f"{flips}: not told apart from the baseline"
+
+
+def _provenance(result: Result) -> str:
+    """Where a number comes from, for the tooltip."""
+    origin = result.origin
+    how = f"in {result.key.precision} on {origin.device}, with {origin.versions}"
+    when = origin.date[:10]
+    where = f"one that ships, from {origin.file}" if origin.file else "of this machine"
+    return f"This result is {where}. Measured on {when} {how}{_images(result)}."
+
+
+def _images(result: Result) -> str:
+    copy = KNOWN_COPIES.get(result.key.data)
+    return f", on {copy}" if copy else ""
 
 
 def _p_value(p_value: float) -> str:

@@ -1,19 +1,45 @@
-"""The comparison of both methods: cards, curve, costs, in slots that do not jump."""
+"""The comparison of both methods: cards, words, curve, costs, in slots that do not jump."""
+
+from dataclasses import dataclass
+from itertools import product
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core import charts
 from core.charts import METHODS as METHOD_NAMES
+from core.cost import Cost
+from core.evaluation import Evaluation
 from core.pruning import PruningSpec
+from core.recovery import Recovering
+from core.results import UNPRUNED, Result
+from core.sentences import Side, describe
 from core.ui.cards import cost_table, method_card
-from core.ui.measuring import Measured, Measurements, as_point, as_points
+from core.ui.downloads import offer_downloads
+from core.ui.measuring import NOTHING, RECALIBRATED, curve_frame
+from core.ui.notices import explain_missing_images
 from core.ui.resources import load_compressed_bytes
 from core.ui.workbench import Workbench
 
 CURVE_RATIOS = tuple(step / 10 for step in range(10))
-ALL_RATIOS = tuple(step / 100 for step in range(96))
 X_AXES = {"ratio": "ratio", "parameters": "parameters_removed", "MACs": "macs_removed"}
+PICKED = "picked"
+DOING = {
+    "fine": "zeroing single weights",
+    "channel": "removing channels",
+    "channel-mask": "masking filters",
+}
+
+
+@dataclass
+class Subject:
+    """One method at the slider's position, and what is known of it so far."""
+
+    spec: PruningSpec
+    result: Result | None
+    cost: Cost
+    is_live: bool = False  # measured in this very run
+    is_nearest: bool = False  # whether it stands in for a ratio that was not measured
 
 
 class Comparison:
@@ -21,17 +47,19 @@ class Comparison:
 
     def __init__(self, bench: Workbench):
         self._bench = bench
-        self._specs = bench.specs()
-        self._measurements = bench.measurements()
-        # What takes time comes before the first slot is opened: an open slot shows nothing.
-        self._costs = {"Baseline": bench.cost(None)}
-        self._costs |= {name: bench.cost(spec) for name, spec in self._specs.items()}
+        self._recovery = bench.settings.recovery
+        self._subjects = {name: self._subject(spec) for name, spec in bench.specs().items()}
+        self._baseline_cost = self._cost_of_baseline()
+        self._notice = st.empty()
         self._cards: dict[str, DeltaGenerator] = {}
         for name, column in zip(METHOD_NAMES, st.columns(len(METHOD_NAMES)), strict=True):
             self._cards[name] = column.empty()
             self._draw_card(name)
-        self._x, self._study, self._fill = _chart_controls(self._measurements is not None)
+        self._words = st.empty()
+        self._draw_words()
+        self._x, self._study, self._fill, self._downloads = _chart_controls()
         self._chart = st.empty()
+        self._charts_drawn = 0
         self._draw_chart()
         self._progress = st.empty()
         st.markdown("**Costs in full**")
@@ -40,96 +68,192 @@ class Comparison:
 
     def measure(self) -> None:
         """Measure what is not known yet, each batch on the screen as it comes."""
-        if self._measurements is not None:
-            self._measure(self._measurements)
+        unknown = [name for name, subject in self._subjects.items() if subject.result is None]
+        if unknown or self._fill or any(s.is_nearest for s in self._subjects.values()):
+            if self._bench.measurements.images is None:
+                with self._notice.container():
+                    explain_missing_images(self._bench.measurements.no_images)
+            else:
+                self._measure(unknown)
         self._draw_table(
             {
-                name: load_compressed_bytes(self._bench.file, spec)
-                for name, spec in {"Baseline": None, **self._specs}.items()
+                "Baseline": self._compressed(None, self._known_baseline()),
+                **{name: self._compressed(s.spec, s.result) for name, s in self._subjects.items()},
             }
         )
 
-    def _measure(self, measurements: Measurements) -> None:
-        """The baseline, then both methods, then the curve if it was asked for."""
-        for measured in measurements.measure(None):
-            evaluation = measured.evaluation
-            if not evaluation.is_complete:
-                part = evaluation.seen / evaluation.total
-                self._progress.progress(part, f"Evaluating the baseline: {evaluation.accuracy:.1%}")
-        self._progress.empty()
-        for name, spec in self._specs.items():
-            for measured in measurements.measure(spec):
-                self._draw_card(name, measured)
-        self._draw_chart()
-        if self._fill:
-            self._fill_in(measurements)
+    def _subject(self, spec: PruningSpec) -> Subject:
+        """What the store knows; the nearest ratio where nothing can be measured on this machine."""
+        measurements = self._bench.measurements
+        if result := measurements.known(spec, self._recovery):
+            return Subject(spec, result, result.cost)
+        if measurements.images is None and (result := measurements.nearest(spec, self._recovery)):
+            return Subject(result.key.spec, result, result.cost, is_nearest=True)
+        return Subject(spec, None, self._bench.cost(spec))
 
-    def _fill_in(self, measurements: Measurements) -> None:
-        """Measure both curves; every point is drawn once it is known, and kept."""
-        wanted = [
-            self._bench.settings.spec(name, ratio)
-            for ratio in CURVE_RATIOS
-            for name in METHOD_NAMES
-        ]
-        for done, spec in enumerate(wanted):
-            for measured in measurements.measure(spec):
-                evaluation = measured.evaluation
-                part = (done + evaluation.seen / evaluation.total) / len(wanted)
-                self._progress.progress(
-                    min(part, 1.0),
-                    f"Filling in the curve: {done + 1} of {len(wanted)} points "
-                    "(moving any control stops it; what is measured stays)",
-                )
+    def _measure(self, unknown: list[str]) -> None:
+        """The baseline, then what is unknown at the slider, then the curve if it was asked for."""
+        measurements = self._bench.measurements
+        if unknown:
+            for event in measurements.measure(UNPRUNED, NOTHING):
+                self._show_progress("Evaluating the baseline", event)
+            self._progress.empty()
+        for name in unknown:
+            subject = self._subjects[name]
+            for event in measurements.measure(subject.spec, self._recovery):
+                match event:
+                    case Evaluation():
+                        self._draw_card(name, event)
+                    case Recovering():
+                        self._show_progress(f"{name}: recalibrating batch-norm", event)
+                    case Result():
+                        subject.result, subject.is_live = event, True
+                        self._draw_card(name)
+            self._progress.empty()
+        if unknown:
+            self._draw_words()
+            self._draw_chart()
+        if self._fill:
+            self._fill_in()
+
+    def _fill_in(self) -> None:
+        """Measure all curves; every point is drawn once it is known, and kept."""
+        settings = self._bench.settings
+        wanted = list(product(CURVE_RATIOS, METHOD_NAMES, (NOTHING, RECALIBRATED)))
+        for done, (ratio, name, recovery) in enumerate(wanted):
+            for event in self._bench.measurements.measure(settings.spec(name, ratio), recovery):
+                if isinstance(event, Evaluation):
+                    part = (done + event.seen / event.total) / len(wanted)
+                    self._progress.progress(
+                        min(part, 1.0),
+                        f"Filling in the curves: {done + 1} of {len(wanted)} points "
+                        "(moving any control stops it; what is measured stays)",
+                    )
             self._draw_chart()
         self._progress.empty()
 
-    def _known(self, spec: PruningSpec | None) -> Measured | None:
-        return self._measurements.known(spec) if self._measurements is not None else None
+    def _show_progress(self, what: str, event: Recovering | Evaluation | Result) -> None:
+        match event:
+            case Evaluation():
+                self._progress.progress(event.seen / event.total, f"{what}: {event.accuracy:.1%}")
+            case Recovering():
+                self._progress.progress(event.done / event.total, f"{what} …")
 
-    def _draw_card(self, name: str, measured: Measured | None = None) -> None:
-        spec = self._specs[name]
+    def _known_baseline(self) -> Result | None:
+        return self._bench.measurements.known(UNPRUNED, NOTHING)
+
+    def _cost_of_baseline(self) -> Cost:
+        known = self._known_baseline()
+        return known.cost if known else self._bench.cost(None)
+
+    def _compressed(self, spec: PruningSpec | None, result: Result | None) -> int:
+        if result is not None and result.compressed_bytes is not None:
+            return result.compressed_bytes
+        return load_compressed_bytes(self._bench.file, spec)
+
+    def _draw_card(self, name: str, so_far: Evaluation | None = None) -> None:
+        subject = self._subjects[name]
+        result = subject.result
         method_card(
             self._cards[name],
             name,
-            spec,
-            self._costs[name],
-            self._costs["Baseline"],
-            measured or self._known(spec),
-            self._known(None),
-            can_measure=self._measurements is not None,
+            subject.spec,
+            self._recovery,
+            subject.cost,
+            self._baseline_cost,
+            result or so_far,
+            self._bench.measurements.reference(result) if result else None,
+            "stored" if result and not subject.is_live else "live",
+            f"nearest measured to {self._bench.settings.ratio:.2f}" if subject.is_nearest else "",
         )
+
+    def _draw_words(self) -> None:
+        measurements = self._bench.measurements
+        sides = []
+        for subject in self._subjects.values():
+            pruned = measurements.known(subject.spec, NOTHING)
+            baseline = measurements.reference(pruned) if pruned else None
+            if pruned is None or baseline is None:
+                continue
+            recalibrated = measurements.known(subject.spec, RECALIBRATED)
+            if recalibrated is not None and not _on_same_images(pruned, recalibrated):
+                recalibrated = None
+            sides.append(
+                Side(
+                    DOING[subject.spec.method],
+                    subject.spec.ratio,
+                    pruned.evaluation,
+                    recalibrated.evaluation if recalibrated else None,
+                    baseline.evaluation,
+                )
+            )
+        self._words.markdown("  \n".join(describe([side]) for side in sides) or "\u00a0  \n\u00a0")
 
     def _draw_chart(self) -> None:
-        rows = []
-        for name in METHOD_NAMES:
-            for ratio in ALL_RATIOS:
-                if measured := self._known(self._bench.settings.spec(name, ratio)):
-                    rows.append(as_point(name, ratio, measured, self._costs["Baseline"]))
-        baseline = self._known(None)
         settings = self._bench.settings
-        self._chart.altair_chart(
-            charts.accuracy_curve(
-                as_points(rows),
-                baseline.evaluation.accuracy if baseline else None,
-                self._x,
-                settings.ratio if settings.match == "ratio" else None,
-                self._study,
-            ),
-            width="stretch",
-            key=None,
-            alt="Accuracy of both pruning methods against the amount pruned, as far as measured.",
+        frame = curve_frame(self._bench.measurements, settings, self._baseline_cost)
+        baseline = self._known_baseline()
+        picking = PICKED if settings.match == "ratio" and not frame.empty else None
+        chart = charts.accuracy_curve(
+            frame,
+            baseline.evaluation.accuracy if baseline else None,
+            self._x,
+            settings.ratio if settings.match == "ratio" else None,
+            self._study,
+            picking,
         )
+        # A key cannot be drawn twice in one run, and the chart is, where points come in live.
+        key = f"curve_{self._charts_drawn}"
+        self._charts_drawn += 1
+        self._chart.altair_chart(
+            chart,
+            width="stretch",
+            key=key,
+            on_select=(lambda: _move_slider(key)) if picking else "ignore",
+            selection_mode=picking,
+            alt="Accuracy of both pruning methods against the amount pruned, as pruned and with "
+            "batch-norm recalibrated, as far as measured.",
+        )
+        with self._downloads.container():
+            offer_downloads(
+                charts.accuracy_curve(
+                    frame,
+                    baseline.evaluation.accuracy if baseline else None,
+                    self._x,
+                    None,
+                    self._study,
+                ),
+                frame,
+                "accuracy",
+                key,
+            )
 
     def _draw_table(self, compressed: dict[str, int]) -> None:
+        costs = {"Baseline": self._baseline_cost}
+        costs |= {name: subject.cost for name, subject in self._subjects.items()}
         with self._table.container():
-            cost_table(self._costs, compressed)
+            cost_table(costs, compressed)
 
 
-def _chart_controls(can_measure: bool) -> tuple[str, bool, bool]:
-    """What the x axis shows, whether the study is drawn, whether the curve is to be filled in."""
-    axis, study, fill = st.columns([4, 3, 3], vertical_alignment="bottom")
+def _on_same_images(one: Result, other: Result) -> bool:
+    return all(
+        getattr(one.key, name) == getattr(other.key, name)
+        for name in ("data", "subset", "subset_seed")
+    )
+
+
+def _move_slider(chart: str) -> None:
+    """Set the slider to the ratio that was clicked; runs before the slider is drawn."""
+    picked = st.session_state[chart]["selection"].get(PICKED, [])
+    if picked:
+        st.session_state["ratio"] = min(float(picked[0]["ratio"]), 0.95)
+
+
+def _chart_controls() -> tuple[str, bool, bool, DeltaGenerator]:
+    """What the x axis shows, whether the study is drawn, whether to fill in, where downloads go."""
+    axis, study, fill, downloads = st.columns([4, 3, 3, 2], vertical_alignment="bottom")
     x = axis.segmented_control(
-        "Accuracy against what was removed, counted as",
+        "Accuracy against",
         list(X_AXES),
         default="ratio",
         required=True,
@@ -137,21 +261,23 @@ def _chart_controls(can_measure: bool) -> tuple[str, bool, bool]:
         bind="query-params",
     )
     overlay = study.toggle(
-        "Original study (open shapes)",
+        "Original study",
         value=True,
         key="study",
         bind="query-params",
         disabled=x != "ratio",
-        help="A ResNet-18 after 5 epochs, pruned without recovery. Known by ratio only.",
+        help="Open shapes: a ResNet-18 after 5 epochs, pruned without recovery. It is known by "
+        "ratio only.",
     )
     pressed = fill.button(
-        "Fill in the curve",
+        "Fill in the curves",
         icon=":material/show_chart:",
-        disabled=not can_measure,
-        help="Measures both methods at 0, 0.1 … 0.9 on the test images chosen in the sidebar.",
+        help="Measures what is not known yet of both methods at 0, 0.1 … 0.9, as pruned and "
+        "recalibrated, on the test images chosen in the sidebar.",
         width="stretch",
     )
-    return X_AXES[x], overlay, pressed
+    popover = downloads.popover("Download", icon=":material/download:", width="stretch")
+    return X_AXES[x], overlay, pressed, popover.empty()
 
 
 def show_comparison(bench: Workbench) -> None:

@@ -1,67 +1,32 @@
-"""Live evaluation: one at a time, cancelled by the next interaction, kept for all viewers."""
+"""Accuracies for the pages: from the store, else evaluated live, one at a time, and then stored."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import cached_property
 
 import pandas as pd
 import streamlit as st
 
+from core.charts import METHODS, RECOVERIES
+from core.checkpoint import Checkpoint
 from core.cost import Cost
-from core.data import DataSet, subset_indices
+from core.data import DataSet
 from core.device import best_device, resolve_precision
-from core.evaluation import Evaluation, evaluate
+from core.errors import InputError
+from core.evaluation import Evaluation
 from core.pruning import PruningSpec
-from core.ui.resources import FileVersion, load_cost, load_pruned
+from core.recovery import Recovering, Recovery
+from core.results import UNPRUNED, CurvePoint, Key, Result, ResultStore, StoreError
+from core.statistics import wilson_interval
+from core.sweep import Measurer, Point
+from core.ui.resources import FileVersion, load_dataset, load_pruner
+from core.ui.settings import Settings
 
-KEPT = 2048
 SECONDS_BETWEEN_LOOKS = 0.1
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """One network on one subset: what is known of its accuracy so far, and what it costs."""
-
-    evaluation: Evaluation
-    cost: Cost
-
-
-@dataclass(frozen=True)
-class _Key:
-    fingerprint: str  # of the checkpoint's tensors
-    spec: PruningSpec | None
-    data: str
-    subset: int
-    seed: int
-    precision: str
-
-
-class _Kept:
-    """A small cache of finished measurements that sessions share; the oldest go first."""
-
-    def __init__(self, size: int):
-        self._size = size
-        self._lock = threading.Lock()
-        self._entries: OrderedDict[_Key, Measured] = OrderedDict()
-
-    def get(self, key: _Key) -> Measured | None:
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-            return self._entries.get(key)
-
-    def put(self, key: _Key, measured: Measured) -> None:
-        with self._lock:
-            self._entries[key] = measured
-            while len(self._entries) > self._size:
-                self._entries.popitem(last=False)
-
-
-@st.cache_resource
-def _kept() -> _Kept:
-    return _Kept(KEPT)
+NOTHING, RECALIBRATED = Recovery(), Recovery.named("bn")
+RECOVERY_OF = dict(zip(RECOVERIES, (NOTHING, RECALIBRATED), strict=True))
 
 
 @st.cache_resource
@@ -85,87 +50,155 @@ def _my_turn() -> Iterator[None]:
 
 
 class Measurements:
-    """Evaluations of one baseline and its prunings on one subset of the test images."""
+    """What is known of one baseline's prunings, and the means to find out the rest.
+
+    The store is asked first: for the images that the baseline was measured on when it was trained,
+    which need not be on this machine. Only what it lacks needs the images, and loads them.
+    """
 
     def __init__(
-        self, file: FileVersion, fingerprint: str, dataset: DataSet, subset: int, seed: int
+        self, store: ResultStore, file: FileVersion, loaded: Checkpoint, settings: Settings
     ):
+        self._store = store
         self._file = file
-        self._dataset = dataset
-        self.size = min(subset, len(dataset.test_labels))
-        whole = self.size == len(dataset.test_labels)
-        self._seed = 0 if whole else seed  # all the images are the same images for every seed
-        self._precision = resolve_precision("auto", best_device())
-        self._fingerprint = fingerprint
+        self._checkpoint = loaded
+        self._settings = settings
+        self.no_images = ""  # why there are none, once they were asked for and `images` is None
 
-    def known(self, spec: PruningSpec | None) -> Measured | None:
-        """The finished measurement, if there is one. None stands for the baseline."""
-        return _kept().get(self._key(spec))
+    @cached_property
+    def images(self) -> DataSet | None:
+        try:
+            return load_dataset(self._settings.dataset)
+        except InputError as error:
+            self.no_images = str(error)
+            return None
 
-    def measure(self, spec: PruningSpec | None) -> Iterator[Measured]:
-        """Yield ever more certain measurements, the last one complete; a known one at once."""
-        if known := self.known(spec):
+    def known(self, spec: PruningSpec, recovery: Recovery) -> Result | None:
+        """The best result there is, on the whole test set if there is one."""
+        point = Point(spec, recovery)
+        if found := self._store.find(self._key(point, self._shipped_data)):
+            return found
+        if self._measurer is None:
+            return None
+        return self._store.find(self._measurer.key(point))
+
+    def reference(self, result: Result) -> Result | None:
+        """The unpruned baseline on the very images of `result`."""
+        found = self._store.find(
+            Key(
+                checkpoint=result.key.checkpoint,
+                spec=UNPRUNED,
+                recovery=NOTHING,
+                data=result.key.data,
+                subset=result.key.subset,
+                subset_seed=result.key.subset_seed,
+                precision=result.key.precision,
+            )
+        )
+        labels = self._store.test_labels(result.key.data)
+        if found is None or labels is None or found.key.subset == result.key.subset:
+            return found
+        return found.on_subset(result.key.subset, result.key.subset_seed, labels)
+
+    def curve(self, spec: PruningSpec, recovery: Recovery) -> list[CurvePoint]:
+        """What is known at every ratio of the spec's settings."""
+        point = Point(spec, recovery)
+        shipped = self._store.curve(self._key(point, self._shipped_data))
+        if len(shipped) > 1 or self._measurer is None:  # the unpruned network is on every curve
+            return shipped
+        return self._store.curve(self._measurer.key(point)) or shipped
+
+    def nearest(self, spec: PruningSpec, recovery: Recovery) -> Result | None:
+        """The result at the ratio nearest to the spec's that is known; never an interpolation."""
+        points = self.curve(spec, recovery)
+        if not points:
+            return None
+        ratio = min((point.ratio for point in points), key=lambda known: abs(known - spec.ratio))
+        return self.known(replace(spec, ratio=ratio), recovery)
+
+    def measure(
+        self, spec: PruningSpec, recovery: Recovery
+    ) -> Iterator[Recovering | Evaluation | Result]:
+        """Yield progress and last the result; a known one at once. Needs the images."""
+        if known := self.known(spec, recovery):
             yield known
             return
-        spec = _identity_is_none(spec)
-        cost = load_cost(self._file, spec)
-        model = load_pruned(self._file, spec).model
-        chosen = subset_indices(self._dataset.test_labels, self.size, self._seed)
-        images, labels = self._dataset.test_images[chosen], self._dataset.test_labels[chosen]
+        assert self._measurer is not None
         with _my_turn():
-            if known := self.known(spec):  # measured by another viewer meanwhile
+            if known := self.known(spec, recovery):  # measured by another viewer meanwhile
                 yield known
                 return
-            for evaluation in evaluate(model, images, labels, self._precision):
-                measured = Measured(evaluation, cost)
-                if evaluation.is_complete:
-                    _kept().put(self._key(spec), measured)
-                yield measured
+            for event in self._measurer.measure(Point(spec, recovery)):
+                if isinstance(event, Result):
+                    with suppress(StoreError):  # shown all the same; measured again next time
+                        self._store.put([event], self._measurer.test_labels)
+                yield event
 
-    def _key(self, spec: PruningSpec | None) -> _Key:
-        return _Key(
-            self._fingerprint,
-            _identity_is_none(spec),
-            self._dataset.fingerprint,
-            self.size,
-            self._seed,
-            self._precision,
+    @property
+    def _shipped_data(self) -> str:
+        return str(self._checkpoint.metadata["data"]["fingerprint"])
+
+    @cached_property
+    def _measurer(self) -> Measurer | None:
+        if self.images is None:
+            return None
+        return Measurer(
+            self._checkpoint,
+            self.images,
+            min(self._settings.subset, len(self.images.test_labels)),
+            self._settings.seed,
+            pruner=load_pruner(self._file),
+        )
+
+    def _key(self, point: Point, data: str) -> Key:
+        labels = self._store.test_labels(data)
+        whole = labels is not None and self._settings.subset >= len(labels)
+        return Key(
+            checkpoint=self._checkpoint.fingerprint,
+            spec=point.spec,
+            recovery=point.recovery,
+            data=data,
+            subset=len(labels) if labels is not None and whole else self._settings.subset,
+            subset_seed=0 if whole else self._settings.seed,
+            precision=resolve_precision("auto", best_device()),
         )
 
 
-def _identity_is_none(spec: PruningSpec | None) -> PruningSpec | None:
-    return None if spec is None or spec.ratio == 0 else spec
+CURVE_COLUMNS = (
+    "method",
+    "recovery",
+    "ratio",
+    "parameters_removed",
+    "macs_removed",
+    "accuracy",
+    "low",
+    "high",
+    "correct",
+    "seen",
+    "precision",
+)
 
 
-def as_point(
-    method: str, ratio: float, measured: Measured, baseline: Cost
-) -> dict[str, float | int | str]:
-    """A row of the frame that `charts.accuracy_curve` draws."""
-    low, high = measured.evaluation.interval
-    return {
-        "method": method,
-        "ratio": ratio,
-        "parameters_removed": 1 - measured.cost.nonzero / baseline.nonzero,
-        "macs_removed": 1 - measured.cost.macs / baseline.macs,
-        "accuracy": measured.evaluation.accuracy,
-        "low": low,
-        "high": high,
-        "correct": measured.evaluation.correct,
-        "seen": measured.evaluation.seen,
-    }
-
-
-def as_points(rows: list[dict[str, float | int | str]]) -> pd.DataFrame:
-    """The frame, with its columns even where nothing was measured yet."""
-    columns = [
-        "method",
-        "ratio",
-        "parameters_removed",
-        "macs_removed",
-        "accuracy",
-        "low",
-        "high",
-        "correct",
-        "seen",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+def curve_frame(measurements: Measurements, settings: Settings, baseline: Cost) -> pd.DataFrame:
+    """The frame that `charts.accuracy_curve` draws: everything known in these settings."""
+    rows = []
+    for method in METHODS:
+        for name, recovery in RECOVERY_OF.items():
+            for point in measurements.curve(settings.spec(method, 0.5), recovery):
+                low, high = wilson_interval(point.correct, point.seen)
+                rows.append(
+                    (
+                        method,
+                        name,
+                        point.ratio,
+                        1 - point.nonzero / baseline.nonzero,
+                        1 - point.macs / baseline.macs,
+                        point.correct / point.seen,
+                        low,
+                        high,
+                        point.correct,
+                        point.seen,
+                        point.precision,
+                    )
+                )
+    return pd.DataFrame(rows, columns=CURVE_COLUMNS)

@@ -4,18 +4,17 @@ import streamlit as st
 
 from core import data
 from core.errors import InputError
-from core.ui.workbench import Workbench
 
 
-def explain_missing_images(bench: Workbench) -> None:
-    """Say why nothing can be evaluated, and what works all the same; nothing where all is there."""
-    if bench.dataset is None:
-        st.info(
-            f"{bench.no_images}\n\nWithout the images, pruning, sparsity and costs work; "
-            "accuracy needs them. The data set of handwritten digits works without a download.",
-            icon=":material/image_not_supported:",
-        )
-        st.page_link("pages/baseline.py", label="Get the images", icon=":material/download:")
+def explain_missing_images(reason: str) -> None:
+    """Say why nothing new can be evaluated, and what works all the same."""
+    st.info(
+        f"{reason}\n\nThese settings were not measured before, so their accuracy needs the images. "
+        "Without them, pruning, sparsity, costs and all stored results work; the data set of "
+        "handwritten digits works without a download.",
+        icon=":material/image_not_supported:",
+    )
+    st.page_link("pages/baseline.py", label="Get the images", icon=":material/download:")
 
 
 def offer_download() -> None:

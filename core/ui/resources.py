@@ -7,12 +7,13 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import checkpoint, data
+from core import baseline, checkpoint, data
 from core.checkpoint import Checkpoint
 from core.cost import Cost, compressed_bytes, cost
 from core.data import DataSet
 from core.model import ResNet18
 from core.pruning import Pruned, Pruner, PruningSpec, ratio_that_removes
+from core.results import ResultStore, open_store
 
 HEATMAP_RATIOS = tuple(step * 5 / 100 for step in range(20))
 FileVersion = tuple[str, int]
@@ -31,6 +32,18 @@ def load_dataset(name: str) -> DataSet:
 @st.cache_resource(show_spinner="Reading the images …", max_entries=3)
 def _load_dataset(name: str, _configured: str | None) -> DataSet:
     return data.load(name)
+
+
+def load_store() -> ResultStore:
+    """The results of this machine and those that ship, as the files are now."""
+    store = _load_store(baseline.CHECKPOINTS)
+    store.refresh()
+    return store
+
+
+@st.cache_resource(show_spinner="Reading the results …", max_entries=2)
+def _load_store(folder: Path) -> ResultStore:
+    return open_store(folder)
 
 
 @st.cache_resource(show_spinner="Loading the baseline …", max_entries=3)

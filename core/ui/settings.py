@@ -8,6 +8,7 @@ import streamlit as st
 from core import baseline
 from core.charts import METHODS
 from core.pruning import PruningSpec
+from core.recovery import Recovery
 
 FINE, CHANNELS = METHODS
 LARGEST_SUBSET = 10_000
@@ -18,6 +19,7 @@ CRITERIA = {"L1": "l1", "L2": "l2", "BN γ": "bn", "random": "random"}
 ALLOCATIONS = {"uniform": "uniform", "global": "global"}
 SCOPES = {"all": "all", "internal": "internal"}
 CHANNEL_METHODS = {"removed": "channel", "masked": "channel-mask"}
+RECOVERIES = {"nothing": "none", "BN recalibrated": "bn"}
 MATCHES = {"ratio": "ratio", "parameters left": "parameters"}
 
 
@@ -31,8 +33,10 @@ class Settings:
     seed: int
     ratio: float  # in hundredths, 0 to 0.95
     match: str  # "ratio" or "parameters": what the two methods have in common
+    recovery: Recovery
+    weight_allocation: str  # of fine-grained pruning
     criterion: str
-    allocation: str
+    channel_allocation: str
     scope: str
     channel_method: str  # "channel" or "channel-mask"
 
@@ -41,13 +45,13 @@ class Settings:
         if method_name == FINE:
             # Batch-norm γ scores channels only; single weights are then scored by magnitude.
             criterion = "l1" if self.criterion == "bn" else self.criterion
-            spec = PruningSpec("fine", ratio, criterion, self.allocation, seed=self.seed)
+            spec = PruningSpec("fine", ratio, criterion, self.weight_allocation, seed=self.seed)
         else:
             spec = PruningSpec(
                 self.channel_method,
                 ratio,
                 self.criterion,
-                self.allocation,
+                self.channel_allocation,
                 self.scope,
                 self.seed,
             )
@@ -68,10 +72,13 @@ def shared_controls() -> None:
         help=_RATIO_HELP,
     )
     _choice("Match the methods by", "match", MATCHES, _MATCH_HELP)
-    _choice("Channels are", "channels", CHANNEL_METHODS, _CHANNELS_HELP)
+    _choice("After pruning", "recovery", RECOVERIES, _RECOVERY_HELP)
     _choice("Criterion", "criterion", CRITERIA, _CRITERION_HELP)
-    _choice("Allocation", "allocation", ALLOCATIONS, _ALLOCATION_HELP)
-    _choice("Channel groups", "scope", SCOPES, _SCOPE_HELP)
+    with st.expander("Allocation and groups"):
+        _choice("Weights: allocation", "weights", ALLOCATIONS, _ALLOCATION_HELP)
+        _choice("Channels: allocation", "allocation", ALLOCATIONS, _ALLOCATION_HELP)
+        _choice("Channels are", "channels", CHANNEL_METHODS, _CHANNELS_HELP)
+        _choice("Channel groups", "scope", SCOPES, _SCOPE_HELP)
     for note in _notes(st.session_state["criterion"], st.session_state["channels"]):
         st.caption(note)
     subset, seed = st.columns([3, 2])
@@ -83,7 +90,8 @@ def shared_controls() -> None:
         step=100,
         key="subset",
         bind="query-params",
-        help="Drawn evenly from the classes. More images, narrower intervals, longer waits.",
+        help="Of what is not measured yet: drawn evenly from the classes. More images, narrower "
+        "intervals, longer waits. Where the whole test set was measured, that is shown.",
     )
     seed.number_input(
         "Seed",
@@ -96,9 +104,13 @@ def shared_controls() -> None:
         help="Of the draw of test images, and of the criterion random.",
     )
     _choice("Data set", "dataset", DATASETS, _DATASET_HELP)
-    names = [path.stem for path in baseline.available(DATASETS[st.session_state["dataset"]])]
-    if names:
+    if names := baseline_names(st.session_state["dataset"]):
         st.selectbox("Baseline", names, key="baseline", bind="query-params")
+
+
+def baseline_names(dataset_label: str) -> list[str]:
+    """What the control Baseline offers for a data set."""
+    return [path.stem for path in baseline.available(DATASETS[dataset_label])]
 
 
 def current_settings() -> Settings:
@@ -114,8 +126,10 @@ def current_settings() -> Settings:
         seed=int(state["seed"]),
         ratio=round(float(state["ratio"]), 2),
         match=MATCHES[state["match"]],
+        recovery=Recovery.named(RECOVERIES[state["recovery"]]),
+        weight_allocation=ALLOCATIONS[state["weights"]],
         criterion=CRITERIA[state["criterion"]],
-        allocation=ALLOCATIONS[state["allocation"]],
+        channel_allocation=ALLOCATIONS[state["allocation"]],
         scope=SCOPES[state["scope"]],
         channel_method=CHANNEL_METHODS[state["channels"]],
     )
@@ -161,6 +175,10 @@ _RATIO_HELP = (
 )
 _CRITERION_HELP = "How a weight or a channel is scored; the lowest scores go first."
 _DATASET_HELP = "The digits are scikit-learn's: small, and always at hand."
+_RECOVERY_HELP = (
+    "What the numbers above the chart are of. Recalibrating estimates every batch-norm's "
+    "statistics again from 2,000 training images, without any gradient; the chart shows both."
+)
 _MATCH_HELP = (
     "At the same ratio channel pruning removes far more parameters, because a layer loses outputs "
     "and inputs: near 1-(1-r)². Matched by parameters, both leave networks of the same size."

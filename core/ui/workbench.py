@@ -1,4 +1,4 @@
-"""What a page works with: the settings, the baseline, and the test images if there are any."""
+"""What a page works with: the settings, the baseline, and what is measured of it."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,6 @@ import streamlit as st
 from core.charts import METHODS as METHOD_NAMES
 from core.checkpoint import Checkpoint
 from core.cost import Cost
-from core.data import DataSet
 from core.errors import InputError
 from core.pruning import Pruned, PruningSpec
 from core.ui.measuring import Measurements
@@ -15,9 +14,9 @@ from core.ui.resources import (
     FileVersion,
     load_checkpoint,
     load_cost,
-    load_dataset,
     load_matching_ratio,
     load_pruned,
+    load_store,
     version_of,
 )
 from core.ui.settings import Settings, current_settings
@@ -28,8 +27,7 @@ class Workbench:
     settings: Settings
     file: FileVersion
     checkpoint: Checkpoint
-    dataset: DataSet | None
-    no_images: str  # why there are none, where `dataset` is None
+    measurements: Measurements
 
     def specs(self) -> dict[str, PruningSpec]:
         """How each method prunes at the slider's position."""
@@ -40,18 +38,6 @@ class Workbench:
                 ratio = load_matching_ratio(self.file, settings.spec(name, 0.0), settings.ratio)
                 specs[name] = settings.spec(name, ratio)
         return specs
-
-    def measurements(self) -> Measurements | None:
-        """Evaluations on the subset of the sidebar; None where there are no images."""
-        if self.dataset is None:
-            return None
-        return Measurements(
-            self.file,
-            self.checkpoint.fingerprint,
-            self.dataset,
-            self.settings.subset,
-            self.settings.seed,
-        )
 
     def cost(self, spec: PruningSpec | None) -> Cost:
         return load_cost(self.file, spec)
@@ -77,9 +63,7 @@ def open_workbench() -> Workbench:
     except InputError as error:
         st.warning(str(error), icon=":material/warning:")
         st.stop()
-    dataset, no_images = None, ""
-    try:
-        dataset = load_dataset(settings.dataset)
-    except InputError as error:
-        no_images = str(error)
-    return Workbench(settings, file, loaded, dataset, no_images)
+    store = load_store()
+    for note in store.notes:
+        st.caption(f":material/info: {note}")
+    return Workbench(settings, file, loaded, Measurements(store, file, loaded, settings))

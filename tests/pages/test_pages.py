@@ -1,6 +1,7 @@
 """Every page, in every state of baseline and data, as AppTest sees it."""
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,16 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import baseline, checkpoint
+from core import baseline, checkpoint, data
 from core.baseline import CHECKPOINTS
-from core.data import DataSet, subset_indices
+from core.data import DataMissingError, DataSet, subset_indices
 from core.evaluation import evaluate_fully
 from core.model import Widths, nonzero_parameters
-from core.pruning import PruningSpec, prune
+from core.pruning import Pruner, PruningSpec, prune
+from core.recovery import Recovery, recover_fully
+from core.results import ResultStore, open_store
+from core.shipped_grid import FIVE_EPOCHS, FULL
+from core.sweep import Measurer, grid, sweep
 from tests.pages.conftest import PAGES, OpenApp, assert_calm
 
 
@@ -86,20 +91,130 @@ def test_moving_the_slider_moves_the_numbers_and_keeps_the_point(open_app: OpenA
 
 
 @pytest.mark.usefixtures("small_baselines")
-def test_the_curve_is_filled_in_on_demand(open_app: OpenApp) -> None:
+def test_the_curves_are_filled_in_on_demand(open_app: OpenApp) -> None:
     app = open_app("compare", dataset="digits", subset="50")
-    next(button for button in app.button if "curve" in button.label).click().run()
+    next(button for button in app.button if "curves" in button.label).click().run()
     assert_calm(app)
-    ratios = {row["ratio"] for row in points_of(app) if row["method"] == "Channels"}
-    assert ratios >= {step / 10 for step in range(10)}
+    for recovery in ("as pruned", "batch-norm recalibrated"):
+        ratios = {
+            row["ratio"]
+            for row in points_of(app)
+            if (row["method"], row["recovery"]) == ("Channels", recovery)
+        }
+        assert ratios >= {step / 10 for step in range(10)}
+
+
+@pytest.mark.usefixtures("small_baselines")
+def test_what_is_measured_live_is_stored_for_the_next_viewer(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = open_app("compare", dataset="digits", subset="50", ratio="0.4")
+    assert "images · live" in words(first)
+    monkeypatch.setattr(Measurer, "measure", None)  # nothing may run
+    second = open_app("compare", dataset="digits", subset="50", ratio="0.4")
+    assert "images · stored" in words(second)
+    assert metrics(second)["Accuracy"] == metrics(first)["Accuracy"]
+
+
+@pytest.mark.usefixtures("small_baselines")
+def test_recalibrated_numbers_are_those_of_a_recalibrated_network(
+    open_app: OpenApp, digits: DataSet, small_baselines: dict[str, Path]
+) -> None:
+    app = open_app(
+        "compare", dataset="digits", subset="100", ratio="0.5", recovery="BN recalibrated"
+    )
+    model = checkpoint.load(small_baselines["digits"]).model
+    chosen = subset_indices(digits.test_labels, 100)
+    for side, method in enumerate(("fine", "channel")):
+        pruned = prune(model, PruningSpec(method, 0.5)).model
+        recovered = recover_fully(pruned, Recovery.named("bn"), digits)
+        result = evaluate_fully(recovered, digits.test_images[chosen], digits.test_labels[chosen])
+        assert metrics(app)["Accuracy"][side] == f"{result.accuracy:.1%}"
+
+
+@pytest.fixture
+def stored(checkpoints: Path, small_baselines: dict[str, Path], digits: DataSet) -> ResultStore:
+    """Results of both methods every 0.1, raw and recalibrated, as if they came with the app."""
+    loaded = checkpoint.load(small_baselines["digits"])
+    measurer = Measurer(loaded, digits)
+    store = open_store(checkpoints)
+    points = grid(["fine", "channel"], [0, 0.2, 0.3], recoveries=["none", "bn"])
+    for _ in sweep(measurer, points, store):
+        pass
+    return store
+
+
+@pytest.mark.usefixtures("stored")
+def test_stored_results_need_no_images_and_no_network(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "load", lambda _name: pytest.fail("the images were asked for"))
+    monkeypatch.setattr(Pruner, "prune", lambda *_: pytest.fail("it was pruned"))
+    app = open_app("compare", dataset="digits", subset="50")
+    assert all(value.endswith("%") for value in metrics(app)["Accuracy"])
+    assert "500 images · stored" in words(app)
+    assert len(points_of(app)) == 2 * 2 * 3
+    assert "zeroing single weights leaves" in words(app)
+    assert "removing channels leaves" in words(app)
+    assert not app.info
+    app.slider(key="ratio").set_value(0.2).run()
+    assert_calm(app)
+    assert "At 0.20, removing channels" in words(app)
+
+
+@pytest.mark.usefixtures("stored")
+def test_without_images_the_nearest_measured_ratio_is_shown_and_named(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_name: str) -> DataSet:
+        raise DataMissingError("The images are nowhere.")
+
+    monkeypatch.setattr(data, "load", missing)
+    app = open_app("compare", dataset="digits", ratio="0.27")
+    assert "ratio 0.30 (nearest measured to 0.27)" in words(app)
+    assert "The images are nowhere." in words(app)
+    assert "At 0.30" in words(app)
+
+
+@pytest.fixture
+def both_baselines(checkpoints: Path, small_baselines: dict[str, Path]) -> None:
+    """Files of the names that presets ask for."""
+    for name in (FULL, FIVE_EPOCHS):
+        shutil.copy(small_baselines["cifar10"], checkpoints / f"{name}.safetensors")
+    small_baselines["cifar10"].unlink()
+
+
+@pytest.mark.usefixtures("both_baselines", "no_images")
+@pytest.mark.parametrize(
+    ("query", "preset"),
+    [
+        ({}, "Textbook"),  # what the app opens with
+        ({"baseline": FIVE_EPOCHS, "channels": "masked", "ratio": "0.6"}, "As in the study"),
+        ({"baseline": FIVE_EPOCHS}, None),
+        ({"criterion": "L2"}, None),
+    ],
+)
+def test_the_preset_that_the_sidebar_is_set_to_is_named(
+    open_app: OpenApp, query: dict[str, str], preset: str | None
+) -> None:
+    assert open_app("compare", **query).button_group(key="preset").value == preset
+
+
+@pytest.mark.usefixtures("both_baselines", "no_images")
+def test_a_preset_sets_the_sidebar(open_app: OpenApp) -> None:
+    app = open_app("compare", criterion="L2", ratio="0.6")
+    app.button_group(key="preset").set_value("As in the study").run()
+    assert_calm(app)
+    settings = {"channels": "masked", "criterion": "L1", "baseline": FIVE_EPOCHS, "ratio": 0.6}
+    assert {name: app.session_state[name] for name in settings} == settings
 
 
 def points_of(app: AppTest) -> list[dict[str, Any]]:
     """The measured points of the accuracy chart."""
     for element in app.get("vega_lite_chart"):
-        for data in element.proto.datasets:
-            rows = pa.ipc.open_stream(data.data.data).read_pandas()
-            if {"correct", "seen"} <= set(rows.columns):
+        for dataset in element.proto.datasets:
+            rows = pa.ipc.open_stream(dataset.data.data).read_pandas()
+            if {"correct", "points"} <= set(rows.columns):
                 return [dict(row) for _, row in rows.iterrows()]
     return []
 
@@ -121,6 +236,7 @@ def test_matched_by_parameters_both_methods_leave_about_as_many(open_app: OpenAp
         {"criterion": "L2", "scope": "internal"},
         {"criterion": "random", "seed": "7"},
         {"ratio": "0"},
+        {"recovery": "BN recalibrated", "weights": "global"},
         {"ratio": "0.95"},
         {"match": "parameters left", "scope": "internal", "ratio": "0.95"},
         {"x": "MACs", "study": "false"},

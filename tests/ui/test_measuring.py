@@ -1,22 +1,45 @@
-"""Live evaluation, as the pages use it, without a page."""
+"""What the pages know and measure, without a page."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 
 from core.checkpoint import Checkpoint
 from core.data import DataSet
-from core.pruning import PruningSpec
+from core.errors import InputError
+from core.evaluation import Evaluation, evaluate_fully
+from core.pruning import PruningSpec, prune
+from core.recovery import Recovering
+from core.results import UNPRUNED, Result, ResultStore, StoreError
+from core.sweep import Measurer, Point
 from core.ui import measuring
-from core.ui.measuring import Measurements
+from core.ui.measuring import NOTHING, RECALIBRATED, Measurements, curve_frame
 from core.ui.resources import version_of
+from core.ui.settings import Settings
 
 SPEC = PruningSpec("fine", 0.5)
+SETTINGS = Settings(
+    dataset="digits",
+    baseline=None,
+    subset=250,
+    seed=0,
+    ratio=0.5,
+    match="ratio",
+    recovery=NOTHING,
+    weight_allocation="uniform",
+    criterion="l1",
+    channel_allocation="uniform",
+    scope="all",
+    channel_method="channel",
+)
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept() -> Iterator[None]:
+def nothing_cached() -> Iterator[None]:
     st.cache_data.clear()
     st.cache_resource.clear()
     yield
@@ -24,60 +47,168 @@ def nothing_kept() -> Iterator[None]:
     st.cache_resource.clear()
 
 
-def measurements(
-    trained: Checkpoint, digits: DataSet, subset: int = 250, seed: int = 0
-) -> Measurements:
-    return Measurements(version_of(trained.path), trained.fingerprint, digits, subset, seed)
+@pytest.fixture
+def store(tmp_path: Path) -> ResultStore:
+    return ResultStore(tmp_path / "results.sqlite")
 
 
-def test_an_accuracy_comes_batch_by_batch_and_is_kept_when_complete(
-    trained: Checkpoint, digits: DataSet, monkeypatch: pytest.MonkeyPatch
+def measurements(store: ResultStore, trained: Checkpoint, **changes: object) -> Measurements:
+    settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
+    return Measurements(store, version_of(trained.path), trained, settings)
+
+
+def finished(here: Measurements, spec: PruningSpec = SPEC) -> Result:
+    *_, last = here.measure(spec, NOTHING)
+    assert isinstance(last, Result)
+    return last
+
+
+@pytest.fixture
+def without_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_name: str) -> DataSet:
+        raise InputError("The images are not here.")
+
+    monkeypatch.setattr(measuring, "load_dataset", missing)
+
+
+def test_an_accuracy_comes_batch_by_batch_and_is_stored_when_complete(
+    store: ResultStore, trained: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = measurements(trained, digits)
-    seen = [measured.evaluation.seen for measured in here.measure(SPEC)]
-    assert seen == [100, 200, 250]
-    monkeypatch.setattr(measuring, "evaluate", None)  # nothing is evaluated a second time
-    (again,) = measurements(trained, digits).measure(SPEC)
-    assert again is here.known(SPEC)
+    *parts, result = measurements(store, trained).measure(SPEC, NOTHING)
+    assert [part.seen for part in parts if isinstance(part, Evaluation)] == [100, 200, 250]
+    assert isinstance(result, Result)
+    monkeypatch.setattr(Measurer, "measure", None)  # nothing is evaluated a second time
+    (again,) = measurements(store, trained).measure(SPEC, NOTHING)
+    assert isinstance(again, Result)
+    assert np.array_equal(again.predictions, result.predictions)
+
+
+def test_another_process_has_what_was_measured_here(
+    store: ResultStore, trained: Checkpoint, tmp_path: Path
+) -> None:
+    result = finished(measurements(store, trained))
+    elsewhere = ResultStore(tmp_path / "results.sqlite")
+    known = measurements(elsewhere, trained).known(SPEC, NOTHING)
+    assert known is not None
+    assert known.evaluation.correct == result.evaluation.correct
+
+
+def test_recalibration_shows_its_progress_and_is_a_result_of_its_own(
+    store: ResultStore, trained: Checkpoint
+) -> None:
+    here = measurements(store, trained)
+    events = list(here.measure(SPEC, RECALIBRATED))
+    assert isinstance(events[0], Recovering)
+    assert here.known(SPEC, NOTHING) is None
+    assert here.known(SPEC, RECALIBRATED) is not None
 
 
 def test_a_dropped_evaluation_keeps_nothing_and_gives_its_turn_back(
-    trained: Checkpoint, digits: DataSet
+    store: ResultStore, trained: Checkpoint
 ) -> None:
-    here = measurements(trained, digits)
-    dropped = here.measure(SPEC)
+    here = measurements(store, trained)
+    dropped = here.measure(SPEC, NOTHING)
     next(dropped)
     dropped.close()  # type: ignore[attr-defined]
-    assert here.known(SPEC) is None
-    assert list(here.measure(SPEC))[-1].evaluation.is_complete
+    assert here.known(SPEC, NOTHING) is None
+    assert finished(here).evaluation.is_complete
 
 
-def test_ratio_0_is_the_baseline(trained: Checkpoint, digits: DataSet) -> None:
-    here = measurements(trained, digits)
-    *_, baseline = here.measure(None)
-    assert here.known(PruningSpec("channel", 0)) is baseline
+def test_a_result_that_cannot_be_kept_is_shown_all_the_same(
+    store: ResultStore, trained: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr(store, "put", full)
+    assert finished(measurements(store, trained)).evaluation.is_complete
+
+
+@pytest.mark.usefixtures("without_images")
+def test_the_whole_test_set_is_preferred_and_needs_no_images(
+    store: ResultStore, trained: Checkpoint, digits: DataSet
+) -> None:
+    whole = Measurer(trained, digits)
+    for spec in (SPEC, UNPRUNED):
+        *_, result = whole.measure(Point(spec, NOTHING))
+        assert isinstance(result, Result)
+        store.put([result], whole.test_labels)
+    here = measurements(store, trained, subset=100, seed=3)
+    known = here.known(SPEC, NOTHING)
+    assert known is not None
+    model = prune(trained.model, SPEC).model
+    expected = evaluate_fully(model, digits.test_images, digits.test_labels)
+    assert known.evaluation.correct == expected.correct
+    reference = here.reference(known)
+    assert reference is not None
+    assert reference.evaluation.seen == len(digits.test_labels)
+    assert here.images is None
+    assert here.no_images == "The images are not here."
+
+
+def test_the_reference_is_on_the_very_images_of_a_live_result(
+    store: ResultStore, trained: Checkpoint, digits: DataSet
+) -> None:
+    whole = Measurer(trained, digits)
+    *_, baseline = whole.measure(Point(UNPRUNED, NOTHING))
+    assert isinstance(baseline, Result)
+    store.put([baseline], whole.test_labels)
+    here = measurements(store, trained, subset=120, seed=5)
+    live = finished(here)
+    reference = here.reference(live)
+    assert reference is not None
+    assert np.array_equal(reference.labels, live.labels)
+    part = Measurer(trained, digits, 120, 5)
+    *_, expected = part.measure(Point(UNPRUNED, NOTHING))
+    assert isinstance(expected, Result)
+    assert np.array_equal(reference.predictions, expected.predictions)
+
+
+@pytest.mark.usefixtures("without_images")
+def test_the_nearest_measured_ratio_stands_in(
+    store: ResultStore, trained: Checkpoint, digits: DataSet
+) -> None:
+    whole = Measurer(trained, digits)
+    for ratio in (0.2, 0.6):
+        *_, result = whole.measure(Point(PruningSpec("fine", ratio), NOTHING))
+        assert isinstance(result, Result)
+        store.put([result], whole.test_labels)
+    here = measurements(store, trained)
+    assert here.known(SPEC, NOTHING) is None
+    nearest = here.nearest(SPEC, NOTHING)
+    assert nearest is not None
+    assert nearest.key.spec.ratio == 0.6
+    assert here.nearest(PruningSpec("channel", 0.5), NOTHING) is None
 
 
 def test_the_whole_test_set_is_the_same_for_every_seed(
-    trained: Checkpoint, digits: DataSet
+    store: ResultStore, trained: Checkpoint, digits: DataSet
 ) -> None:
-    *_, whole = measurements(trained, digits, subset=10_000, seed=1).measure(None)
+    whole = finished(measurements(store, trained, subset=10_000, seed=1), UNPRUNED)
     assert whole.evaluation.seen == len(digits.test_labels)
-    assert measurements(trained, digits, subset=10_000, seed=2).known(None) is whole
-    assert measurements(trained, digits, subset=250, seed=2).known(None) is None
+    assert measurements(store, trained, seed=2).known(UNPRUNED, NOTHING) is not None
 
 
-def test_another_network_shares_nothing(trained: Checkpoint, digits: DataSet) -> None:
-    list(measurements(trained, digits).measure(None))
-    other = Measurements(version_of(trained.path), "another fingerprint", digits, 250, 0)
-    assert other.known(None) is None
+def test_a_changed_checkpoint_shares_nothing(store: ResultStore, trained: Checkpoint) -> None:
+    finished(measurements(store, trained))
+    other = Checkpoint(trained.model, trained.dataset, trained.metadata, trained.path)
+    other.__dict__["fingerprint"] = "another"
+    assert measurements(store, other).known(SPEC, NOTHING) is None
+    assert measurements(store, other).curve(SPEC, NOTHING) == []
 
 
-def test_only_so_many_are_kept() -> None:
-    kept = measuring._Kept(2)
-    keys = [measuring._Key("", None, "", 10, seed, "fp32") for seed in range(3)]
-    for key in keys:
-        kept.put(key, object())  # type: ignore[arg-type]
-    assert kept.get(keys[0]) is None
-    assert kept.get(keys[1]) is not None
-    assert kept.get(keys[2]) is not None
+def test_the_curve_frame_has_every_known_point_once(
+    store: ResultStore, trained: Checkpoint
+) -> None:
+    here = measurements(store, trained, subset=100)
+    finished(here, UNPRUNED)
+    result = finished(here)
+    frame = curve_frame(here, SETTINGS, result.cost)
+    assert list(zip(frame["method"], frame["recovery"], frame["ratio"], strict=True)) == [
+        ("Fine-grained", "as pruned", 0.0),
+        ("Fine-grained", "as pruned", 0.5),
+        ("Channels", "as pruned", 0.0),
+    ]
+    assert frame["correct"][1] == result.evaluation.correct
+    assert (frame["low"] < frame["accuracy"]).all()
+    assert (frame["accuracy"] < frame["high"]).all()

@@ -1,0 +1,57 @@
+"""What the numbers say, in words: generated, and no surer than the numbers are."""
+
+from dataclasses import dataclass
+
+from core.evaluation import Evaluation
+from core.statistics import mcnemar
+
+CHANCE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One method at the slider's position; all evaluations are on the same images."""
+
+    doing: str  # such as "removing channels"
+    ratio: float
+    pruned: Evaluation
+    recalibrated: Evaluation | None  # where it is known
+    baseline: Evaluation
+
+
+def percent(evaluation: Evaluation) -> str:
+    """An accuracy and half its interval's width, such as "20.5 % ± 0.8"."""
+    low, high = evaluation.interval
+    return f"{100 * evaluation.accuracy:.1f}\u00a0% ± {50 * (high - low):.1f}"
+
+
+def describe(sides: list[Side]) -> str:
+    """A sentence or two about each side; empty where nothing is known."""
+    return " ".join(_describe(side) for side in sides)
+
+
+def _describe(side: Side) -> str:
+    if side.ratio == 0:
+        return f"At 0.00 nothing is pruned: {percent(side.baseline)}."
+    start = f"At {side.ratio:.2f}, {side.doing} leaves {percent(side.pruned)}"
+    against = _against_baseline(side.pruned, side.baseline)
+    if side.recalibrated is None:
+        return f"{start}{against}."
+    return f"{start}{against}; {_recovered(side.pruned, side.recalibrated)}."
+
+
+def _against_baseline(pruned: Evaluation, baseline: Evaluation) -> str:
+    low, high = pruned.interval
+    if low <= CHANCE <= high:
+        return ", no better than guessing"
+    if not mcnemar(baseline.is_right, pruned.is_right).significant:
+        unpruned = f"{100 * baseline.accuracy:.1f}\u00a0%"
+        return f" (not told apart from the unpruned {unpruned})"
+    return ""
+
+
+def _recovered(pruned: Evaluation, recalibrated: Evaluation) -> str:
+    how = "with batch-norm statistics estimated again"
+    if mcnemar(pruned.is_right, recalibrated.is_right).significant:
+        return f"{how} it is {percent(recalibrated)}"
+    return f"{how} it is {percent(recalibrated)} (not told apart)"

@@ -1,0 +1,65 @@
+"""Settings with a name: what the study did, what the textbook does, what works best."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.shipped_grid import FIVE_EPOCHS, FULL
+from core.ui.settings import baseline_names
+
+USUAL = {
+    "dataset": "CIFAR-10",
+    "match": "ratio",
+    "recovery": "nothing",
+    "weights": "uniform",
+    "allocation": "uniform",
+    "channels": "removed",
+    "scope": "all",
+    "criterion": "L1",
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    name: str
+    sidebar: Mapping[str, str]  # each control's key and its option
+
+
+PRESETS = (
+    Preset("As in the study", {**USUAL, "baseline": FIVE_EPOCHS, "channels": "masked"}),
+    Preset("Textbook", {**USUAL, "baseline": FULL}),
+)
+
+
+def preset_control() -> None:
+    """Shows which preset the sidebar is set to, if any, and sets it to another.
+
+    Drawn after the sidebar's other controls, in a place above them.
+    """
+    now = next((preset.name for preset in PRESETS if _is_set(preset)), None)
+    st.session_state["preset"] = now
+    st.segmented_control(
+        "Preset",
+        [preset.name for preset in PRESETS],
+        key="preset",
+        on_change=_apply,
+        help="As in the study: 5 epochs of training, filters zeroed in place layer by layer, "
+        "nothing done afterwards. Textbook: the well-trained baseline, the same part of every "
+        "layer or group by L1 norm, channels really removed.",
+        width="stretch",
+    )
+
+
+def _is_set(preset: Preset) -> bool:
+    return all(st.session_state.get(key) == option for key, option in preset.sidebar.items())
+
+
+def _apply() -> None:
+    """Runs before the controls are drawn, which is when they can be set."""
+    chosen = next((p for p in PRESETS if p.name == st.session_state["preset"]), None)
+    if chosen is None:  # the preset in use was clicked again
+        return
+    for key, option in chosen.sidebar.items():
+        if key != "baseline" or option in baseline_names("CIFAR-10"):
+            st.session_state[key] = option
