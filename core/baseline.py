@@ -44,8 +44,14 @@ class Request:
     seed: int = 0
     widths: Widths = field(default_factory=Widths.regular)
     held_out: int = 0  # training images that do not train but validate
+    start: Checkpoint | None = None  # whose weights training starts from; drawn by the seed if None
 
     def __post_init__(self) -> None:
+        if self.start is not None and self.start.model.widths != self.widths:
+            raise InputError(
+                f"{self.start.path} has the widths {self.start.model.widths.streams}, so training "
+                f"a network of {self.widths.streams} cannot start from it."
+            )
         if type(self.seed) is not int or not 0 <= self.seed <= LARGEST_SEED:
             raise InputError(
                 f"The seed must be a whole number from 0 to {LARGEST_SEED:,}, not {self.seed!r}."
@@ -62,6 +68,8 @@ class Request:
             parts.append(f"seed{self.seed}")
         if self.held_out:
             parts.append(f"held{self.held_out}")
+        if self.start is not None:
+            parts.append(f"from{self.start.fingerprint[:6]}")
         return "-".join(parts) + ".safetensors"
 
 
@@ -165,7 +173,10 @@ def _train_and_save(
 ) -> Iterator[Step | EpochEnd]:
     split = Split.holding_out(request.dataset, request.held_out)
     model = ResNet18(request.widths, len(request.dataset.class_names))
-    initialise(model, request.seed)
+    if request.start is None:
+        initialise(model, request.seed)
+    else:
+        model.load_state_dict(request.start.model.state_dict())
     history = History()
     resume_file = working.with_suffix(".resume")
     for event in train(model, split, request.recipe, request.seed, history, resume_file):
@@ -179,6 +190,7 @@ def _train_and_save(
         "recipe": request.recipe.to_json(),
         "seed": request.seed,
         "held_out": request.held_out,
+        "started_from": _started_from(request),
         "data": {"source": request.dataset.name, "fingerprint": request.dataset.fingerprint},
         "accuracy": _measure(model, request),
         "history": asdict(history),
@@ -186,6 +198,15 @@ def _train_and_save(
     }
     checkpoint.save(model.cpu(), path, request.dataset.name, metadata, overwrite)
     resume_file.unlink(missing_ok=True)
+
+
+def _started_from(request: Request) -> dict[str, Any] | None:
+    """Which weights training started from, and how many epochs were behind them."""
+    if request.start is None:
+        return None
+    metadata = request.start.metadata
+    before = (metadata.get("started_from") or {}).get("epochs", 0)
+    return {"fingerprint": request.start.fingerprint, "epochs": before + metadata["epochs"]}
 
 
 def _measure(model: ResNet18, request: Request) -> dict[str, Any]:
@@ -212,6 +233,7 @@ def _checked(path: Path, request: Request) -> Checkpoint:
         "epochs": request.recipe.epochs,
         "seed": request.seed,
         "held_out": request.held_out,
+        "started_from": _started_from(request),
     }
     differs = any(loaded.metadata.get(name) != value for name, value in asked_for.items())
     if differs or loaded.model.widths != request.widths:

@@ -13,7 +13,7 @@ AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 METHODS = ("Fine-grained", "Channels")
 SHAPES = ("circle", "square")
-RECOVERIES = ("as pruned", "batch-norm recalibrated")
+RECOVERIES = ("as pruned", "BN recalibrated")
 DASHES = ([1, 0], [5, 3])
 X_AXES = {
     "ratio": "Ratio asked for",
@@ -76,7 +76,7 @@ def _measured_layers(points: pd.DataFrame, x: str) -> list[AnyChart]:
         "recovery:N",
         scale=alt.Scale(domain=RECOVERIES, range=DASHES),
         legend=alt.Legend(
-            orient="top", title=None, symbolType="stroke", symbolSize=500, symbolStrokeWidth=2
+            orient="top", title=None, symbolType="stroke", symbolSize=250, symbolStrokeWidth=2
         ),
     )
     horizontal = alt.X(

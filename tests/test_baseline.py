@@ -350,3 +350,41 @@ def test_only_baselines_of_the_data_set_are_available(known: Checkpoint, tmp_pat
     assert available("cifar10", tmp_path) == [tmp_path / "c.safetensors"]
     assert available("mnist", tmp_path) == []
     assert available("digits", tmp_path / "nowhere") == []
+
+
+def test_a_training_can_start_from_another_baseline(
+    request_: Request, known: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_weights: list[dict[str, torch.Tensor]] = []
+    train = baseline.train
+
+    def watched(model: ResNet18, *arguments: Any) -> Iterator[Any]:
+        first_weights.append({name: t.clone() for name, t in model.state_dict().items()})
+        return train(model, *arguments)
+
+    monkeypatch.setattr(baseline, "train", watched)
+    further = obtained(replace(request_, start=known), folder=tmp_path)
+    assert further.metadata["started_from"] == {"fingerprint": known.fingerprint, "epochs": 2}
+    assert known.metadata["started_from"] is None
+    assert all(
+        torch.equal(tensor, first_weights[0][name])
+        for name, tensor in known.model.state_dict().items()
+    )
+    assert further.fingerprint != known.fingerprint
+    again = obtained(replace(request_, start=further), folder=tmp_path)
+    assert again.metadata["started_from"]["epochs"] == 4
+    assert len({path.name for path in (known.path, further.path, again.path)}) == 3
+
+
+def test_another_start_is_another_baseline(
+    request_: Request, known: Checkpoint, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.safetensors"
+    obtained(request_, out=out, folder=tmp_path)
+    with pytest.raises(CheckpointError, match="another network"):
+        obtained(replace(request_, start=known), out=out, folder=tmp_path)
+
+
+def test_a_start_of_other_widths_is_refused(request_: Request, known: Checkpoint) -> None:
+    with pytest.raises(InputError, match="cannot start from it"):
+        replace(request_, start=known, widths=Widths.regular(8))

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from core import baseline, data
+from core import baseline, checkpoint, data
 from core.checkpoint import Checkpoint
 from core.commands.common import Commands, json_option, load_announced, summary
 from core.model import Widths
@@ -24,13 +24,6 @@ def add_train(commands: Commands) -> None:
     training.add_argument("--dataset", choices=data.DATASET_NAMES, default="cifar10")
     training.add_argument("--epochs", type=int, help="default: 5")
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
-    training.add_argument(
-        "--crops",
-        type=pixel_sizes,
-        default=(),
-        metavar="A,B,...",
-        help="train on random crops, so many pixels wide in each equal part of the training",
-    )
     training.add_argument("--seed", type=int, default=0)
     training.add_argument(
         "--width", type=int, default=64, help="channels of the first stage; default: 64"
@@ -42,30 +35,28 @@ def add_train(commands: Commands) -> None:
         metavar="N",
         help="validate on N training images that are not trained on, to compare recipes",
     )
+    training.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="FILE",
+        help="go on from this baseline's weights, by the whole recipe (a warm restart)",
+    )
     training.add_argument("--out", type=Path, help="the checkpoint to write")
     training.add_argument(
         "--overwrite", action="store_true", help="train again where the checkpoint exists"
     )
 
 
-def pixel_sizes(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"should be whole numbers with commas between them, not {text!r}"
-        ) from error
-
-
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
-    recipe = default_recipe(options.dataset, options.epochs, options.optimiser, options.crops)
+    recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
     request = baseline.Request(
         dataset=load_announced(options.dataset),
         recipe=recipe,
         seed=options.seed,
         widths=Widths.regular(options.width),
         held_out=options.hold_out,
+        start=options.start_from and checkpoint.load(options.start_from, options.dataset),
     )
     found: Checkpoint | None = None
     # The delay keeps the bar from standing above the sentence where there is nothing to train.

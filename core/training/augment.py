@@ -8,7 +8,7 @@ from torch import Tensor
 class Augmenter:
     """Draws augmented batches from a training split that lies padded in memory.
 
-    `images` is uint8 (N, 3, S, S). Flips alternate: which images are mirrored first is random, from
+    `images` is uint8 (N, 3, H, W). Flips alternate: which images are mirrored first is random, from
     then on every image is mirrored in every other epoch, so both of its sides are seen equally
     often (Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024).
     """
@@ -16,20 +16,19 @@ class Augmenter:
     def __init__(self, images: Tensor, translate: int, flip: bool, seed: int):
         pad = (translate,) * 4
         padded = F.pad(images.float(), pad, mode="reflect").to(torch.uint8) if translate else images
-        self._padded = padded.permute(0, 2, 3, 1).contiguous()  # (N, S+2t, S+2t, 3)
+        self._padded = padded.permute(0, 2, 3, 1).contiguous()  # (N, H+2t, W+2t, 3)
+        self._size = images.shape[-2:]
+        self._translate = translate
         self._flip = flip
         generator = torch.Generator().manual_seed(seed)
         self._first_flip = torch.randint(0, 2, (len(images),), generator=generator).bool()
 
-    def batch(self, rows: Tensor, epoch: int, size: int, generator: torch.Generator) -> Tensor:
-        """A window of `size` pixels at a random place of each image at `rows`.
-
-        uint8 (rows, 3, size, size). At the full size it is the image, shifted.
-        """
-        room = self._padded.shape[1] - size
-        shifts = torch.randint(0, room + 1, (2, len(rows), 1), generator=generator)
-        y = torch.arange(size) + shifts[0]  # (rows, size)
-        x = torch.arange(size) + shifts[1]  # (rows, size)
+    def batch(self, rows: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+        """The images at `rows`, each shifted at random, as uint8 (rows, 3, H, W)."""
+        height, width = self._size
+        shifts = torch.randint(0, 2 * self._translate + 1, (2, len(rows), 1), generator=generator)
+        y = torch.arange(height) + shifts[0]  # (rows, H)
+        x = torch.arange(width) + shifts[1]  # (rows, W)
         if self._flip:
             mirrored = self._first_flip[rows] ^ bool(epoch % 2)
             x = torch.where(mirrored[:, None], x.flip(1), x)

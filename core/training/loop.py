@@ -18,7 +18,7 @@ from core.training.augment import Augmenter
 from core.training.muon import Muon
 from core.training.progress import EpochEnd, History, Step
 from core.training.recipe import Recipe
-from core.training.resume import restore, save_state
+from core.training.resume import fingerprint, restore, save_state
 from core.training.split import Split
 
 CURVE_POINTS_PER_EPOCH = 20
@@ -37,9 +37,9 @@ def train(
     """Train `model` in place and fill `history`; yield progress.
 
     With a `resume_file` the state is saved there after every epoch, and a training that finds its
-    own state there goes on from it: the same recipe, seed and images end in the same weights. The
-    caller removes the file once it has kept the result. Each epoch draws from a generator of its
-    own, seeded by (seed, epoch), so nothing random needs saving.
+    own state there goes on from it: the same recipe, seed, images and first weights end in the same
+    last ones. The caller removes the file once it has kept the result. Each epoch draws from a
+    generator of its own, seeded by (seed, epoch), so nothing random needs saving.
     """
     device = device or best_device()
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -48,7 +48,14 @@ def train(
     labels = split.labels.to(device)
     steps_per_epoch = max(1, len(labels) // recipe.batch_size)
     steps = steps_per_epoch * recipe.epochs
-    identity = json.dumps({"recipe": recipe.to_json(), "seed": seed, "images": split.fingerprint()})
+    identity = json.dumps(
+        {
+            "recipe": recipe.to_json(),
+            "seed": seed,
+            "images": split.fingerprint(),
+            "start": fingerprint(model),
+        }
+    )
     first_epoch = restore(resume_file, identity, model, optimisers, history)
     autocast = (
         torch.autocast(device.type, torch.bfloat16) if has_native_bf16(device) else nullcontext()
@@ -69,8 +76,7 @@ def train(
                 for group in optimiser.param_groups:
                     group["lr"] = group["peak_lr"] * factor
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
-            size = recipe.crop_size(step / steps)
-            inputs = normalise(augmenter.batch(rows, epoch, size, generator))
+            inputs = normalise(augmenter.batch(rows, epoch, generator))
             targets = labels[rows.to(device)]
             with autocast:
                 logits = model(inputs)

@@ -8,7 +8,6 @@ from core.errors import InputError
 
 OPTIMISERS = ("muon", "sgd")
 SCHEDULES = ("linear", "one-cycle")
-IMAGE_SIZE = 32  # pixels
 LARGEST_TRANSLATION = 16  # pixels, half an image
 
 
@@ -28,7 +27,6 @@ class Recipe:
     label_smoothing: float = 0.1
     translate: int = 2  # pixels at most, in each direction
     flip: bool = True  # left-right, every other epoch
-    crops: tuple[int, ...] = ()  # pixels, one for each equal part of training; empty: whole images
 
     def __post_init__(self) -> None:
         for name, allowed in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
@@ -47,20 +45,6 @@ class Recipe:
                 f"Images can be translated by 0 to {LARGEST_TRANSLATION} pixels, "
                 f"not {self.translate!r}."
             )
-        if not all(type(size) is int and 8 <= size <= IMAGE_SIZE for size in self.crops):
-            raise InputError(
-                f"The crops must be 8 to {IMAGE_SIZE} pixels wide, not {self.crops!r}."
-            )
-
-    def crop_size(self, progress: float) -> int:
-        """How wide the images are, in pixels, once `progress` of all steps is done.
-
-        Small crops first: an early step costs less and learns nearly as much (progressive learning;
-        Tan and Le, "EfficientNetV2", 2021, with resized images, where these keep their scale).
-        """
-        if not self.crops:
-            return IMAGE_SIZE
-        return self.crops[int(progress * len(self.crops))]
 
     def rate_factor(self, progress: float) -> float:
         """The part of the peak learning rate, 0 to 1, once `progress` of all steps is done."""
@@ -78,16 +62,11 @@ class Recipe:
         return asdict(self)
 
 
-def default_recipe(
-    dataset: str,
-    epochs: int | None = None,
-    optimiser: str = "muon",
-    crops: tuple[int, ...] = (),
-) -> Recipe:
+def default_recipe(dataset: str, epochs: int | None = None, optimiser: str = "muon") -> Recipe:
     """The recipe for a data set; 5 epochs unless told."""
     if optimiser not in OPTIMISERS:
         raise InputError(f"There is no optimiser {optimiser!r}: choose {' or '.join(OPTIMISERS)}.")
-    settings: dict[str, Any] = {"epochs": 5 if epochs is None else epochs, "crops": crops}
+    settings: dict[str, Any] = {"epochs": 5 if epochs is None else epochs}
     if optimiser == "sgd":
         settings |= {
             "optimiser": "sgd",

@@ -1,5 +1,6 @@
 """The state of a training on disk, so that one that was killed can go on."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,14 @@ from torch import Tensor, nn
 
 from core.files import written_atomically
 from core.training.progress import History
+
+
+def fingerprint(model: nn.Module) -> str:
+    """The SHA-256 of every tensor of the model."""
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _momenta(model: nn.Module, optimisers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:

@@ -95,11 +95,19 @@ def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
         ("Widths of the stages", ", ".join(map(str, widths.streams))),
         ("Recipe", recipe),
         ("Seed", str(metadata["seed"])),
+        ("Started from", _start(metadata)),
         ("Training images held out", str(metadata["held_out"])),
         ("Measured in", f"{metadata['accuracy']['precision']} on {metadata['accuracy']['device']}"),
         ("Versions", versions),
         ("Commit of the code", str(metadata["commit"])),
     ]
+
+
+def _start(metadata: dict[str, Any]) -> str:
+    start = metadata.get("started_from")
+    if not start:
+        return "weights drawn by the seed"
+    return f"the weights {start['fingerprint']}, after {start['epochs']} epochs"
 
 
 def show_data(settings: Settings) -> DataSet | None:

@@ -95,7 +95,7 @@ def test_the_curves_are_filled_in_on_demand(open_app: OpenApp) -> None:
     app = open_app("compare", dataset="digits", subset="50")
     next(button for button in app.button if "curves" in button.label).click().run()
     assert_calm(app)
-    for recovery in ("as pruned", "batch-norm recalibrated"):
+    for recovery in ("as pruned", "BN recalibrated"):
         ratios = {
             row["ratio"]
             for row in points_of(app)

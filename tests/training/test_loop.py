@@ -90,9 +90,9 @@ def test_each_epoch_draws_an_order_of_its_own(
     orders: dict[int, list[int]] = {0: [], 1: [], 2: []}
 
     class Spy(Augmenter):
-        def batch(self, rows: Tensor, epoch: int, size: int, generator: torch.Generator) -> Tensor:
+        def batch(self, rows: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
             orders[epoch] += rows.tolist()
-            return super().batch(rows, epoch, size, generator)
+            return super().batch(rows, epoch, generator)
 
     monkeypatch.setattr(loop, "Augmenter", Spy)
     trained_weights(split)
