@@ -5,6 +5,8 @@ tell the methods apart a second time.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -24,6 +26,15 @@ SPARSITY_SCALE = alt.Scale(scheme="viridis", domain=[0, 1])
 CHANCE = 0.1
 LARGEST_GAP = 0.101  # between ratios that a line joins
 MOST_DOTS = 40  # of one curve
+CURVES = tuple(f"{method}, {recovery}" for method in METHODS for recovery in RECOVERIES)
+PAGE_DATA = "source"  # what a page calls the frame that it passes beside a spec
+FRAME_COLUMNS = {
+    **dict.fromkeys(("what", "label", "method", "recovery", *CURVES), "string"),
+    **dict.fromkeys(("ratio", "parameters_removed", "macs_removed"), "Float64"),
+    **dict.fromkeys(("accuracy", "low", "high"), "Float64"),
+    **dict.fromkeys(("correct", "seen", "stretch"), "Int64"),
+    **dict.fromkeys(("alone", "dot"), "boolean"),
+}
 
 # The figures of the study that this explorer grew from: a ResNet-18 after 5 epochs, pruned without
 # any recovery. It gave ranges; where it gave one number, both ends are the same.
@@ -40,37 +51,65 @@ STUDY = pd.DataFrame(
 )
 
 
-def accuracy_curve(
-    points: pd.DataFrame,
-    baseline: float | None,
-    x: str,
-    current: float | None,
-    study: bool,
-    picking: str | None = None,
+def accuracy_frame(
+    points: pd.DataFrame, baseline: float | None, current: float | None, study: bool
+) -> pd.DataFrame:
+    """All that `accuracy_chart` draws, as one frame; `what` says which layer a row belongs to.
+
+    `points`: method, recovery (of RECOVERIES), ratio, parameters_removed, macs_removed, accuracy,
+    low, high (all 0 to 1), correct, seen. `current` is the slider's ratio.
+    """
+    parts = [_with_stretches(points).assign(what="point"), _readings(points).assign(what="reading")]
+    references = [("Chance", CHANCE)] + ([("Baseline", baseline)] if baseline is not None else [])
+    parts.append(pd.DataFrame(references, columns=["label", "accuracy"]).assign(what="reference"))
+    if current is not None:
+        parts.append(pd.DataFrame({"ratio": [current], "what": "slider"}))
+    if study:
+        middle = (STUDY["low"] + STUDY["high"]) / 2
+        parts.append(STUDY.assign(accuracy=middle, what="study"))
+    # Every column is there whatever the parts are, so that only data ever changes on a page.
+    together = pd.concat(parts, ignore_index=True).reindex(columns=list(FRAME_COLUMNS))
+    return together.astype(FRAME_COLUMNS)
+
+
+@lru_cache(maxsize=16)
+def accuracy_spec(x: str, picking: str | None) -> dict[str, Any]:
+    """`accuracy_chart` without its data, as Vega-Lite's JSON; never to be changed.
+
+    A page that draws the same spec with other data has its marks moved, not drawn anew.
+    """
+    spec: dict[str, Any] = accuracy_chart(alt.NamedData(PAGE_DATA), x, picking).to_dict()
+    return spec
+
+
+def accuracy_chart(
+    data: pd.DataFrame | alt.NamedData, x: str, picking: str | None = None
 ) -> AnyChart:
     """Accuracy against pruning, a line for each method and recovery with the band of its intervals.
 
-    `points`: method, recovery (of RECOVERIES), ratio, parameters_removed, macs_removed, accuracy,
-    low, high (all 0 to 1), correct, seen. `x` is one of X_AXES; `current` marks the slider on the
-    ratio axis. The study's figures are known by ratio only, so `study` draws them on that axis
-    alone. `picking` names the selection, by ratio, of the point that is clicked.
+    `data` is an `accuracy_frame`, or the name of one. `x` is one of X_AXES; what is known by ratio
+    only, the slider and the study's figures, is drawn on that axis alone. `picking` names the
+    selection, by ratio, of the point that is clicked.
     """
-    layers: list[AnyChart] = [_reference_lines(baseline), _reference_labels(baseline)]
-    if x == "ratio" and current is not None:
+    source = alt.Chart(data)
+    layers = _reference_layers(source)
+    if x == "ratio":
         layers.append(
-            alt.Chart(pd.DataFrame({"ratio": [current]}))
+            _rows(source, "slider")
             .mark_rule(strokeDash=[2, 3], opacity=0.6, color="gray")
             .encode(x="ratio:Q")
         )
-    if x == "ratio" and study:
-        layers += _study_layers()
-    layers += _measured_layers(points, x)
-    if not points.empty:
-        layers.append(_reading_layer(points, x, picking))
+        layers += _study_layers(source)
+    layers += _measured_layers(source, x)
+    layers.append(_reading_layer(source, x, picking))
     return alt.layer(*layers).properties(height=370)
 
 
-def _measured_layers(points: pd.DataFrame, x: str) -> list[AnyChart]:
+def _rows(source: alt.Chart, what: str) -> alt.Chart:
+    return source.transform_filter(alt.datum.what == what)
+
+
+def _measured_layers(source: alt.Chart, x: str) -> list[AnyChart]:
     color = alt.Color("method:N", scale=alt.Scale(domain=METHODS), legend=_top_legend())
     dash = alt.StrokeDash(
         "recovery:N",
@@ -93,20 +132,18 @@ def _measured_layers(points: pd.DataFrame, x: str) -> list[AnyChart]:
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format="%", tickCount=6),
     )
-    stretches = _with_stretches(points)
-    # Dots show where a sparse curve was measured; a dense one would become a string of beads.
-    sparse = stretches[stretches["points"] <= MOST_DOTS]
-    alone = stretches[stretches["length"] == 1]
-    measured = alt.Chart(stretches).encode(x=horizontal, detail="stretch:N")
+    measured = _rows(source, "point").encode(x=horizontal, detail="stretch:N")
     return [
         measured.mark_area(opacity=0.18).encode(y="low:Q", y2="high:Q", color=color),
         measured.mark_line(strokeWidth=2).encode(
             y=vertical, color=color, strokeDash=dash, order=alt.Order("ratio:Q")
         ),
-        alt.Chart(alone)
+        _rows(source, "point")
+        .transform_filter(alt.datum.alone)
         .mark_rule(opacity=0.7)
         .encode(x=horizontal, y="low:Q", y2="high:Q", color=color),
-        alt.Chart(sparse)
+        _rows(source, "point")
+        .transform_filter(alt.datum.dot)
         .mark_point(filled=True, size=40, opacity=1)
         .encode(
             x=horizontal,
@@ -119,10 +156,15 @@ def _measured_layers(points: pd.DataFrame, x: str) -> list[AnyChart]:
     ]
 
 
-def _reading_layer(points: pd.DataFrame, x: str, picking: str | None) -> AnyChart:
+def _reading_layer(source: alt.Chart, x: str, picking: str | None) -> AnyChart:
     """What the pointer reads: on the ratio axis all curves at once, else the nearest point."""
     hovered = alt.selection_point(
-        fields=["ratio"], nearest=True, on="pointermove", clear="pointerout", empty=False
+        name="hovered",
+        fields=["ratio"],
+        nearest=True,
+        on="pointermove",
+        clear="pointerout",
+        empty=False,
     )
     chosen = [hovered]
     if picking is not None:
@@ -132,23 +174,21 @@ def _reading_layer(points: pd.DataFrame, x: str, picking: str | None) -> AnyChar
             )
         )
     if x == "ratio":
-        readings = _readings(points)
-        curves = [name for name in readings.columns if name != "ratio"]
         return (
-            alt.Chart(readings)
+            _rows(source, "reading")
             .mark_rule(color="gray")
             .encode(
                 x="ratio:Q",
                 opacity=alt.condition(hovered, alt.value(0.7), alt.value(0)),
                 tooltip=[
                     alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
-                    *(alt.Tooltip(f"{name}:N", title=name) for name in curves),
+                    *(alt.Tooltip(f"{name}:N", title=name) for name in CURVES),
                 ],
             )
             .add_params(*chosen)
         )
     return (
-        alt.Chart(points)
+        _rows(source, "point")
         .mark_point(filled=False, size=120, color="gray", strokeWidth=2)
         .encode(
             x=f"{x}:Q",
@@ -173,62 +213,51 @@ def _reading_layer(points: pd.DataFrame, x: str, picking: str | None) -> AnyChar
 
 def _readings(points: pd.DataFrame) -> pd.DataFrame:
     """A row for each ratio, a column of text for each curve; "not measured" where it has none."""
-    half_width = 50 * (points["high"] - points["low"])
+    half_widths = 50 * (points["high"] - points["low"])
     texts = points.assign(
         curve=points["method"] + ", " + points["recovery"],
         text=[
-            f"{100 * accuracy:.1f} % ± {half:.1f} of {seen:,}"
-            for accuracy, half, seen in zip(
-                points["accuracy"], half_width, points["seen"], strict=True
+            f"{100 * accuracy:.1f} % ± {half_width:.1f} of {seen:,}"
+            for accuracy, half_width, seen in zip(
+                points["accuracy"], half_widths, points["seen"], strict=True
             )
         ],
     )
-    order = [f"{method}, {recovery}" for method in METHODS for recovery in RECOVERIES]
     wide = texts.pivot(index="ratio", columns="curve", values="text")
-    known = [name for name in order if name in wide.columns]
-    return wide[known].fillna("not measured").reset_index()
+    return wide.reindex(columns=list(CURVES)).fillna("not measured").reset_index()
 
 
 def _with_stretches(points: pd.DataFrame) -> pd.DataFrame:
     """Number the runs of neighbouring points: a line across a wider gap would be a guess.
 
-    Adds stretch, its length in points, and the points of its whole curve.
+    Adds stretch, whether a point is alone in it, and whether it gets a dot: dots show where a
+    sparse curve was measured, while a dense one would become a string of beads.
     """
     curves = ["method", "recovery"]
     ordered = points.sort_values([*curves, "ratio"])
     starts = ordered.groupby(curves)["ratio"].diff().fillna(1) > LARGEST_GAP
     numbered = ordered.assign(stretch=starts.cumsum())
     return numbered.assign(
-        length=numbered.groupby("stretch")["ratio"].transform("size"),
-        points=numbered.groupby(curves)["ratio"].transform("size"),
+        alone=numbered.groupby("stretch")["ratio"].transform("size") == 1,
+        dot=numbered.groupby(curves)["ratio"].transform("size") <= MOST_DOTS,
     )
 
 
-def _reference(baseline: float | None) -> pd.DataFrame:
-    rows = [("Chance", CHANCE)] + ([("Baseline", baseline)] if baseline is not None else [])
-    return pd.DataFrame(rows, columns=["what", "accuracy"])
+def _reference_layers(source: alt.Chart) -> list[AnyChart]:
+    references = _rows(source, "reference").encode(y="accuracy:Q")
+    return [
+        references.mark_rule(strokeDash=[6, 4], color="gray"),
+        references.mark_text(align="right", baseline="bottom", dy=-3, dx=-4, color="gray").encode(
+            x=alt.datum(1), text="label:N"
+        ),
+    ]
 
 
-def _reference_lines(baseline: float | None) -> AnyChart:
-    return (
-        alt.Chart(_reference(baseline))
-        .mark_rule(strokeDash=[6, 4], color="gray")
-        .encode(y=alt.Y("accuracy:Q"))
-    )
-
-
-def _reference_labels(baseline: float | None) -> AnyChart:
-    return (
-        alt.Chart(_reference(baseline))
-        .mark_text(align="right", baseline="bottom", dy=-3, dx=-4, color="gray")
-        .encode(x=alt.datum(1), y="accuracy:Q", text="what:N")
-    )
-
-
-def _study_layers() -> list[AnyChart]:
+def _study_layers(source: alt.Chart) -> list[AnyChart]:
     """Open shapes and bars, so that the study is not taken for a measurement."""
-    study = alt.Chart(STUDY).transform_calculate(middle="(datum.low + datum.high) / 2")
-    color = alt.Color("method:N", scale=alt.Scale(domain=METHODS))
+    study = _rows(source, "study").encode(
+        x="ratio:Q", color=alt.Color("method:N", scale=alt.Scale(domain=METHODS))
+    )
     tooltip = [
         alt.Tooltip("method:N", title="The study, method"),
         alt.Tooltip("ratio:Q", title="Ratio", format=".1f"),
@@ -236,11 +265,9 @@ def _study_layers() -> list[AnyChart]:
         alt.Tooltip("high:Q", title="to", format=".0%"),
     ]
     return [
-        study.mark_rule(strokeWidth=2).encode(x="ratio:Q", y="low:Q", y2="high:Q", color=color),
+        study.mark_rule(strokeWidth=2).encode(y="low:Q", y2="high:Q"),
         study.mark_point(filled=False, size=90, strokeWidth=2).encode(
-            x="ratio:Q",
-            y="middle:Q",
-            color=color,
+            y="accuracy:Q",
             shape=alt.Shape("method:N", scale=alt.Scale(domain=METHODS, range=SHAPES), legend=None),
             tooltip=tooltip,
         ),

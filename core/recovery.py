@@ -31,6 +31,9 @@ class Recovery:
             raise InputError(
                 f"There is no recovery {self.method!r}: choose {' or '.join(RECOVERIES)}."
             )
+        if self.method == "none":  # what it does not use is the same for all
+            object.__setattr__(self, "images", 0)
+            object.__setattr__(self, "seed", 0)
 
     @classmethod
     def named(cls, method: str) -> "Recovery":

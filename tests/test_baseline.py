@@ -20,7 +20,7 @@ from core.errors import InputError
 from core.evaluation import evaluate_fully
 from core.model import ResNet18, Widths
 from core.pruning import PruningSpec, prune
-from core.training import EpochEnd, Recipe, Step, default_recipe
+from core.training import EpochEnd, Recipe, Step, default_recipe, train
 from tests.conftest import Child
 
 Start = Callable[[Callable[[Path], Iterable[Any]], Path], Child]
@@ -356,7 +356,6 @@ def test_a_training_can_start_from_another_baseline(
     request_: Request, known: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first_weights: list[dict[str, torch.Tensor]] = []
-    train = baseline.train
 
     def watched(model: ResNet18, *arguments: Any) -> Iterator[Any]:
         first_weights.append({name: t.clone() for name, t in model.state_dict().items()})

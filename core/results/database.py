@@ -40,7 +40,7 @@ class Database:
             )
         self._schema = schema
         self._version = version
-        with self._errors():
+        with self._errors(), self._alone():
             self._prepare(self._wrong_kind)
 
     def run(self, action: Callable[[sqlite3.Connection], Answer]) -> Answer:
@@ -49,15 +49,24 @@ class Database:
         Raises DamagedError after a damaged or missing file was replaced: there is a new one to
         run it on.
         """
-        with self._errors():
-            if self.path.exists():
+        with self._errors(), self._alone():
+            if not self.path.exists():
+                self._prepare(self._wrong_kind)
+            else:
                 try:
                     return self._run(action)
                 except sqlite3.DatabaseError as error:
-                    if not _is_damage(error):
+                    if not _may_be_damage(error) or not self._prepare(self._damage):
                         raise
-            self._prepare(self._damage)
         raise DamagedError
+
+    def _alone(self) -> filelock.BaseFileLock:
+        """While it is held nobody else has the file open, so that it may be renamed.
+
+        SQLite finds a file's log by its name: connections to a renamed file and to the one in its
+        place would share it.
+        """
+        return filelock.FileLock(self.path.with_suffix(".lock"), poll_interval=0.005)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -76,21 +85,21 @@ class Database:
         finally:
             connection.close()
 
-    def _prepare(self, trouble_of: Callable[[sqlite3.Connection], str | None]) -> None:
-        """Make the file what it should be; one in trouble is set aside."""
-        with filelock.FileLock(self.path.with_suffix(".lock")):
-            if self.path.exists():
-                try:
-                    trouble = self._run(trouble_of)
-                except sqlite3.DatabaseError as error:
-                    if not _is_damage(error):
-                        raise
-                    trouble = "is damaged"
-                if trouble is None:
-                    return
-                if trouble:
-                    self._set_aside(trouble)
-            self._run(self._create)
+    def _prepare(self, trouble_of: Callable[[sqlite3.Connection], str | None]) -> bool:
+        """Make the file what it should be, if it is not; one in trouble is set aside."""
+        if self.path.exists():
+            try:
+                trouble = self._run(trouble_of)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                trouble = "is damaged"
+            if trouble is None:
+                return False
+            if trouble:
+                self._set_aside(trouble)
+        self._run(self._create)
+        return True
 
     def _create(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -127,6 +136,11 @@ class Database:
         self.notes.append(
             f"{self.path.name} {trouble}: it was set aside as {aside.name}, and a new one begun."
         )
+
+
+def _may_be_damage(error: sqlite3.DatabaseError) -> bool:
+    """SQLITE_ERROR is also what a missing table gives, where the file was replaced or emptied."""
+    return _is_damage(error) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

@@ -35,6 +35,14 @@ class Result:
     compressed_bytes: int | None  # of the checkpoint, where it was measured
     origin: Origin
 
+    def __post_init__(self) -> None:
+        for array in (self.predictions, self.labels):
+            if array.dtype != np.uint8 or array.shape != (self.key.subset,):
+                raise ValueError(
+                    f"A result on {self.key.subset} images needs uint8 arrays of that length, "
+                    f"not {array.dtype} of shape {array.shape}."
+                )
+
     @cached_property
     def evaluation(self) -> Evaluation:
         return Evaluation(
@@ -50,6 +58,7 @@ class Result:
         Raises ValueError where the subset is no part of them.
         """
         mine = subset_positions(test_labels, self.key.subset, self.key.subset_seed)
+        seed = 0 if size == len(test_labels) else seed
         wanted = subset_positions(test_labels, size, seed)
         if not np.isin(wanted, mine).all():
             raise ValueError("These images are no part of those that the result is on.")

@@ -74,6 +74,8 @@ def export(results: Iterable[Result], path: Path, command: str, test_images: int
     `test_images` is the size of the whole test set. Raises InputError where there are no results,
     where they are on several subsets, or where the folder cannot be written.
     """
+    if path.suffix == array_file(path).suffix:
+        raise InputError(f"{path} is the name of the array file: choose one that ends in .csv.")
     rows = sorted(results, key=_order)
     if not rows:
         raise InputError(f"There are no results to write to {path}.")
@@ -137,9 +139,9 @@ def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             labels, predictions = arrays["labels"], arrays["predictions"]
-    except UNREADABLE as error:
+    except UNREADABLE as error:  # whose words NumPy chose for programmers
         raise InputError(
-            f"{path} cannot be read as the array of predictions ({error}). Get it again."
+            f"{path} cannot be read as the array of predictions. Get it again."
         ) from error
     if (
         labels.dtype != np.uint8
@@ -242,7 +244,7 @@ def _typed(name: str, text: str | None) -> Any:
         return None
     try:
         value = COLUMNS[name](text)
-        if isinstance(value, float) and not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value) and name != "loss_sum":
             raise ValueError(text)
         if isinstance(value, int) and not 0 <= value < 2**63:
             raise ValueError(text)

@@ -1,6 +1,7 @@
 """Results in SQLite, shared by threads and processes; what ships is taken in from CSV files."""
 
 import json
+import math
 import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ CREATE TABLE results (
     checkpoint TEXT NOT NULL, data TEXT NOT NULL, algorithm INTEGER NOT NULL,
     settings TEXT NOT NULL, recovery TEXT NOT NULL, hundredths INTEGER NOT NULL,
     subset INTEGER NOT NULL, subset_seed INTEGER NOT NULL, precision TEXT NOT NULL,
-    correct INTEGER NOT NULL, loss_sum REAL NOT NULL,
+    correct INTEGER NOT NULL, loss_sum REAL, -- NULL where it is no number
     parameters INTEGER NOT NULL, nonzero INTEGER NOT NULL,
     macs INTEGER NOT NULL, macs_nonzero REAL NOT NULL, bytes INTEGER NOT NULL,
     compressed_bytes INTEGER,
@@ -111,12 +112,13 @@ class ResultStore:
             f"ORDER BY {BEST_LAST}",
             _parameters(key, whole=len(labels)),
         )
-        return _to_result(rows[-1], labels) if rows else None
+        return self._readable(rows[-1], labels) if rows else None
 
     def curve(self, key: Key) -> list[CurvePoint]:
-        """The best answer at every ratio of the key's settings, ascending; its own has no effect.
+        """The best answer at every ratio of the key's settings, ascending.
 
-        The unpruned network is the point at ratio 0 of every curve.
+        The key's own ratio has no effect, but it cannot be 0, where all methods are one. The
+        unpruned network is the point at ratio 0 of every curve.
         """
         labels = self.test_labels(key.data)
         if labels is None:
@@ -150,7 +152,7 @@ class ResultStore:
         """The result of exactly this key, None where there is none."""
         labels = self.test_labels(key.data)
         rows = self._query(f"SELECT * FROM results WHERE {EXACTLY}", _parameters(key))
-        return _to_result(rows[0], labels) if rows and labels is not None else None
+        return self._readable(rows[0], labels) if rows and labels is not None else None
 
     def put(self, results: Sequence[Result], test_labels: np.ndarray) -> None:
         """Keep results in one transaction; a result of the same key is replaced.
@@ -185,18 +187,40 @@ class ResultStore:
         known = {
             row["file"]: row["version"] for row in self._query("SELECT * FROM shipped_files", {})
         }
-        for path, version in shipped.items():
-            if version in (known.get(path.name), self._refused.get(path)):
-                continue
-            try:
-                results = read_shipped(path)
-            except InputError as error:
-                self._refused[path] = version
-                self.notes.append(str(error))
-            else:
-                self._replace(path.name, version, results)
-        for name in known.keys() - {path.name for path in shipped}:
+        gone = known.keys() - {path.name for path in shipped}
+        for name in gone:
             self._replace(name, None, [])
+        changed = {path: version for path, version in shipped.items() if path.name in known}
+        changed = {path: v for path, v in changed.items() if v != known[path.name]}
+        new = {path: version for path, version in shipped.items() if path.name not in known}
+        taken_in = [path for path, v in (new | changed).items() if self._take_in(path, v)]
+        if gone or any(path in changed for path in taken_in):
+            for path in shipped.keys() - taken_in:  # may hold what the others no longer do
+                self._take_in(path, shipped[path])
+
+    def _take_in(self, path: Path, version: str) -> bool:
+        """Whether the file could be read; one that could not is not tried again as it is."""
+        if self._refused.get(path) == version:
+            return False
+        try:
+            results = read_shipped(path)
+        except InputError as error:
+            self._refused[path] = version
+            self.notes.append(str(error))
+            return False
+        self._replace(path.name, version, results)
+        return True
+
+    def _readable(self, row: sqlite3.Row, labels: np.ndarray) -> Result | None:
+        """The row's result; a row that is damaged, which SQLite does not see, is removed."""
+        try:
+            return _to_result(row, labels)
+        except (zlib.error, ValueError):
+            condition = " AND ".join(f"{name} = ?" for name in KEY_COLUMNS)
+            values = [row[name] for name in KEY_COLUMNS]
+            self._run(lambda c: c.execute(f"DELETE FROM results WHERE {condition}", values))
+            self.notes.append("A stored result was damaged and has been removed.")
+            return None
 
     def _replace(self, file: str, version: str | None, results: list[Result]) -> None:
         """Rows of a shipped file: these instead of those that it had before."""
@@ -287,7 +311,7 @@ def _to_result(row: sqlite3.Row, test_labels: np.ndarray) -> Result:
         key=_to_key(row),
         predictions=np.frombuffer(zlib.decompress(row["predictions"]), np.uint8),
         labels=test_labels[positions],
-        loss_sum=row["loss_sum"],
+        loss_sum=math.nan if row["loss_sum"] is None else row["loss_sum"],
         cost=Cost(**{name: row[name] for name in COST_COLUMNS}),
         compressed_bytes=row["compressed_bytes"],
         origin=Origin(**{name: row[name] for name in ORIGIN_COLUMNS}),

@@ -191,42 +191,30 @@ class Comparison:
 
     def _draw_chart(self) -> None:
         settings = self._bench.settings
-        frame = curve_frame(self._bench.measurements, settings, self._baseline_cost)
+        points = curve_frame(self._bench.measurements, settings, self._baseline_cost)
         baseline = self._known_baseline()
-        picking = PICKED if settings.match == "ratio" and not frame.empty else None
-        chart = charts.accuracy_curve(
-            frame,
+        by_ratio = settings.match == "ratio"
+        frame = charts.accuracy_frame(
+            points,
             baseline.evaluation.accuracy if baseline else None,
-            self._x,
-            settings.ratio if settings.match == "ratio" else None,
+            settings.ratio if by_ratio else None,
             self._study,
-            picking,
         )
         # A key cannot be drawn twice in one run, and the chart is, where points come in live.
         key = f"curve_{self._charts_drawn}"
         self._charts_drawn += 1
-        self._chart.altair_chart(
-            chart,
+        self._chart.vega_lite_chart(
+            frame,
+            charts.accuracy_spec(self._x, PICKED if by_ratio else None),
             width="stretch",
             key=key,
-            on_select=(lambda: _move_slider(key)) if picking else "ignore",
-            selection_mode=picking,
+            on_select=(lambda: _move_slider(key)) if by_ratio else "ignore",
+            selection_mode=PICKED if by_ratio else None,
             alt="Accuracy of both pruning methods against the amount pruned, as pruned and with "
             "batch-norm recalibrated, as far as measured.",
         )
         with self._downloads.container():
-            offer_downloads(
-                charts.accuracy_curve(
-                    frame,
-                    baseline.evaluation.accuracy if baseline else None,
-                    self._x,
-                    None,
-                    self._study,
-                ),
-                frame,
-                "accuracy",
-                key,
-            )
+            offer_downloads(lambda: charts.accuracy_chart(frame, self._x), points, "accuracy", key)
 
     def _draw_table(self, compressed: dict[str, int]) -> None:
         costs = {"Baseline": self._baseline_cost}

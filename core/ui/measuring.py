@@ -102,7 +102,7 @@ class Measurements:
 
     def curve(self, spec: PruningSpec, recovery: Recovery) -> list[CurvePoint]:
         """What is known at every ratio of the spec's settings."""
-        point = Point(spec, recovery)
+        point = Point(replace(spec, ratio=1.0), recovery)  # any ratio but 0, where methods are one
         shipped = self._store.curve(self._key(point, self._shipped_data))
         if len(shipped) > 1 or self._measurer is None:  # the unpruned network is on every curve
             return shipped

@@ -212,10 +212,9 @@ def test_a_preset_sets_the_sidebar(open_app: OpenApp) -> None:
 def points_of(app: AppTest) -> list[dict[str, Any]]:
     """The measured points of the accuracy chart."""
     for element in app.get("vega_lite_chart"):
-        for dataset in element.proto.datasets:
-            rows = pa.ipc.open_stream(dataset.data.data).read_pandas()
-            if {"correct", "points"} <= set(rows.columns):
-                return [dict(row) for _, row in rows.iterrows()]
+        if element.proto.HasField("data"):
+            rows = pa.ipc.open_stream(element.proto.data.data).read_pandas()
+            return [dict(row) for _, row in rows[rows["what"] == "point"].iterrows()]
     return []
 
 

@@ -1,0 +1,525 @@
+"""Nothing that was kept is lost, whoever writes at once, gets killed or leaves a file behind."""
+
+import os
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from threading import Barrier as ThreadBarrier
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.results import Key, Result, ResultStore, StoreError
+from tests.conftest import SPAWN
+from tests.results.conftest import LABELS, SHIPPED, differences, key_of, put, result_of, ship
+
+WRITERS = 4
+ROWS = 1000  # of each writer
+AT_ONCE = 20  # rows of one transaction
+
+
+def written(writer: int, number: int) -> Key:
+    """The key of a row that a process or a thread writes."""
+    return key_of(
+        checkpoint=f"writer {writer}", spec={"criterion": "random", "seed": number}, subset=10
+    )
+
+
+def at_once(writer: int, first: int) -> list[Result]:
+    return [result_of(written(writer, number)) for number in range(first, first + AT_ONCE)]
+
+
+def quick_check(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# Processes
+
+
+def write_all(path: Path, writer: int, begin: Barrier) -> None:
+    """The work of one of several children."""
+    begin.wait()
+    store = ResultStore(path)
+    for first in range(0, ROWS, AT_ONCE):
+        store.put(at_once(writer, first), LABELS)
+        assert store.has(written(writer, first))
+    assert store.notes == []
+
+
+def test_of_four_processes_that_write_at_once_none_loses_a_row(path: Path) -> None:
+    begin = SPAWN.Barrier(WRITERS, timeout=300)  # not for ever, where one could not start
+    children = [
+        SPAWN.Process(target=write_all, args=(path, writer, begin), daemon=True)
+        for writer in range(WRITERS)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0] * WRITERS
+
+    with closing(sqlite3.connect(path)) as connection:
+        kept = set(connection.execute("SELECT checkpoint, settings FROM results"))
+    assert kept == {
+        (f"writer {writer}", written(writer, number).settings)
+        for writer in range(WRITERS)
+        for number in range(ROWS)
+    }
+    assert quick_check(path) == "ok"
+    store = ResultStore(path)
+    assert store.notes == []
+    for writer in range(WRITERS):
+        for number in (0, 500, ROWS - 1):
+            key = written(writer, number)
+            assert differences(store.get(key), result_of(key)) == []
+
+
+def write_until_killed(path: Path, told: "Connection[Any, Any]") -> None:
+    store = ResultStore(path)
+    for first in range(0, 10**9, AT_ONCE):
+        store.put(at_once(0, first), LABELS)
+        told.send(first + AT_ONCE)
+
+
+def test_a_process_that_is_killed_loses_nothing_that_it_had_kept(path: Path) -> None:
+    mine, theirs = SPAWN.Pipe(duplex=False)
+    child = SPAWN.Process(target=write_until_killed, args=(path, theirs), daemon=True)
+    child.start()
+    theirs.close()
+    kept = 0
+    while kept < 10 * AT_ONCE:
+        kept = mine.recv()
+    child.kill()  # it goes on writing until here
+    child.join()
+    try:
+        while True:
+            kept = mine.recv()
+    except EOFError:
+        pass
+
+    store = ResultStore(path)
+    assert store.notes == []
+    assert quick_check(path) == "ok"
+    with closing(sqlite3.connect(path)) as connection:
+        (rows,) = connection.execute("SELECT count(*) FROM results").fetchone()
+    assert rows in (kept, kept + AT_ONCE)  # what was not reported is there as a whole, or not
+    for number in (0, kept // 2, kept - 1):
+        assert differences(store.get(written(0, number)), result_of(written(0, number))) == []
+    put(store, result_of(key_of()))
+    assert store.has(key_of())
+
+
+def test_a_transaction_that_nobody_ended_leaves_no_trace(path: Path, store: ResultStore) -> None:
+    """What a kill in the middle of one leaves: pages of it in the log, and no commit."""
+    put(store, result_of(key_of()))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        columns = connection.execute("PRAGMA table_info(results)").fetchall()
+        marks = ", ".join("?" * len(columns))
+        connection.execute("PRAGMA cache_size = 2")  # so that pages reach the log early
+        connection.execute("BEGIN IMMEDIATE")
+        for number in range(100):
+            row = [number] * (len(columns) - 1)
+            connection.execute(f"INSERT INTO results VALUES ({marks})", [*row, os.urandom(1000)])
+        left = {name: (path.parent / name).read_bytes() for name in names_in(path.parent)}
+    after = path.parent.with_name("after")
+    after.mkdir()
+    for name, content in left.items():
+        (after / name).write_bytes(content)
+    assert len(left[f"{path.name}-wal"]) > 50_000
+
+    found = ResultStore(after / path.name)
+    assert found.notes == []
+    assert differences(found.get(key_of()), result_of(key_of())) == []
+    with closing(sqlite3.connect(after / path.name)) as connection:
+        assert connection.execute("SELECT count(*) FROM results").fetchone() == (1,)
+
+
+# Threads
+
+
+def test_threads_share_a_store(store: ResultStore, path: Path) -> None:
+    threads, rows = 8, 12
+    begin = ThreadBarrier(threads)
+    shared = result_of(key_of())
+
+    def work(thread: int) -> list[str]:
+        begin.wait()
+        differing = []
+        for number in range(rows):
+            result = result_of(written(thread, number))
+            put(store, result, shared)
+            differing += differences(store.get(result.key), result)
+            differing += differences(store.find(shared.key), shared)
+        return differing
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert [*pool.map(work, range(threads))] == [[]] * threads
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM results").fetchone() == (
+            threads * rows + 1,
+        )
+
+
+def test_a_store_can_be_opened_by_several_threads_at_once(tmp_path: Path, path: Path) -> None:
+    ship(tmp_path)
+    threads = 6
+    begin = ThreadBarrier(threads)
+
+    def work(_: int) -> list[str]:
+        begin.wait()
+        store = ResultStore(path, tmp_path)
+        found = store.find(SHIPPED[0].key)
+        assert found is not None
+        return [*store.notes, found.origin.file]
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert [*pool.map(work, range(threads))] == [["some.results.csv"]] * threads
+
+
+# A file that is none of ours
+
+LOCAL = [result_of(key_of("fine", step / 100, subset=200)) for step in range(1, 101)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where shipped results are."""
+    ship(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def full(path: Path, folder: Path) -> ResultStore:
+    """With what ships, and a hundred results of this machine."""
+    store = ResultStore(path, folder)
+    put(store, *LOCAL)
+    assert path.stat().st_size > 10 * 4096
+    return store
+
+
+def assert_set_aside(path: Path, store: ResultStore, content: bytes | None, word: str) -> None:
+    """The store says that it begins anew, the old file is there, and the store works."""
+    aside = [name for name in names_in(path.parent) if ".aside-" in name]
+    assert len(aside) == 1
+    assert aside[0].endswith(".sqlite")
+    assert len(store.notes) == 1
+    for part in (path.name, word, aside[0]):
+        assert part in store.notes[0]
+    assert "\n" not in store.notes[0]
+    if content is not None:
+        assert (path.parent / aside[0]).read_bytes() == content
+
+    for result in SHIPPED:
+        found = store.find(result.key)
+        assert found is not None
+        assert found.origin.file == "some.results.csv"
+        assert found.predictions.tolist() == result.predictions.tolist()
+    assert not any(store.has(result.key) for result in LOCAL)
+    put(store, LOCAL[0])
+    assert differences(store.get(LOCAL[0].key), LOCAL[0]) == []
+    assert quick_check(path) == "ok"
+    assert len(store.notes) == 1
+
+
+def truncated_to(length: int) -> Callable[[Path], None]:
+    def truncate(path: Path) -> None:
+        os.truncate(path, length if length > 0 else path.stat().st_size + length)
+
+    return truncate
+
+
+def random_bytes(path: Path) -> None:
+    path.write_bytes(np.random.default_rng(0).bytes(50_000))
+
+
+def text(path: Path) -> None:
+    path.write_text("my thesis\n" * 1000)
+
+
+def random_after_the_header(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100] + np.random.default_rng(0).bytes(50_000))
+
+
+def foreign(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE results (what TEXT)")
+        connection.execute("INSERT INTO results VALUES ('my thesis')")
+
+
+def of_another_layout(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def of_an_older_layout(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA user_version = 0")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "word"),
+    [
+        (truncated_to(100), "damaged"),
+        (truncated_to(4096), "damaged"),
+        (truncated_to(3 * 4096 + 7), "damaged"),
+        (truncated_to(-4096), "damaged"),
+        (random_bytes, "damaged"),
+        (random_after_the_header, "damaged"),
+        (text, "damaged"),
+        (foreign, "something else"),
+        (of_another_layout, "layout 99"),
+        (of_an_older_layout, "layout 0"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+@pytest.mark.usefixtures("full")
+def test_a_file_that_is_no_store_is_set_aside(
+    path: Path, folder: Path, trouble: Callable[[Path], None], word: str
+) -> None:
+    trouble(path)
+    content = path.read_bytes()
+    store = ResultStore(path, folder)
+    assert_set_aside(path, store, content, word)
+    assert ResultStore(path, folder).notes == []
+
+
+@pytest.mark.usefixtures("full")
+def test_an_empty_file_is_a_store_that_is_empty(path: Path, folder: Path) -> None:
+    path.write_bytes(b"")
+    store = ResultStore(path, folder)
+    assert store.notes == []
+    assert store.has(SHIPPED[0].key)
+    assert not store.has(LOCAL[0].key)
+
+
+@pytest.mark.usefixtures("full")
+def test_each_file_that_is_set_aside_has_a_name_of_its_own(path: Path, folder: Path) -> None:
+    contents = []
+    for trouble in (random_bytes, text, foreign):
+        trouble(path)
+        contents.append(path.read_bytes())
+        ResultStore(path, folder)
+    aside = sorted(path.parent.glob("*.aside-*"))  # named by time
+    assert [file.read_bytes() for file in aside] == contents
+
+
+def test_a_folder_in_the_files_place_is_said(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(StoreError) as caught:
+        ResultStore(path)
+    assert str(path) in str(caught.value)
+    assert str(caught.value).endswith(".")
+
+
+# Trouble that comes while the store is in use
+
+
+def overwrite(path: Path, content: Callable[[int], bytes], first_page: int = 1) -> bytes:
+    """Overwrite the pages from one on; return the whole file as it is then."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(first_page * 4096)
+        file.write(content(size - first_page * 4096))
+    return path.read_bytes()
+
+
+CONTENTS: list[Callable[[int], bytes]] = [np.random.default_rng(0).bytes, bytes]
+
+QUESTIONS: dict[str, Callable[[ResultStore], object]] = {
+    "find": lambda store: store.find(LOCAL[0].key),
+    "curve": lambda store: [p for p in store.curve(LOCAL[0].key) if p.ratio in (0.01, 0.5)],
+    "has": lambda store: store.has(LOCAL[0].key),
+    "get": lambda store: store.get(LOCAL[0].key),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+@pytest.mark.parametrize("content", CONTENTS, ids=["random", "zeros"])
+def test_damage_is_met_by_a_question(
+    full: ResultStore,
+    path: Path,
+    content: Callable[[int], bytes],
+    question: Callable[[ResultStore], object],
+) -> None:
+    damaged = overwrite(path, content)
+    assert not question(full)
+    assert_set_aside(path, full, damaged, "damaged")
+
+
+@pytest.mark.parametrize("content", CONTENTS, ids=["random", "zeros"])
+def test_damage_is_met_by_keeping(
+    full: ResultStore, path: Path, content: Callable[[int], bytes]
+) -> None:
+    overwrite(path, content)
+    new = result_of(key_of("channel-mask"))
+    put(full, new)
+    assert differences(full.get(new.key), new) == []
+    assert_set_aside(path, full, None, "damaged")
+
+
+def test_damage_in_the_middle_gives_no_wrong_answer(full: ResultStore, path: Path) -> None:
+    """A question that meets none of it is answered as before; the first that does begins anew."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2 // 4096 * 4096)
+        file.write(np.random.default_rng(0).bytes(2 * 4096))
+    found = [full.get(result.key) for result in LOCAL]
+    lost = [result is None for result in found]
+    assert lost == sorted(lost)  # none of them is there again after the first that was not
+    assert any(lost)
+    assert any(".aside-" in name for name in names_in(path.parent))
+    for result, expected in zip(found, LOCAL, strict=True):
+        assert result is None or differences(result, expected) == []
+    assert full.has(SHIPPED[0].key)
+    assert len(full.notes) == 1
+
+
+def test_a_truncated_file_is_met_by_a_question(full: ResultStore, path: Path) -> None:
+    os.truncate(path, 5 * 4096)
+    content = path.read_bytes()
+    assert full.find(LOCAL[-1].key) is None
+    assert_set_aside(path, full, content, "damaged")
+
+
+def test_a_file_that_becomes_something_else_is_met_by_a_question(
+    full: ResultStore, path: Path
+) -> None:
+    text(path)
+    assert full.find(LOCAL[-1].key) is None
+    assert_set_aside(path, full, b"my thesis\n" * 1000, "damaged")
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+def test_a_file_that_is_gone_is_begun_anew_with_what_ships(
+    full: ResultStore, path: Path, question: Callable[[ResultStore], object]
+) -> None:
+    path.unlink()
+    assert not question(full)
+    assert full.find(SHIPPED[0].key) is not None
+    put(full, LOCAL[0])
+    assert differences(full.get(LOCAL[0].key), LOCAL[0]) == []
+    assert not full.has(LOCAL[1].key)
+
+
+def test_where_the_file_is_gone_keeping_begins_a_new_one(full: ResultStore, path: Path) -> None:
+    path.unlink()
+    put(full, LOCAL[0])
+    assert differences(full.get(LOCAL[0].key), LOCAL[0]) == []
+    assert full.has(SHIPPED[0].key)
+
+
+def test_another_process_begins_anew_for_all(full: ResultStore, path: Path, folder: Path) -> None:
+    overwrite(path, CONTENTS[0])
+    other = ResultStore(path, folder)
+    other.find(LOCAL[0].key)
+    put(other, LOCAL[5])
+    assert differences(full.get(LOCAL[5].key), LOCAL[5]) == []
+    assert full.has(SHIPPED[0].key)
+    assert len([name for name in names_in(path.parent) if ".aside-" in name]) == 1
+
+
+# A folder that cannot be written
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the system's temporary files are."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture(params=["refused", "a file is in the way"])
+def unwritable(
+    request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """The path of a store in a folder that cannot be written, or cannot be made."""
+    place = folder / "unwritable"
+    if request.param == "refused":
+        place.mkdir()
+        access = os.access
+        monkeypatch.setattr(
+            "core.results.database.os.access",
+            lambda path, mode: Path(path) != place and access(path, mode),
+        )
+        yield place / "results.sqlite"
+        assert names_in(place) == set()
+    else:
+        place.write_text("a file")
+        yield place / "results.sqlite"
+        assert place.read_text() == "a file"
+
+
+def test_where_the_folder_cannot_be_written_a_temporary_one_serves(
+    unwritable: Path, folder: Path, temporary: Path
+) -> None:
+    store = ResultStore(unwritable, folder)
+    assert len(store.notes) == 1
+    assert str(unwritable.parent) in store.notes[0]
+    assert "cannot be written" in store.notes[0]
+    assert store.has(SHIPPED[0].key)
+    put(store, *LOCAL)
+    for result in (LOCAL[0], LOCAL[-1]):
+        assert differences(store.get(result.key), result) == []
+    assert len(list(temporary.rglob("results.sqlite"))) == 1
+
+
+@pytest.mark.parametrize("damage", CONTENTS[:3])
+def test_threads_that_meet_damage_at_once_begin_anew_once(
+    full: ResultStore, path: Path, damage: Any
+) -> None:
+    overwrite(path, damage)
+    threads = 8
+    begin = ThreadBarrier(threads)
+
+    def work(thread: int) -> bool:
+        begin.wait()
+        assert full.find(LOCAL[thread].key) is None
+        put(full, LOCAL[thread])
+        return full.has(LOCAL[thread].key)
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert [*pool.map(work, range(threads))] == [True] * threads
+    assert len([name for name in names_in(path.parent) if ".aside-" in name]) == 1
+    assert all(full.has(result.key) for result in [*SHIPPED, *LOCAL[:threads]])
+    assert quick_check(path) == "ok"
+
+
+def test_a_file_that_was_emptied_is_begun_anew(full: ResultStore, path: Path) -> None:
+    path.write_bytes(b"")
+    assert full.find(LOCAL[0].key) is None
+    assert full.has(SHIPPED[0].key)
+
+
+def test_a_file_of_another_layout_put_in_its_place(full: ResultStore, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA user_version = 99")
+        connection.execute("ALTER TABLE results RENAME TO other")
+    assert full.find(LOCAL[0].key) is None
+    assert full.has(SHIPPED[0].key)
+    assert "layout 99" in full.notes[0]
+
+
+def test_a_damaged_prediction_is_no_answer(full: ResultStore, path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    place = content.find(zlib.compress(LOCAL[50].predictions.tobytes()))
+    content[place + 20 : place + 30] = b"x" * 10
+    path.write_bytes(content)
+    assert full.get(LOCAL[50].key) is None
+    assert full.find(LOCAL[50].key) is None
+    assert not full.has(LOCAL[50].key)
+    assert "damaged" in full.notes[-1]
+    put(full, LOCAL[50])  # measured again
+    assert full.has(LOCAL[50].key)
