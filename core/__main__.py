@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -22,7 +23,9 @@ EXAMPLES = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = parse(arguments)
+    options.command_line = shlex.join(["python", "-m", "core", *arguments])
     keep_freed_memory()
     try:
         result = options.run(options)
@@ -37,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog="python -m core",
         description="Prune a ResNet-18 and see what is left of it.",

@@ -47,6 +47,11 @@ class Request:
     start: Checkpoint | None = None  # whose weights training starts from; drawn by the seed if None
 
     def __post_init__(self) -> None:
+        if self.start is not None and self.start.metadata.get("kind") != "baseline":
+            raise InputError(
+                f"{self.start.path} holds no baseline, so training cannot start from it: "
+                "choose one that train has written."
+            )
         if self.start is not None and self.start.model.widths != self.widths:
             raise InputError(
                 f"{self.start.path} has the widths {self.start.model.widths.streams}, so training "

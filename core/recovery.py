@@ -31,6 +31,8 @@ class Recovery:
             raise InputError(
                 f"There is no recovery {self.method!r}: choose {' or '.join(RECOVERIES)}."
             )
+        if self.images < 0 or self.seed < 0:
+            raise InputError("A recovery needs a number of images and a seed from 0 on.")
         if self.method == "none":  # what it does not use is the same for all
             object.__setattr__(self, "images", 0)
             object.__setattr__(self, "seed", 0)
@@ -106,7 +108,9 @@ def recalibrate(
     """
     device = device or best_device()
     dtype = DTYPES[resolve_precision(precision, device)]
-    network = copy.deepcopy(model).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # Contiguous, since in channels_last order a processor's batch-norm sums less precisely, and in
+    # an order that depends on the number of threads.
+    network = copy.deepcopy(model).eval().to(device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     batch_norms = {
         name: module
         for name, module in network.named_modules()
@@ -122,7 +126,7 @@ def recalibrate(
     done = 0
     for batch in images.tensor_split(max(1, round(len(images) / CALIBRATION_BATCH))):
         with torch.inference_mode():
-            network(normalise(batch.to(device), dtype))
+            network(normalise(batch.to(device), dtype).contiguous())
         done += len(batch)
         yield Recovering(done, len(images))
     buffers = dict(model.named_buffers())
@@ -131,5 +135,4 @@ def recalibrate(
         for name, batch_norm in batch_norms.items()
         for buffer in ("running_mean", "running_var")
     }
-    # Cloned, since what was made in inference mode must not reach a network that may be trained.
-    return copy_with(model, {name: tensor.clone() for name, tensor in statistics.items()}).eval()
+    return copy_with(model, statistics).eval()

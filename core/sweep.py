@@ -125,6 +125,7 @@ class Measurer:
         for evaluation in classify(ready, torch.split(self._inputs, BATCH_SIZE), labels):
             yield evaluation
         assert evaluation is not None
+        seconds = time.perf_counter() - started
         order = torch.argsort(self._chosen).numpy()  # from the order drawn to the test set's
         yield Result(
             key=self.key(point),
@@ -136,7 +137,7 @@ class Measurer:
             origin=Origin(
                 device=self._device.type,
                 versions=f"torch {torch.__version__}",
-                seconds=time.perf_counter() - started,
+                seconds=seconds,
                 date=datetime.now(UTC).isoformat(timespec="seconds"),
             ),
         )
@@ -176,7 +177,7 @@ def sweep(measurer: Measurer, points: Sequence[Point], store: ResultStore) -> It
                 continue
             store.put([event], measurer.test_labels)
             done += _work(point)
-            seconds_left = (time.perf_counter() - started) * (work - done) / done
+            seconds_left = (time.perf_counter() - started) * max(0.0, work - done) / done
             yield Progress(point, finished + 1, len(missing), seconds_left, event)
 
 

@@ -387,3 +387,12 @@ def test_another_start_is_another_baseline(
 def test_a_start_of_other_widths_is_refused(request_: Request, known: Checkpoint) -> None:
     with pytest.raises(InputError, match="cannot start from it"):
         replace(request_, start=known, widths=Widths.regular(8))
+
+
+def test_a_pruned_network_is_no_start(request_: Request, known: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "pruned.safetensors"
+    pruned = prune(known.model, PruningSpec("fine", 0.5)).model
+    assert isinstance(pruned, ResNet18)
+    checkpoint.save(pruned, path, "digits", {"kind": "pruned"})
+    with pytest.raises(InputError, match="no baseline"):
+        replace(request_, start=checkpoint.load(path))

@@ -1,24 +1,33 @@
 """The command line: results as JSON, bad input as one sentence, files that can be relied on."""
 
+import csv
 import json
+import shlex
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core import baseline, checkpoint, data
+from core import baseline, checkpoint, data, recovery
 from core.__main__ import main
 from core.checkpoint import Checkpoint
+from core.commands.sweep import ratios
 from core.data import DataMissingError, DataSet, subset_indices
 from core.data.loading import DownloadProgress
 from core.evaluation import evaluate_fully
+from core.model import ResNet18
+from core.pruning import PruningSpec, prune
+from core.recovery import Recovery, recover_fully
+from core.results import RESULTS_SUFFIX, Result, read_shipped
+from core.shipped_grid import FIVE_EPOCHS, FULL
+from core.sweep import Measurer, Point, grid
+from tests.networks import same_state
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = {
@@ -54,10 +63,9 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Runs a command with a folder of its own for checkpoints."""
-    folder = tmp_path / "checkpoints"
-    monkeypatch.setattr(baseline, "obtain", partial(baseline.obtain, folder=folder))
-    monkeypatch.setattr(baseline, "available", partial(baseline.available, folder=folder))
+    """Runs a command with a folder of its own for checkpoints; recovery takes few images."""
+    monkeypatch.setattr(baseline, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(recovery, "CALIBRATION_IMAGES", 60)
 
     def run_it(*arguments: object) -> Outcome:
         try:
@@ -83,10 +91,16 @@ def assert_refused(outcome: Outcome, *words: str) -> None:
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ([], ["train", "prune", "evaluate"]),
-        (["train"], ["--dataset", "--epochs", "--optimiser", "--hold-out", "--overwrite"]),
+        ([], ["train", "prune", "evaluate", "sweep"]),
+        (
+            ["train"],
+            ["--dataset", "--epochs", "--optimiser", "--hold-out", "--start-from", "--overwrite"],
+        ),
         (["prune"], ["--method", "--ratio", "--criterion", "--allocation", "--scope", "--subset"]),
+        (["prune"], ["--recovery", "--out", "--overwrite"]),
         (["evaluate"], ["--subset", "--seed", "--precision", "--json"]),
+        (["sweep"], ["--methods", "--ratios", "--criteria", "--allocations", "--scopes"]),
+        (["sweep"], ["--recoveries", "--subset", "--export", "--store", "--shipped", "--json"]),
     ],
 )
 def test_each_command_has_help(run: Run, command: list[str], options: list[str]) -> None:
@@ -123,6 +137,17 @@ def test_train_reports_what_its_file_holds(run: Run, digits: DataSet, tmp_path: 
     anew = run(*command, "--overwrite")
     assert "epoch 1/1" in anew.err
     assert anew.result["correct"] == result["correct"]
+
+
+def test_a_training_goes_on_from_the_file_it_is_given(
+    run: Run, trained: Checkpoint, tmp_path: Path
+) -> None:
+    out = tmp_path / "further.safetensors"
+    command = ("train", "--dataset", "digits", "--epochs", 1, "--width", 8, "--out", out, "--json")
+    result = run(*command, "--start-from", trained.path).result
+    started_from = checkpoint.read_metadata(out)["started_from"]
+    assert started_from == {"fingerprint": trained.fingerprint, "epochs": 2}
+    assert (result["file"], result["seen"]) == (str(out), 500)
 
 
 def test_evaluate_reports_a_stratified_subset(
@@ -197,6 +222,29 @@ def test_a_pruned_file_says_where_it_comes_from_and_leaves_its_baseline(
     assert trained.path.read_bytes() == before
 
 
+@pytest.mark.parametrize("method", ["bn", "none"])
+def test_a_recovered_file_evaluates_to_what_was_reported(
+    run: Run, trained: Checkpoint, digits: DataSet, tmp_path: Path, method: str
+) -> None:
+    out = tmp_path / "recovered.safetensors"
+    measuring = ("--subset", 250, "--seed", 5, "--precision", "fp32", "--json")
+    pruning = run(
+        *("prune", "--dataset", "digits", "--baseline", trained.path, "--out", out),
+        *("--method", "channel", "--ratio", 0.4, "--recovery", method, *measuring),
+    ).result
+    evaluation = run("evaluate", out, *measuring).result
+    for key in evaluation.keys() - {"seconds"}:
+        assert evaluation[key] == pruning[key], key
+
+    pruned = prune(trained.model, PruningSpec("channel", 0.4)).model
+    expected = recover_fully(pruned, Recovery.named(method), digits, "fp32")
+    loaded = checkpoint.load(out, "digits")
+    assert same_state(loaded.model.state_dict(), expected.state_dict())
+    assert same_state(loaded.model.state_dict(), pruned.state_dict()) == (method == "none")
+    assert Recovery(**loaded.metadata["recovery"]) == Recovery.named(method)
+    assert pruning["recovery"] == loaded.metadata["recovery"]
+
+
 def test_pruning_nothing_changes_nothing(run: Run, trained: Checkpoint) -> None:
     result = run(
         *("prune", "--dataset", "digits", "--baseline", trained.path, "--json"),
@@ -213,6 +261,230 @@ def test_the_first_baseline_found_is_pruned_unless_told(
     shutil.copy(trained.path, tmp_path / "checkpoints")
     command = ("prune", "--dataset", "digits", "--method", "fine", "--ratio", 0, "--json")
     assert run(*command).result["correct"] == trained.metadata["accuracy"]["correct"]
+
+
+# Sweeps
+
+SWEEP = ("sweep", "--dataset", "digits", "--precision", "fp32", "--json", "--baseline")
+SUBSET = ("--subset", 100, "--seed", 2)
+A_FEW = ("--ratios", "0.3,0.6", "--recoveries", "none", *SUBSET)
+
+
+@pytest.fixture
+def stop_measuring(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    def stop() -> None:
+        monkeypatch.setattr(Measurer, "measure", lambda *_: pytest.fail("it was measured again"))
+
+    return stop
+
+
+def test_a_sweep_finds_what_pruning_one_by_one_reports(
+    run: Run, trained: Checkpoint, tmp_path: Path
+) -> None:
+    outcome = run(*SWEEP, trained.path, "--methods", "channel", "fine", "--ratios", "0.4", *SUBSET)
+    result = outcome.result
+    assert (tmp_path / "checkpoints" / "local" / "results.sqlite").exists()
+    assert result["measured"] == 4
+    asked_for = [(row["method"], row["ratio"], row["recovery"]) for row in result["results"]]
+    assert asked_for == [
+        ("channel", 0.4, "none"),
+        ("channel", 0.4, "bn"),
+        ("fine", 0.4, "none"),
+        ("fine", 0.4, "bn"),
+    ]
+    for row in result["results"]:
+        single = run(
+            *("prune", "--dataset", "digits", "--baseline", trained.path, "--precision", "fp32"),
+            *("--method", row["method"], "--ratio", row["ratio"], "--recovery", row["recovery"]),
+            *(*SUBSET, "--json"),
+        ).result
+        assert row["seen"] == 100
+        for name in KEYS - {"seconds"}:
+            assert row[name] == single[name], name
+
+
+def test_a_second_sweep_measures_nothing(
+    run: Run, trained: Checkpoint, stop_measuring: Callable[[], None]
+) -> None:
+    first = run(*SWEEP, trained.path, *A_FEW).result
+    stop_measuring()
+    second = run(*SWEEP, trained.path, *A_FEW).result
+    assert (first["measured"], second["measured"]) == (4, 0)
+    assert second["results"] == first["results"]
+    others = ("--ratios", "0.3:0.6:0.3", "--methods", "channel", "--recoveries", "none", *SUBSET)
+    assert run(*SWEEP, trained.path, *others).result["results"] == [
+        row for row in first["results"] if row["method"] == "channel"
+    ]
+
+
+def test_results_are_kept_where_they_are_asked_to_be(
+    run: Run, trained: Checkpoint, tmp_path: Path
+) -> None:
+    store = tmp_path / "elsewhere" / "mine.sqlite"
+    command = (*SWEEP, trained.path, *A_FEW, "--store", store)
+    assert run(*command).result["measured"] == 4
+    assert store.exists()
+    assert not (tmp_path / "checkpoints").exists()
+    assert run(*command).result["measured"] == 0
+
+
+def test_a_sweep_says_how_many_results_there_are(run: Run, trained: Checkpoint) -> None:
+    without_json = [part for part in SWEEP if part != "--json"]
+    outcome = run(*without_json, trained.path, *A_FEW)
+    assert outcome.code == 0
+    assert "4 results" in outcome.out
+    assert "4 of them measured" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0:0.95:0.05", [hundredths / 100 for hundredths in range(0, 100, 5)]),
+        ("0.1:0.35:0.1", [0.1, 0.2, 0.3]),
+        ("0.29:0.57:0.28", [0.29, 0.57]),
+        ("1:1:1", [1.0]),
+        ("0.3,0.1", [0.3, 0.1]),
+        ("0.55", [0.55]),
+        ("0,1", [0.0, 1.0]),
+    ],
+)
+def test_ratios_are_a_range_or_a_list(text: str, expected: list[float]) -> None:
+    assert list(ratios(text)) == expected
+
+
+def test_a_sweep_that_is_stopped_keeps_what_was_finished(
+    run: Run, trained: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = Measurer.measure
+    begun = []
+
+    def stop_at_the_third(self: Measurer, point: Point) -> Iterator[Any]:
+        begun.append(point)
+        for event in measure(self, point):
+            if len(begun) == 3:
+                raise KeyboardInterrupt
+            yield event
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Measurer, "measure", stop_at_the_third)
+        outcome = run(*SWEEP, trained.path, *A_FEW)
+    assert (outcome.code, outcome.out) == (130, "")
+    assert "kept" in outcome.err
+    assert run(*SWEEP, trained.path, *A_FEW).result["measured"] == 2
+
+
+def test_a_sweep_on_the_whole_test_set_is_exported_for_others_to_read(
+    run: Run, trained: Checkpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "new" / "some results.csv"
+    path.parent.mkdir()
+    command = [*map(str, (*SWEEP, trained.path, "--ratios", "0:0.4:0.4", "--export", path))]
+    run(*SWEEP, trained.path, "--ratios", "0.4", "--recoveries", "none")  # known before
+    result = run(*command).result
+    assert result["measured"] == 4  # of the six; at ratio 0 both methods are one
+
+    first_line = path.read_text().splitlines()[0]
+    assert first_line.startswith("# ")
+    assert shlex.split(first_line[2:]) == ["python", "-m", "core", *command]
+    read = read_shipped(path)
+    assert len(read) == len(result["results"]) == 6
+    assert counts_of(read) == {
+        (row["method"], row["ratio"], row["recovery"]): (row["correct"], row["seen"])
+        for row in result["results"]
+    }
+    assert {item.key.checkpoint for item in read} == {trained.fingerprint}
+
+
+def counts_of(results: list[Result]) -> dict[tuple[str, float, str], tuple[int, int]]:
+    return {
+        (result.key.spec.method, result.key.spec.ratio, result.key.recovery.method): (
+            result.evaluation.correct,
+            result.evaluation.seen,
+        )
+        for result in results
+    }
+
+
+def test_a_sweep_on_a_subset_is_exported_as_a_table(
+    run: Run, trained: Checkpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "results.csv"
+    result = run(*SWEEP, trained.path, *A_FEW, "--export", path).result
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("# python -m core")
+    rows = list(csv.DictReader(lines[1:]))
+    assert {row["test_images"] for row in rows} == {"500"}
+    assert {row["subset_seed"] for row in rows} == {"2"}
+    names = ("method", "ratio", "correct", "seen")
+    exported = [(r["method"], float(r["ratio"]), int(r["correct"]), int(r["seen"])) for r in rows]
+    assert sorted(exported) == sorted(
+        tuple(row[name] for name in names) for row in result["results"]
+    )
+
+
+@pytest.fixture
+def ships(trained: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where two baselines ship, and three points of each."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    shutil.copy(trained.path, folder / f"{FULL}.safetensors")
+    other = prune(trained.model, PruningSpec("fine", 0.2)).model
+    assert isinstance(other, ResNet18)
+    checkpoint.save(other, folder / f"{FIVE_EPOCHS}.safetensors", "digits", trained.metadata)
+
+    def points(name: str) -> list[Point]:
+        return grid(["channel"], [0.5, 0.7, 0.9] if name == FULL else [0.4, 0.6, 0.8])
+
+    monkeypatch.setattr("core.commands.sweep.shipped_points", points)
+    monkeypatch.setattr("core.commands.sweep.POINTS_BETWEEN_FILES", 2)
+    return folder
+
+
+def test_what_ships_is_measured_once_and_written_beside_its_baseline(
+    run: Run, ships: Path, trained: Checkpoint, digits: DataSet, stop_measuring: Callable[[], None]
+) -> None:
+    result = run("sweep", "--shipped", "--json", "--precision", "fp32").result
+    assert result == {"results": {FULL: 3, FIVE_EPOCHS: 3}}
+    files = {name: ships / f"{name}{RESULTS_SUFFIX}" for name in (FULL, FIVE_EPOCHS)}
+    for name, first in ((FULL, 0.5), (FIVE_EPOCHS, 0.4)):
+        read = read_shipped(files[name])
+        assert [item.key.spec.ratio for item in read] == pytest.approx(
+            [first, first + 0.2, first + 0.4]
+        )
+        assert {item.evaluation.seen for item in read} == {500}
+    (of_full, *_) = read_shipped(files[FULL])
+    by_hand = evaluate_fully(
+        prune(trained.model, PruningSpec("channel", 0.5)).model,
+        digits.test_images,
+        digits.test_labels,
+        "fp32",
+    )
+    assert of_full.predictions.tolist() == by_hand.predictions.tolist()
+
+    before = {path: path.read_bytes() for path in files.values()}
+    stop_measuring()
+    assert run("sweep", "--shipped", "--json", "--precision", "fp32").result == result
+    shutil.rmtree(ships / "local")  # what ships is known without it
+    assert run("sweep", "--shipped", "--json", "--precision", "fp32").result == result
+    assert {path: path.read_bytes() for path in files.values()} == before
+
+
+def test_files_that_ship_are_written_again_and_again(
+    run: Run, ships: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in them when a sweep is killed at its third point."""
+    measure = Measurer.measure
+    begun = []
+
+    def stop_at_the_third(self: Measurer, point: Point) -> Iterator[Any]:
+        begun.append(point)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        yield from measure(self, point)
+
+    monkeypatch.setattr(Measurer, "measure", stop_at_the_third)
+    assert run("sweep", "--shipped", "--json").code == 130
+    assert len(read_shipped(ships / f"{FIVE_EPOCHS}{RESULTS_SUFFIX}")) == 2
 
 
 # Files that exist
@@ -250,6 +522,7 @@ PRUNE = ("prune", "--dataset", "digits", "--baseline", "BASELINE")
 FINE = (*PRUNE, "--method", "fine")
 EVALUATE = ("evaluate", "BASELINE")
 TRAIN = ("train", "--dataset", "digits", "--width", 4)
+SWEEP_IT = (*SWEEP, "BASELINE")
 
 
 @pytest.mark.parametrize(
@@ -295,6 +568,35 @@ TRAIN = ("train", "--dataset", "digits", "--width", 4)
         ((*TRAIN, "--hold-out", 5), ["5 images"]),
         ((*TRAIN, "--hold-out", 1000), ["1,000 images", "half"]),
         ((*TRAIN, "--optimiser", "adam"), ["adam", "sgd"]),
+        ((*TRAIN, "--start-from", "nowhere"), ["no checkpoint nowhere"]),
+        ((*TRAIN, "--start-from", "BASELINE"), ["widths", "cannot start"]),
+        ((*FINE, "--ratio", 0.5, "--recovery", "prayer"), ["--recovery", "prayer", "bn"]),
+        ((*SWEEP_IT, "--methods", "fine", "magic"), ["--methods", "magic", "channel-mask"]),
+        ((*SWEEP_IT, "--criteria", "l3"), ["--criteria", "l3", "l2"]),
+        ((*SWEEP_IT, "--allocations", "fair"), ["--allocations", "fair", "global"]),
+        ((*SWEEP_IT, "--scopes", "inner"), ["--scopes", "inner", "internal"]),
+        ((*SWEEP_IT, "--recoveries", "prayer"), ["--recoveries", "prayer", "bn"]),
+        ((*SWEEP_IT, "--ratios", "half"), ["--ratios", "half"]),
+        ((*SWEEP_IT, "--ratios", "0.1,1.2"), ["--ratios", "0.1,1.2", "0 to 1"]),
+        ((*SWEEP_IT, "--ratios", "0:1.5:0.5"), ["--ratios", "0:1.5:0.5", "0 to 1"]),
+        ((*SWEEP_IT, "--ratios", "0:1:0"), ["--ratios", "0:1:0"]),
+        ((*SWEEP_IT, "--ratios", "0.5:0.1:0.1"), ["--ratios", "0.5:0.1:0.1"]),
+        ((*SWEEP_IT, "--ratios", "0:0.5"), ["--ratios", "0:0.5"]),
+        ((*SWEEP_IT, "--ratios", "0:inf:0.1"), ["--ratios", "0:inf:0.1"]),
+        ((*SWEEP_IT, "--ratios", "nan"), ["--ratios", "nan"]),
+        ((*SWEEP_IT, "--ratios", ""), ["--ratios"]),
+        ((*SWEEP_IT, "--ratios", "0.125"), ["hundredths", "0.125"]),
+        ((*SWEEP_IT, "--ratios", "0:0.5:0.125"), ["hundredths", "0:0.5:0.125"]),
+        ((*SWEEP_IT, "--ratios", "0:1e9:0.01"), ["0:1e9:0.01"]),
+        ((*SWEEP_IT, "--methods", "fine", "--criteria", "bn"), ["BN γ", "nothing to measure"]),
+        ((*SWEEP_IT, "--subset", 9), ["9 images", "10 to 500"]),
+        ((*SWEEP_IT, "--subset", 501), ["501 images", "10 to 500"]),
+        ((*SWEEP_IT, "--subset", 50, "--seed", -1), ["seed", "-1"]),
+        ((*SWEEP_IT, "--criterion-seed", -1), ["seed", "-1"]),
+        (("sweep", "--baseline", "nowhere"), ["no checkpoint nowhere"]),
+        (("sweep",), ["no baseline for cifar10", "python -m core train --dataset cifar10"]),
+        (("sweep", "--shipped"), ["checkpoints", "no checkpoint"]),
+        (("sweep", "--shipped", "--subset", 50), ["--subset", "whole test set"]),
     ],
     ids=lambda part: " ".join(map(str, part)),
 )
@@ -309,6 +611,15 @@ def test_a_truncated_file_is_one_sentence(run: Run, trained: Checkpoint, tmp_pat
     truncated = tmp_path / "truncated.safetensors"
     truncated.write_bytes(trained.path.read_bytes()[:-100])
     assert_refused(run("evaluate", truncated), str(truncated), "truncated")
+
+
+def test_a_table_that_cannot_be_written_is_one_sentence_and_loses_nothing(
+    run: Run, trained: Checkpoint, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "results.csv"
+    assert_refused(run(*SWEEP, trained.path, *A_FEW, "--export", out), str(out), "written")
+    assert run(*SWEEP, trained.path, *A_FEW).result["measured"] == 0
 
 
 def test_a_stop_is_said_calmly(
@@ -373,3 +684,22 @@ def test_the_process_prints_its_result_as_the_last_line(trained: Checkpoint) -> 
     outcome = in_a_process("evaluate", trained.path, "--subset", 50, "--json")
     assert outcome.result.keys() >= KEYS
     assert outcome.result["seen"] == 50
+
+
+def test_a_sweep_of_another_data_set_than_asked_for_is_refused(
+    run: Run, trained: Checkpoint
+) -> None:
+    outcome = run("sweep", "--dataset", "cifar10", "--baseline", trained.path)
+    assert_refused(outcome, "digits", "cifar10")
+
+
+def test_an_existing_export_is_replaced_only_when_asked(
+    run: Run, trained: Checkpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "precious.csv"
+    path.write_text("precious")
+    command = (*SWEEP, trained.path, *A_FEW, "--export", path)
+    assert_refused(run(*command), str(path), "exists already")
+    assert path.read_text() == "precious"
+    run(*command, "--overwrite")
+    assert path.read_text().startswith("# python -m core sweep")

@@ -1,7 +1,6 @@
 """Measure many prunings, only what is not known yet."""
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from core import baseline, checkpoint, data
+from core.checkpoint import Checkpoint
 from core.commands.common import (
     Commands,
     evaluation_options,
@@ -65,6 +65,7 @@ def add_sweep(commands: Commands) -> None:
     sweeping.add_argument(
         "--export", type=Path, metavar="FILE.csv", help="write the results, known ones too"
     )
+    sweeping.add_argument("--overwrite", action="store_true", help="replace FILE.csv if it exists")
     sweeping.add_argument(
         "--store",
         type=Path,
@@ -82,24 +83,35 @@ def ratios(text: str) -> tuple[float, ...]:
     """`0:0.95:0.05`, both ends included, or `0.1,0.3`; in hundredths."""
     try:
         if ":" in text:
-            start, stop, step = (round(100 * float(part)) for part in text.split(":"))
-            found = [hundredths / 100 for hundredths in range(start, stop + 1, step)]
+            start, stop, step = (_hundredths(part) for part in text.split(":"))
+            found = [each / 100 for each in range(start, stop + 1, step)]
         else:
-            found = [float(part) for part in text.split(",")]
-    except (ValueError, OverflowError):
+            found = [_hundredths(part) / 100 for part in text.split(",")]
+    except ValueError:
         found = []
-    if not found or not all(0 <= ratio <= 1 for ratio in found):
+    if not found:
         raise argparse.ArgumentTypeError(
-            f"should be FROM:TO:STEP or numbers with commas between them, from 0 to 1, not {text!r}"
+            "should be FROM:TO:STEP or numbers with commas between them, in hundredths from 0 to "
+            f"1, not {text!r}"
         )
     return tuple(found)
+
+
+def _hundredths(text: str) -> int:
+    """Raises ValueError for what is none from 0 to 1."""
+    hundredths = 100 * float(text)
+    if not 0 <= hundredths <= 100 or abs(hundredths - round(hundredths)) > 1e-9:
+        raise ValueError(text)
+    return round(hundredths)
 
 
 def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
     if options.shipped:
         return run_shipped(options)
+    if options.export is not None:
+        checkpoint.refuse_to_overwrite(options.export, options.overwrite)
     path = options.baseline or first_baseline(options.dataset)
-    measurer = measurer_for(path, options)
+    measurer = measurer_for(checkpoint.load(path, options.dataset), options)
     points = grid(
         options.methods,
         options.ratios,
@@ -109,12 +121,13 @@ def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
         options.recoveries,
         options.criterion_seed,
     )
+    if not points:
+        raise InputError("BN γ does not score single weights: there is nothing to measure.")
     store = open_store() if options.store is None else ResultStore(options.store)
     measured = run_points(measurer, points, store, options.json)
     results = kept(measurer, points, store)
     if options.export is not None:
-        command = shlex.join(["python", "-m", "core", *sys.argv[1:]])
-        export(results, options.export, command, len(measurer.test_labels))
+        export(results, options.export, options.command_line, len(measurer.test_labels))
     print(
         f"{len(results):,} results, {measured:,} of them measured now"
         + (f"; written to {options.export}." if options.export else ".")
@@ -128,30 +141,27 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
         raise InputError("The results that ship are on the whole test set: leave --subset out.")
     store = open_store()
     counts = {}
-    for name in (FIVE_EPOCHS, FULL):
-        path = baseline.CHECKPOINTS / f"{name}.safetensors"
-        if not path.exists():
-            raise InputError(f"{path} is missing. Get it again, or train it.")
-        measurer = measurer_for(path, options)
+    loaded = {
+        name: checkpoint.load(baseline.CHECKPOINTS / f"{name}.safetensors")
+        for name in (FIVE_EPOCHS, FULL)
+    }
+    for name, each in loaded.items():
+        measurer = measurer_for(each, options)
         points = shipped_points(name)
         for start in range(0, len(points), POINTS_BETWEEN_FILES):
-            measured = run_points(
-                measurer, points[start : start + POINTS_BETWEEN_FILES], store, options.json
+            run_points(measurer, points[start : start + POINTS_BETWEEN_FILES], store, options.json)
+            export(
+                kept(measurer, points, store),
+                each.path.with_name(name + RESULTS_SUFFIX),
+                "python -m core sweep --shipped",
+                len(measurer.test_labels),
             )
-            if measured:
-                export(
-                    kept(measurer, points, store),
-                    path.with_name(name + RESULTS_SUFFIX),
-                    "python -m core sweep --shipped",
-                    len(measurer.test_labels),
-                )
         counts[name] = len(kept(measurer, points, store))
         print(f"{name}: {counts[name]:,} results.")
     return {"results": counts}
 
 
-def measurer_for(path: Path, options: argparse.Namespace) -> Measurer:
-    loaded = checkpoint.load(path)
+def measurer_for(loaded: Checkpoint, options: argparse.Namespace) -> Measurer:
     return Measurer(
         loaded, load_announced(loaded.dataset), options.subset, options.seed, options.precision
     )

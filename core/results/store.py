@@ -90,6 +90,7 @@ class ResultStore:
         self._database = Database(path, SCHEMA, SCHEMA_VERSION)
         self.notes = self._database.notes
         self._folder = folder
+        self._labels: dict[str, np.ndarray] = {}  # of the data sets asked for
         self._refused: dict[Path, str] = {}  # shipped files that cannot be read, by version
         self.refresh()
 
@@ -172,8 +173,12 @@ class ResultStore:
 
     def test_labels(self, data: str) -> np.ndarray | None:
         """The classes of a data set's test images, uint8 (images,), where any result knows them."""
-        rows = self._query("SELECT labels FROM test_labels WHERE data = :data", {"data": data})
-        return np.frombuffer(zlib.decompress(rows[0]["labels"]), np.uint8) if rows else None
+        if data not in self._labels:  # by fingerprint, so they never change
+            rows = self._query("SELECT labels FROM test_labels WHERE data = :data", {"data": data})
+            if not rows:
+                return None
+            self._labels[data] = np.frombuffer(zlib.decompress(rows[0]["labels"]), np.uint8)
+        return self._labels[data]
 
     def refresh(self) -> None:
         """Take in the shipped files that are new or changed, never over local rows.

@@ -16,7 +16,7 @@ from core.results import UNPRUNED, Result
 from core.sentences import Side, describe
 from core.ui.cards import cost_table, method_card
 from core.ui.downloads import offer_downloads
-from core.ui.measuring import NOTHING, RECALIBRATED, curve_frame
+from core.ui.measuring import NOTHING, RECALIBRATED, curve_frame, on_same_images
 from core.ui.notices import explain_missing_images
 from core.ui.resources import load_compressed_bytes
 from core.ui.workbench import Workbench
@@ -77,7 +77,9 @@ class Comparison:
                 self._measure(unknown)
         self._draw_table(
             {
-                "Baseline": self._compressed(None, self._known_baseline()),
+                "Baseline": self._compressed(
+                    None, self._bench.measurements.known(UNPRUNED, NOTHING)
+                ),
                 **{name: self._compressed(s.spec, s.result) for name, s in self._subjects.items()},
             }
         )
@@ -139,11 +141,8 @@ class Comparison:
             case Recovering():
                 self._progress.progress(event.done / event.total, f"{what} …")
 
-    def _known_baseline(self) -> Result | None:
-        return self._bench.measurements.known(UNPRUNED, NOTHING)
-
     def _cost_of_baseline(self) -> Cost:
-        known = self._known_baseline()
+        known = self._bench.measurements.known(UNPRUNED, NOTHING)
         return known.cost if known else self._bench.cost(None)
 
     def _compressed(self, spec: PruningSpec | None, result: Result | None) -> int:
@@ -176,7 +175,7 @@ class Comparison:
             if pruned is None or baseline is None:
                 continue
             recalibrated = measurements.known(subject.spec, RECALIBRATED)
-            if recalibrated is not None and not _on_same_images(pruned, recalibrated):
+            if recalibrated is not None and not on_same_images(pruned, recalibrated):
                 recalibrated = None
             sides.append(
                 Side(
@@ -192,7 +191,7 @@ class Comparison:
     def _draw_chart(self) -> None:
         settings = self._bench.settings
         points = curve_frame(self._bench.measurements, settings, self._baseline_cost)
-        baseline = self._known_baseline()
+        baseline = self._bench.measurements.known(UNPRUNED, NOTHING)
         by_ratio = settings.match == "ratio"
         frame = charts.accuracy_frame(
             points,
@@ -221,13 +220,6 @@ class Comparison:
         costs |= {name: subject.cost for name, subject in self._subjects.items()}
         with self._table.container():
             cost_table(costs, compressed)
-
-
-def _on_same_images(one: Result, other: Result) -> bool:
-    return all(
-        getattr(one.key, name) == getattr(other.key, name)
-        for name in ("data", "subset", "subset_seed")
-    )
 
 
 def _move_slider(chart: str) -> None:

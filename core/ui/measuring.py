@@ -63,6 +63,7 @@ class Measurements:
         self._file = file
         self._checkpoint = loaded
         self._settings = settings
+        self._found: dict[Point, Result] = {}  # asked for several times in a run
         self.no_images = ""  # why there are none, once they were asked for and `images` is None
 
     @cached_property
@@ -76,14 +77,20 @@ class Measurements:
     def known(self, spec: PruningSpec, recovery: Recovery) -> Result | None:
         """The best result there is, on the whole test set if there is one."""
         point = Point(spec, recovery)
-        if found := self._store.find(self._key(point, self._shipped_data)):
-            return found
-        if self._measurer is None:
-            return None
-        return self._store.find(self._measurer.key(point))
+        if point not in self._found:
+            found = self._store.find(self._key(point, self._shipped_data))
+            if found is None and self._measurer is not None:
+                found = self._store.find(self._measurer.key(point))
+            if found is None:
+                return None
+            self._found[point] = found
+        return self._found[point]
 
     def reference(self, result: Result) -> Result | None:
         """The unpruned baseline on the very images of `result`."""
+        known = self.known(UNPRUNED, NOTHING)
+        if known is not None and on_same_images(known, result):
+            return known
         found = self._store.find(
             Key(
                 checkpoint=result.key.checkpoint,
@@ -162,6 +169,14 @@ class Measurements:
             subset_seed=0 if whole else self._settings.seed,
             precision=resolve_precision("auto", best_device()),
         )
+
+
+def on_same_images(one: Result, other: Result) -> bool:
+    """Whether a paired test can compare the two."""
+    return all(
+        getattr(one.key, name) == getattr(other.key, name)
+        for name in ("data", "subset", "subset_seed")
+    )
 
 
 CURVE_COLUMNS = (
