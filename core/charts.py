@@ -224,7 +224,8 @@ def _readings(points: pd.DataFrame) -> pd.DataFrame:
         ],
     )
     wide = texts.pivot(index="ratio", columns="curve", values="text")
-    return wide.reindex(columns=list(CURVES)).fillna("not measured").reset_index()
+    all_curves = wide.reindex(columns=list(CURVES)).astype("string")
+    return all_curves.fillna("not measured").reset_index()
 
 
 def _with_stretches(points: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """How sparse every layer becomes, at every ratio, by both methods."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -12,26 +14,31 @@ st.subheader("Where the weights go: sparsity reached, layer by layer")
 frames = {name: ui.sparsity_frame(bench.file, settings.spec(name, 0.0)) for name in charts.METHODS}
 layers = list(dict.fromkeys(next(iter(frames.values()))["layer"]))
 specs = bench.specs()
-columns = st.columns(3)
-for column, (name, frame) in zip(columns, frames.items(), strict=False):
-    column.altair_chart(
-        charts.sparsity_heatmap(frame, layers, specs[name].ratio, name),
-        width="stretch",
-        key=f"heatmap_{name}",
-        alt=f"Heatmap of the sparsity that {name} pruning reaches in each layer at each ratio.",
-    )
 now = pd.concat(
     ui.sparsity_frame(bench.file, settings.spec(name, 0.0), (spec.ratio,)).assign(method=name)
     for name, spec in specs.items()
 )
-columns[2].altair_chart(
-    charts.sparsity_bars(now, layers, "At the slider"),
-    width="stretch",
-    key="bars",
-    alt="Bars of each layer's sparsity at the current ratio, for both methods.",
+drawn = {
+    f"sparsity-{name.lower()}": (
+        partial(charts.sparsity_heatmap, frame, layers, specs[name].ratio, name),
+        frame,
+        f"Heatmap of the sparsity that {name} pruning reaches in each layer at each ratio.",
+    )
+    for name, frame in frames.items()
+}
+drawn["sparsity-at-the-slider"] = (
+    partial(charts.sparsity_bars, now, layers, "At the slider"),
+    now,
+    "Bars of each layer's sparsity at the current ratio, for both methods.",
 )
+for column, (name, (chart, _frame, alt)) in zip(st.columns(len(drawn)), drawn.items(), strict=True):
+    column.altair_chart(chart(), width="stretch", key=name, alt=alt)
 st.caption(
     "A channel takes its own filter along and, in the next layer, the inputs that read it: a layer "
     "that loses a part r of both keeps (1-r)² of its weights. So at a ratio of 0.5 a layer between "
     "two pruned groups is 75 % sparse."
 )
+with st.popover("Download", icon=":material/download:"):
+    for name, (chart, frame, _alt) in drawn.items():
+        st.caption(name)
+        ui.offer_downloads(chart, frame, name)

@@ -2,6 +2,7 @@
 
 from core.ui.baseline_panels import show_baseline, show_data, training_form
 from core.ui.comparison import show_comparison
+from core.ui.downloads import offer_downloads
 from core.ui.icon import page_icon
 from core.ui.presets import preset_control
 from core.ui.resources import sparsity_frame
@@ -12,6 +13,7 @@ __all__ = [
     "Settings",
     "Workbench",
     "current_settings",
+    "offer_downloads",
     "open_workbench",
     "page_icon",
     "preset_control",

@@ -1,5 +1,6 @@
 """What the page Baseline shows: the loaded network, the images, the form that trains one."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from core.errors import InputError
 from core.statistics import wilson_interval
 from core.training import default_recipe
 from core.training.recipe import OPTIMISERS
+from core.ui.downloads import offer_downloads
 from core.ui.notices import offer_download
 from core.ui.resources import load_checkpoint, load_dataset, version_of
 from core.ui.settings import Settings, select_baseline
@@ -63,22 +65,26 @@ def show_baseline(settings: Settings) -> None:
 def _training_curve(loaded: Checkpoint) -> None:
     history = loaded.metadata["history"]
     epochs = loaded.metadata["epochs"]
+    curve = pd.DataFrame(history["curve"], columns=["epoch", "loss", "rate"])
+    ends = pd.DataFrame(
+        [epoch_row(end["epoch"], end["correct"], end["seen"]) for end in history["epochs"]]
+    )
+    loss = partial(charts.loss_curve, curve, epochs)
+    validation = partial(charts.validation_curve, ends, epochs)
     left, right = st.columns(2)
     left.altair_chart(
-        charts.loss_curve(
-            pd.DataFrame(history["curve"], columns=["epoch", "loss", "rate"]), epochs
-        ),
-        width="stretch",
-        key="loss",
-        alt="The training loss falling over the epochs.",
+        loss(), width="stretch", key="loss", alt="The training loss falling over the epochs."
     )
-    ends = [epoch_row(end["epoch"], end["correct"], end["seen"]) for end in history["epochs"]]
     right.altair_chart(
-        charts.validation_curve(pd.DataFrame(ends), epochs),
+        validation(),
         width="stretch",
         key="validation",
         alt="The accuracy after each epoch, with its interval.",
     )
+    with st.popover("Download", icon=":material/download:"):
+        for name, chart, frame in (("loss", loss, curve), ("validation", validation, ends)):
+            st.caption(name)
+            offer_downloads(chart, frame, name)
 
 
 def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:

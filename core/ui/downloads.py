@@ -10,23 +10,29 @@ import streamlit as st
 from core.charts import AnyChart, for_print
 
 PIXELS_PER_POINT = 3  # sharp on paper
+MIME_TYPES = {"CSV": "text/csv", "SVG": "image/svg+xml", "PNG": "image/png"}
 
 
 def offer_downloads(
-    chart: Callable[[], AnyChart], points: pd.DataFrame, name: str, key: str
+    chart: Callable[[], AnyChart], points: pd.DataFrame, name: str, key: str = ""
 ) -> None:
-    """Three buttons; a chart or file is made when its button is pressed."""
-    for kind, mime, content in (
-        ("CSV", "text/csv", partial(_as_csv, points)),
-        ("SVG", "image/svg+xml", partial(_as_image, chart, "svg")),
-        ("PNG", "image/png", partial(_as_image, chart, "png")),
-    ):
-        st.download_button(
-            f"{name} as {kind}",
+    """Three buttons in a row; the chart and the file are made when one is pressed.
+
+    `key` tells the buttons from those of the same name that were drawn before in the same run.
+    """
+    contents = {
+        "CSV": partial(_as_csv, points),
+        "SVG": partial(_as_image, chart, "svg"),
+        "PNG": partial(_as_image, chart, "png"),
+    }
+    for column, (kind, content) in zip(st.columns(3), contents.items(), strict=True):
+        column.download_button(
+            kind,
             content,
             f"{name}.{kind.lower()}",
-            mime,
-            key=f"{key}_{kind}",
+            MIME_TYPES[kind],
+            key=f"{name}_{kind}{key}",
+            help=f"{name}.{kind.lower()}",
             on_click="ignore",
             width="stretch",
         )
