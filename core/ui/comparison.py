@@ -69,12 +69,18 @@ class Comparison:
     def measure(self) -> None:
         """Measure what is not known yet, each batch on the screen as it comes."""
         unknown = [name for name, subject in self._subjects.items() if subject.result is None]
-        if unknown or self._fill or any(s.is_nearest for s in self._subjects.values()):
+        if unknown or self._fill:
             if self._bench.measurements.images is None:
                 with self._notice.container():
                     explain_missing_images(self._bench.measurements.no_images)
             else:
                 self._measure(unknown)
+        elif any(subject.is_nearest for subject in self._subjects.values()):
+            self._notice.caption(
+                f"In these settings {self._bench.settings.ratio:.2f} was not measured, and "
+                "measuring it needs the images: the nearest measured ratio is shown.",
+                help=self._bench.measurements.no_images,
+            )
         self._draw_table(
             {
                 "Baseline": self._compressed(
@@ -163,7 +169,7 @@ class Comparison:
             result or so_far,
             self._bench.measurements.reference(result) if result else None,
             "stored" if result and not subject.is_live else "live",
-            f"nearest measured to {self._bench.settings.ratio:.2f}" if subject.is_nearest else "",
+            "nearest measured" if subject.is_nearest else "",
         )
 
     def _draw_words(self) -> None:

@@ -171,8 +171,8 @@ def test_without_images_the_nearest_measured_ratio_is_shown_and_named(
 
     monkeypatch.setattr(data, "load", missing)
     app = open_app("compare", dataset="digits", ratio="0.27")
-    assert "ratio 0.30 (nearest measured to 0.27)" in words(app)
-    assert "The images are nowhere." in words(app)
+    assert "ratio 0.30 (nearest measured)" in words(app)
+    assert "0.27 was not measured" in words(app)
     assert "At 0.30" in words(app)
 
 
