@@ -50,6 +50,7 @@ class Comparison:
         self._recovery = bench.settings.recovery
         self._subjects = {name: self._subject(spec) for name, spec in bench.specs().items()}
         self._baseline_cost = self._cost_of_baseline()
+        self._measured_bytes: dict[str, int] = {}  # compressed files that no result knows
         self._notice = st.empty()
         self._cards: dict[str, DeltaGenerator] = {}
         for name, column in zip(METHOD_NAMES, st.columns(len(METHOD_NAMES)), strict=True):
@@ -58,17 +59,19 @@ class Comparison:
         self._words = st.empty()
         self._draw_words()
         self._x, self._study, self._fill, self._downloads = _chart_controls()
-        self._chart = st.empty()
+        # A slot that can be filled again is emptied at first, and a chart taken away is drawn anew
+        # instead of moved: so only where numbers are still to come.
+        self._chart = st.empty() if self._unknown() or self._fill else st.container()
         self._charts_drawn = 0
         self._draw_chart()
         self._progress = st.empty()
         st.markdown("**Costs in full**")
         self._table = st.empty()
-        self._draw_table({})
+        self._draw_table()
 
     def measure(self) -> None:
         """Measure what is not known yet, each batch on the screen as it comes."""
-        unknown = [name for name, subject in self._subjects.items() if subject.result is None]
+        unknown = self._unknown()
         if unknown or self._fill:
             if self._bench.measurements.images is None:
                 with self._notice.container():
@@ -81,14 +84,14 @@ class Comparison:
                 "measuring it needs the images: the nearest measured ratio is shown.",
                 help=self._bench.measurements.no_images,
             )
-        self._draw_table(
-            {
-                "Baseline": self._compressed(
-                    None, self._bench.measurements.known(UNPRUNED, NOTHING)
-                ),
-                **{name: self._compressed(s.spec, s.result) for name, s in self._subjects.items()},
-            }
-        )
+        for name, (spec, compressed) in self._compressed().items():
+            if compressed is None:
+                self._measured_bytes[name] = load_compressed_bytes(self._bench.file, spec)
+        if self._measured_bytes:
+            self._draw_table()
+
+    def _unknown(self) -> list[str]:
+        return [name for name, subject in self._subjects.items() if subject.result is None]
 
     def _subject(self, spec: PruningSpec) -> Subject:
         """What the store knows; the nearest ratio where nothing can be measured on this machine."""
@@ -151,10 +154,15 @@ class Comparison:
         known = self._bench.measurements.known(UNPRUNED, NOTHING)
         return known.cost if known else self._bench.cost(None)
 
-    def _compressed(self, spec: PruningSpec | None, result: Result | None) -> int:
-        if result is not None and result.compressed_bytes is not None:
-            return result.compressed_bytes
-        return load_compressed_bytes(self._bench.file, spec)
+    def _compressed(self) -> dict[str, tuple[PruningSpec | None, int | None]]:
+        """Each network's spec and the size of its compressed file, where a result knows it."""
+        baseline = self._bench.measurements.known(UNPRUNED, NOTHING)
+        known: dict[str, tuple[PruningSpec | None, Result | None]] = {"Baseline": (None, baseline)}
+        known |= {name: (each.spec, each.result) for name, each in self._subjects.items()}
+        return {
+            name: (spec, result.compressed_bytes if result else None)
+            for name, (spec, result) in known.items()
+        }
 
     def _draw_card(self, name: str, so_far: Evaluation | None = None) -> None:
         subject = self._subjects[name]
@@ -221,11 +229,12 @@ class Comparison:
         with self._downloads.container():
             offer_downloads(lambda: charts.accuracy_chart(frame, self._x), points, "accuracy", key)
 
-    def _draw_table(self, compressed: dict[str, int]) -> None:
+    def _draw_table(self) -> None:
         costs = {"Baseline": self._baseline_cost}
         costs |= {name: subject.cost for name, subject in self._subjects.items()}
+        known = {name: size for name, (_, size) in self._compressed().items() if size is not None}
         with self._table.container():
-            cost_table(costs, compressed)
+            cost_table(costs, known | self._measured_bytes)
 
 
 def _move_slider(chart: str) -> None:
