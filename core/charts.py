@@ -11,6 +11,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from core.statistics import CHANCE
+
 AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 METHODS = ("Fine-grained", "Channels")
@@ -23,7 +25,6 @@ X_AXES = {
     "macs_removed": "MACs removed",
 }
 SPARSITY_SCALE = alt.Scale(scheme="viridis", domain=[0, 1])
-CHANCE = 0.1
 LARGEST_GAP = 0.101  # between ratios that a line joins
 MOST_DOTS = 40  # of one curve
 CURVES = tuple(f"{method}, {recovery}" for method in METHODS for recovery in RECOVERIES)

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 
 from core.evaluation import Evaluation
-from core.statistics import mcnemar
-
-CHANCE = 0.1
+from core.statistics import CHANCE, mcnemar
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 CONFIDENCE = 0.95
+CHANCE = 0.1  # the accuracy of guessing one of ten classes
 
 
 @lru_cache(maxsize=65536)

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -150,13 +151,14 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
         points = shipped_points(name)
         for start in range(0, len(points), POINTS_BETWEEN_FILES):
             run_points(measurer, points[start : start + POINTS_BETWEEN_FILES], store, options.json)
+            results = kept(measurer, points, store)
             export(
-                kept(measurer, points, store),
+                results,
                 each.path.with_name(name + RESULTS_SUFFIX),
                 "python -m core sweep --shipped",
                 len(measurer.test_labels),
             )
-        counts[name] = len(kept(measurer, points, store))
+        counts[name] = len(results)
         print(f"{name}: {counts[name]:,} results.")
     return {"results": counts}
 
@@ -196,10 +198,7 @@ def kept(measurer: Measurer, points: Sequence[Point], store: ResultStore) -> lis
 def as_json(result: Result) -> dict[str, Any]:
     evaluation = result.evaluation
     return {
-        **{
-            name: getattr(result.key.spec, name)
-            for name in ("method", "ratio", "criterion", "allocation", "scope", "seed")
-        },
+        **asdict(result.key.spec),
         "recovery": result.key.recovery.method,
         "correct": evaluation.correct,
         "seen": evaluation.seen,

@@ -62,9 +62,7 @@ class Result:
         wanted = subset_positions(test_labels, size, seed)
         if not np.isin(wanted, mine).all():
             raise ValueError("These images are no part of those that the result is on.")
-        return self._at(np.searchsorted(mine, wanted), size, seed)
-
-    def _at(self, places: np.ndarray, size: int, seed: int) -> "Result":
+        places = np.searchsorted(mine, wanted)
         return replace(
             self,
             key=replace(self.key, subset=size, subset_seed=seed),

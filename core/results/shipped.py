@@ -11,7 +11,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -203,12 +203,7 @@ def _from_row(
             f"only results on the whole test set can be taken in, but this one has seen "
             f"{values['seen']} of {values['test_images']} images."
         )
-    spec = PruningSpec(
-        **{
-            name: values[name]
-            for name in ("method", "ratio", "criterion", "allocation", "scope", "seed")
-        }
-    )
+    spec = PruningSpec(**{field.name: values[field.name] for field in fields(PruningSpec)})
     key = Key(
         checkpoint=values["checkpoint"],
         spec=spec,
@@ -224,12 +219,7 @@ def _from_row(
         predictions=predictions,
         labels=labels,
         loss_sum=values["loss_sum"],
-        cost=Cost(
-            **{
-                name: values[name]
-                for name in ("parameters", "nonzero", "macs", "macs_nonzero", "bytes")
-            }
-        ),
+        cost=Cost(**{field.name: values[field.name] for field in fields(Cost)}),
         compressed_bytes=values["compressed_bytes"],
         origin=Origin(
             values["device"], values["versions"], values["seconds"], values["date"], file

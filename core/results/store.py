@@ -185,21 +185,17 @@ class ResultStore:
 
         A file that cannot be read leaves a note, and what was taken in before.
         """
-        shipped = (
-            {} if self._folder is None else {p: _version(p) for p in self._folder.glob("*.csv")}
-        )
-        shipped = {p: v for p, v in shipped.items() if p.name.endswith(RESULTS_SUFFIX)}
+        files = self._folder.glob(f"*{RESULTS_SUFFIX}") if self._folder is not None else ()
+        shipped = {path: _version(path) for path in files}
         known = {
             row["file"]: row["version"] for row in self._query("SELECT * FROM shipped_files", {})
         }
         gone = known.keys() - {path.name for path in shipped}
         for name in gone:
             self._replace(name, None, [])
-        changed = {path: version for path, version in shipped.items() if path.name in known}
-        changed = {path: v for path, v in changed.items() if v != known[path.name]}
-        new = {path: version for path, version in shipped.items() if path.name not in known}
-        taken_in = [path for path, v in (new | changed).items() if self._take_in(path, v)]
-        if gone or any(path in changed for path in taken_in):
+        stale = {path: v for path, v in shipped.items() if v != known.get(path.name)}
+        taken_in = [path for path, version in stale.items() if self._take_in(path, version)]
+        if gone or any(path.name in known for path in taken_in):
             for path in shipped.keys() - taken_in:  # may hold what the others no longer do
                 self._take_in(path, shipped[path])
 

@@ -11,6 +11,7 @@ from core.charts import METHODS as METHOD_NAMES
 from core.cost import Cost
 from core.evaluation import Evaluation
 from core.pruning import PruningSpec
+from core.pruning.matching import HIGHEST_RATIO
 from core.recovery import Recovering
 from core.results import UNPRUNED, Result
 from core.sentences import Side, describe
@@ -241,7 +242,7 @@ def _move_slider(chart: str) -> None:
     """Set the slider to the ratio that was clicked; runs before the slider is drawn."""
     picked = st.session_state[chart]["selection"].get(PICKED, [])
     if picked:
-        st.session_state["ratio"] = min(float(picked[0]["ratio"]), 0.95)
+        st.session_state["ratio"] = min(float(picked[0]["ratio"]), HIGHEST_RATIO)
 
 
 def _chart_controls() -> tuple[str, bool, bool, DeltaGenerator]:

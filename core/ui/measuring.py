@@ -91,17 +91,7 @@ class Measurements:
         known = self.known(UNPRUNED, NOTHING)
         if known is not None and on_same_images(known, result):
             return known
-        found = self._store.find(
-            Key(
-                checkpoint=result.key.checkpoint,
-                spec=UNPRUNED,
-                recovery=NOTHING,
-                data=result.key.data,
-                subset=result.key.subset,
-                subset_seed=result.key.subset_seed,
-                precision=result.key.precision,
-            )
-        )
+        found = self._store.find(replace(result.key, spec=UNPRUNED, recovery=NOTHING))
         labels = self._store.test_labels(result.key.data)
         if found is None or labels is None or found.key.subset == result.key.subset:
             return found
@@ -195,7 +185,7 @@ CURVE_COLUMNS = (
 
 
 def curve_frame(measurements: Measurements, settings: Settings, baseline: Cost) -> pd.DataFrame:
-    """The frame that `charts.accuracy_curve` draws: everything known in these settings."""
+    """The frame that `charts.accuracy_frame` starts from: everything known in these settings."""
     rows = []
     for method in METHODS:
         for name, recovery in RECOVERY_OF.items():

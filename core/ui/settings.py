@@ -8,6 +8,7 @@ import streamlit as st
 from core import baseline
 from core.charts import METHODS
 from core.pruning import PruningSpec
+from core.pruning.matching import HIGHEST_RATIO
 from core.recovery import Recovery
 
 FINE, CHANNELS = METHODS
@@ -64,7 +65,7 @@ def shared_controls() -> None:
     st.slider(
         "Parameters removed" if by_parameters else "Pruning ratio",
         min_value=0.0,
-        max_value=0.95,
+        max_value=HIGHEST_RATIO,
         value=0.3,
         step=0.01,
         key="ratio",
