@@ -1,7 +1,5 @@
 """How sparse every layer becomes, at every ratio, by both methods."""
 
-from functools import partial
-
 import pandas as pd
 import streamlit as st
 
@@ -20,25 +18,27 @@ now = pd.concat(
 )
 drawn = {
     f"sparsity-{name.lower()}": (
-        partial(charts.sparsity_heatmap, frame, layers, specs[name].ratio, name),
+        charts.sparsity_heatmap(frame, layers, specs[name].ratio, name),
         frame,
         f"Heatmap of the sparsity that {name} pruning reaches in each layer at each ratio.",
     )
     for name, frame in frames.items()
 }
 drawn["sparsity-at-the-slider"] = (
-    partial(charts.sparsity_bars, now, layers, "At the slider"),
+    charts.sparsity_bars(now, layers, "At the slider"),
     now,
     "Bars of each layer's sparsity at the current ratio, for both methods.",
 )
-for column, (name, (chart, _frame, alt)) in zip(st.columns(len(drawn)), drawn.items(), strict=True):
-    column.altair_chart(chart(), width="stretch", key=name, alt=alt)
+for column, (name, (drawing, _frame, alt)) in zip(
+    st.columns(len(drawn)), drawn.items(), strict=True
+):
+    column.vega_lite_chart(spec=drawing.for_page(), width="stretch", key=name, alt=alt)
 st.caption(
     "A channel takes its own filter along and, in the next layer, the inputs that read it: a layer "
     "that loses a part r of both keeps (1-r)² of its weights. So at a ratio of 0.5 a layer between "
     "two pruned groups is 75 % sparse."
 )
 with st.popover("Download", icon=":material/download:"):
-    for name, (chart, frame, _alt) in drawn.items():
+    for name, (drawing, frame, _alt) in drawn.items():
         st.caption(name)
-        ui.offer_downloads(chart, frame, name)
+        ui.offer_downloads(drawing, frame, name)

@@ -1,6 +1,5 @@
 """What the page Baseline shows: the loaded network, the images, the form that trains one."""
 
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -69,22 +68,25 @@ def _training_curve(loaded: Checkpoint) -> None:
     ends = pd.DataFrame(
         [epoch_row(end["epoch"], end["correct"], end["seen"]) for end in history["epochs"]]
     )
-    loss = partial(charts.loss_curve, curve, epochs)
-    validation = partial(charts.validation_curve, ends, epochs)
+    loss = charts.loss_curve(curve, epochs)
+    validation = charts.validation_curve(ends, epochs)
     left, right = st.columns(2)
-    left.altair_chart(
-        loss(), width="stretch", key="loss", alt="The training loss falling over the epochs."
+    left.vega_lite_chart(
+        spec=loss.for_page(),
+        width="stretch",
+        key="loss",
+        alt="The training loss falling over the epochs.",
     )
-    right.altair_chart(
-        validation(),
+    right.vega_lite_chart(
+        spec=validation.for_page(),
         width="stretch",
         key="validation",
         alt="The accuracy after each epoch, with its interval.",
     )
     with st.popover("Download", icon=":material/download:"):
-        for name, chart, frame in (("loss", loss, curve), ("validation", validation, ends)):
+        for name, drawing, frame in (("loss", loss, curve), ("validation", validation, ends)):
             st.caption(name)
-            offer_downloads(chart, frame, name)
+            offer_downloads(drawing, frame, name)
 
 
 def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:

@@ -208,27 +208,29 @@ class Comparison:
         points = curve_frame(self._bench.measurements, settings, self._baseline_cost)
         baseline = self._bench.measurements.known(UNPRUNED, NOTHING)
         by_ratio = settings.match == "ratio"
-        frame = charts.accuracy_frame(
+        picking = PICKED if by_ratio else None
+        drawing = charts.accuracy_against(
+            self._x,
             points,
             baseline.evaluation.accuracy if baseline else None,
             settings.ratio if by_ratio else None,
             self._study,
+            picking,
         )
         # A key cannot be drawn twice in one run, and the chart is, where points come in live.
         key = f"curve_{self._charts_drawn}"
         self._charts_drawn += 1
         self._chart.vega_lite_chart(
-            frame,
-            charts.accuracy_spec(self._x, PICKED if by_ratio else None),
+            spec=drawing.for_page(),
             width="stretch",
             key=key,
             on_select=(lambda: _move_slider(key)) if by_ratio else "ignore",
-            selection_mode=PICKED if by_ratio else None,
+            selection_mode=picking,
             alt="Accuracy of both pruning methods against the amount pruned, as pruned and with "
             "batch-norm recalibrated, as far as measured.",
         )
         with self._downloads.container():
-            offer_downloads(lambda: charts.accuracy_chart(frame, self._x), points, "accuracy", key)
+            offer_downloads(drawing, points, "accuracy", key)
 
     def _draw_table(self) -> None:
         costs = {"Baseline": self._baseline_cost}

@@ -1,29 +1,27 @@
 """What is on the screen as files: numbers as CSV, charts as SVG and PNG."""
 
-import io
-from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
+import vl_convert
 
-from core.charts import AnyChart, for_print
+from core.charts import Drawing
 
 PIXELS_PER_POINT = 3  # sharp on paper
 MIME_TYPES = {"CSV": "text/csv", "SVG": "image/svg+xml", "PNG": "image/png"}
 
 
-def offer_downloads(
-    chart: Callable[[], AnyChart], points: pd.DataFrame, name: str, key: str = ""
-) -> None:
-    """Three buttons in a row; the chart and the file are made when one is pressed.
+def offer_downloads(drawing: Drawing, points: pd.DataFrame, name: str, key: str = "") -> None:
+    """Three buttons in a row; the file is made when one is pressed.
 
     `key` tells the buttons from those of the same name that were drawn before in the same run.
     """
     contents = {
         "CSV": partial(_as_csv, points),
-        "SVG": partial(_as_image, chart, "svg"),
-        "PNG": partial(_as_image, chart, "png"),
+        "SVG": partial(_as_svg, drawing),
+        "PNG": partial(_as_png, drawing),
     }
     for column, (kind, content) in zip(st.columns(3), contents.items(), strict=True):
         column.download_button(
@@ -42,13 +40,14 @@ def _as_csv(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index=False).encode()
 
 
-def _as_image(chart: Callable[[], AnyChart], kind: str) -> bytes:
-    colors = list(st.get_option("theme.light.chartCategoricalColors"))
-    printed = for_print(chart(), colors)
-    if kind == "svg":
-        text = io.StringIO()
-        printed.save(text, format="svg")
-        return text.getvalue().encode()
-    content = io.BytesIO()
-    printed.save(content, format="png", scale_factor=PIXELS_PER_POINT)
-    return content.getvalue()
+def _as_svg(drawing: Drawing) -> bytes:
+    return vl_convert.vegalite_to_svg(_printed(drawing)).encode()
+
+
+def _as_png(drawing: Drawing) -> bytes:
+    png: bytes = vl_convert.vegalite_to_png(_printed(drawing), scale=PIXELS_PER_POINT)
+    return png
+
+
+def _printed(drawing: Drawing) -> dict[str, Any]:
+    return drawing.for_print(st.get_option("theme.light.chartCategoricalColors"))

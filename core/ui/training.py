@@ -29,14 +29,12 @@ def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None
                     _show_step(bar, event)
                     done = event.step / event.steps * event.epochs
                     steps.append({"epoch": done, "loss": event.loss, "rate": event.learning_rate})
-                    loss_slot.altair_chart(
-                        charts.loss_curve(_thinned(steps), recipe.epochs), width="stretch"
-                    )
+                    loss = charts.loss_curve(_thinned(steps), recipe.epochs)
+                    loss_slot.vega_lite_chart(spec=loss.for_page(), width="stretch")
                 case EpochEnd():
                     ends.append(epoch_row(event.epoch, event.correct, event.seen))
-                    accuracy_slot.altair_chart(
-                        charts.validation_curve(pd.DataFrame(ends), recipe.epochs), width="stretch"
-                    )
+                    validation = charts.validation_curve(pd.DataFrame(ends), recipe.epochs)
+                    accuracy_slot.vega_lite_chart(spec=validation.for_page(), width="stretch")
                 case baseline.Waiting(step=step):
                     if step is None:
                         bar.progress(0.0, "Another process trains this baseline; waiting for it …")

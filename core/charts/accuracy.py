@@ -1,0 +1,242 @@
+"""Accuracy against pruning: what was measured, what the pointer reads, what the study found."""
+
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from core.charts.drawing import (
+    METHODS,
+    AnyChart,
+    Drawing,
+    method_color,
+    method_shape,
+    named,
+    top_legend,
+)
+from core.statistics import CHANCE
+
+RECOVERIES = ("as pruned", "BN recalibrated")
+DASHES = ([1, 0], [5, 3])
+X_AXES = {
+    "ratio": "Ratio asked for",
+    "parameters_removed": "Parameters removed",
+    "macs_removed": "MACs removed",
+}
+LARGEST_GAP = 0.101  # between ratios that a line joins
+MOST_DOTS = 40  # of one curve
+CURVES = tuple(f"{method}, {recovery}" for method in METHODS for recovery in RECOVERIES)
+
+# The figures of the study that this explorer grew from: a ResNet-18 after 5 epochs, pruned without
+# any recovery. It gave ranges; where it gave one number, both ends are the same.
+STUDY = pd.DataFrame(
+    [
+        ("Fine-grained", 0.1, 0.80, 0.80),
+        ("Fine-grained", 0.3, 0.75, 0.78),
+        ("Fine-grained", 0.5, 0.50, 0.55),
+        ("Channels", 0.1, 0.40, 0.45),
+        ("Channels", 0.3, 0.20, 0.25),
+        ("Channels", 0.5, 0.10, 0.15),
+    ],
+    columns=["method", "ratio", "low", "high"],
+)
+
+
+def accuracy_against(
+    x: str,
+    points: pd.DataFrame,
+    baseline: float | None,
+    current: float | None,
+    study: bool,
+    picking: str | None = None,
+) -> Drawing:
+    """A line for each method and recovery with the band of its intervals.
+
+    `x` is one of X_AXES; what is known by ratio only, the slider and the study's figures, is drawn
+    on that axis alone. `points`: method, recovery (of RECOVERIES), ratio, parameters_removed,
+    macs_removed, accuracy, low, high (all 0 to 1), correct, seen. `baseline` is its accuracy,
+    `current` the slider's ratio. `picking` names the selection, by ratio, of the point clicked.
+    """
+    references = [("Chance", CHANCE)] + ([("Baseline", baseline)] if baseline is not None else [])
+    middle = (STUDY["low"] + STUDY["high"]) / 2
+    return Drawing(
+        _spec(x, picking),
+        {
+            "points": _with_stretches(points),
+            "readings": _readings(points),
+            "references": pd.DataFrame(references, columns=["label", "accuracy"]),
+            "slider": pd.DataFrame({"ratio": [] if current is None else [current]}),
+            "study": STUDY.assign(accuracy=middle)[: None if study else 0],
+        },
+    )
+
+
+@lru_cache(maxsize=16)
+def _spec(x: str, picking: str | None) -> dict[str, Any]:
+    layers = _reference_layers()
+    if x == "ratio":
+        layers.append(
+            named("slider")
+            .mark_rule(strokeDash=[2, 3], opacity=0.6, color="gray")
+            .encode(x="ratio:Q")
+        )
+        layers += _study_layers()
+    layers += _measured_layers(x)
+    layers.append(_reading_layer(x, picking))
+    spec: dict[str, Any] = alt.layer(*layers).properties(height=370).to_dict()
+    return spec
+
+
+def _measured_layers(x: str) -> list[AnyChart]:
+    color = method_color().legend(top_legend())
+    dash = alt.StrokeDash(
+        "recovery:N",
+        scale=alt.Scale(domain=RECOVERIES, range=DASHES),
+        legend=alt.Legend(
+            orient="top", title=None, symbolType="stroke", symbolSize=250, symbolStrokeWidth=2
+        ),
+    )
+    horizontal = alt.X(
+        f"{x}:Q",
+        title=X_AXES[x],
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(
+            format=".1f" if x == "ratio" else "%", values=[n / 10 for n in range(11)], grid=False
+        ),
+    )
+    vertical = alt.Y(
+        "accuracy:Q",
+        title="Accuracy on the test images",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format="%", tickCount=6),
+    )
+    points = named("points")
+    measured = points.encode(x=horizontal, detail="stretch:N")
+    return [
+        measured.mark_area(opacity=0.18).encode(y="low:Q", y2="high:Q", color=color),
+        measured.mark_line(strokeWidth=2).encode(
+            y=vertical, color=color, strokeDash=dash, order=alt.Order("ratio:Q")
+        ),
+        points.transform_filter(alt.datum.alone)
+        .mark_rule(opacity=0.7)
+        .encode(x=horizontal, y="low:Q", y2="high:Q", color=color),
+        points.transform_filter(alt.datum.dot)
+        .mark_point(filled=True, size=40, opacity=1)
+        .encode(x=horizontal, y=vertical, color=color, shape=method_shape().legend(top_legend())),
+    ]
+
+
+def _reading_layer(x: str, picking: str | None) -> AnyChart:
+    """What the pointer reads: on the ratio axis all curves at once, else the nearest point."""
+    hovered = alt.selection_point(
+        name="hovered",
+        fields=["ratio"],
+        nearest=True,
+        on="pointermove",
+        clear="pointerout",
+        empty=False,
+    )
+    chosen = [hovered]
+    if picking is not None:
+        chosen.append(
+            alt.selection_point(
+                name=picking, fields=["ratio"], nearest=True, on="click", clear=False, empty=False
+            )
+        )
+    if x == "ratio":
+        return (
+            named("readings")
+            .mark_rule(color="gray")
+            .encode(
+                x="ratio:Q",
+                opacity=alt.condition(hovered, alt.value(0.7), alt.value(0)),
+                tooltip=[
+                    alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
+                    *(alt.Tooltip(f"{name}:N", title=name) for name in CURVES),
+                ],
+            )
+            .add_params(*chosen)
+        )
+    return (
+        named("points")
+        .mark_point(filled=False, size=120, color="gray", strokeWidth=2)
+        .encode(
+            x=f"{x}:Q",
+            y="accuracy:Q",
+            opacity=alt.condition(hovered, alt.value(0.7), alt.value(0)),
+            tooltip=[
+                alt.Tooltip("method:N", title="Method"),
+                alt.Tooltip("recovery:N", title="After pruning"),
+                alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
+                alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
+                alt.Tooltip("low:Q", title="Interval from", format=".1%"),
+                alt.Tooltip("high:Q", title="to", format=".1%"),
+                alt.Tooltip("correct:Q", title="Images right", format=","),
+                alt.Tooltip("seen:Q", title="of", format=","),
+                alt.Tooltip("parameters_removed:Q", title="Parameters removed", format=".1%"),
+                alt.Tooltip("macs_removed:Q", title="MACs removed", format=".1%"),
+            ],
+        )
+        .add_params(*chosen)
+    )
+
+
+def _readings(points: pd.DataFrame) -> pd.DataFrame:
+    """A row for each ratio, a column of text for each curve; "not measured" where it has none."""
+    half_widths = 50 * (points["high"] - points["low"])
+    texts = points.assign(
+        curve=points["method"] + ", " + points["recovery"],
+        text=[
+            f"{100 * accuracy:.1f} % ± {half_width:.1f} of {seen:,}"
+            for accuracy, half_width, seen in zip(
+                points["accuracy"], half_widths, points["seen"], strict=True
+            )
+        ],
+    )
+    wide = texts.pivot(index="ratio", columns="curve", values="text")
+    all_curves = wide.reindex(columns=list(CURVES)).astype("string")
+    return all_curves.fillna("not measured").reset_index()
+
+
+def _with_stretches(points: pd.DataFrame) -> pd.DataFrame:
+    """Number the runs of neighbouring points: a line across a wider gap would be a guess.
+
+    Adds stretch, whether a point is alone in it, and whether it gets a dot: dots show where a
+    sparse curve was measured, while a dense one would become a string of beads.
+    """
+    curves = ["method", "recovery"]
+    ordered = points.sort_values([*curves, "ratio"], ignore_index=True)
+    starts = ordered.groupby(curves)["ratio"].diff().fillna(1) > LARGEST_GAP
+    numbered = ordered.assign(stretch=starts.cumsum())
+    return numbered.assign(
+        alone=numbered.groupby("stretch")["ratio"].transform("size") == 1,
+        dot=numbered.groupby(curves)["ratio"].transform("size") <= MOST_DOTS,
+    )
+
+
+def _reference_layers() -> list[AnyChart]:
+    references = named("references").encode(y="accuracy:Q")
+    return [
+        references.mark_rule(strokeDash=[6, 4], color="gray"),
+        references.mark_text(align="right", baseline="bottom", dy=-3, dx=-4, color="gray").encode(
+            x=alt.datum(1), text="label:N"
+        ),
+    ]
+
+
+def _study_layers() -> list[AnyChart]:
+    """Open shapes and bars, so that the study is not taken for a measurement."""
+    study = named("study").encode(x="ratio:Q", color=method_color())
+    tooltip = [
+        alt.Tooltip("method:N", title="The study, method"),
+        alt.Tooltip("ratio:Q", title="Ratio", format=".1f"),
+        alt.Tooltip("low:Q", title="Accuracy from", format=".0%"),
+        alt.Tooltip("high:Q", title="to", format=".0%"),
+    ]
+    return [
+        study.mark_rule(strokeWidth=2).encode(y="low:Q", y2="high:Q"),
+        study.mark_point(filled=False, size=90, strokeWidth=2).encode(
+            y="accuracy:Q", shape=method_shape().legend(None), tooltip=tooltip
+        ),
+    ]
