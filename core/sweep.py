@@ -17,7 +17,15 @@ from core.data import DataSet, normalise, subset_indices
 from core.device import DTYPES, best_device, resolve_precision
 from core.evaluation import BATCH_SIZE, Evaluation, classify, for_inference
 from core.model import ResNet18
-from core.pruning import Pruner, PruningSpec
+from core.pruning import (
+    ALLOCATIONS,
+    ALLOCATIONS_OF,
+    CRITERIA,
+    CRITERIA_OF,
+    METHODS,
+    Pruner,
+    PruningSpec,
+)
 from core.recovery import Recovering, Recovery, recover
 from core.results import Key, Origin, Result, ResultStore
 
@@ -52,13 +60,16 @@ def grid(
 ) -> list[Point]:
     """Every combination that means something, each once, curve by curve.
 
-    What a method ignores is at its default; BN γ, which does not score single weights, is left out
-    for `fine`. Both recoveries of one network stand side by side, since they share it. Raises
+    What a method ignores is at its default; criteria and allocations that it does not have are left
+    out. Both recoveries of one network stand side by side, since they share it. Raises
     InputError for words or ratios that do not exist.
     """
     points: dict[Point, None] = {}
     for method, criterion, allocation, scope in product(methods, criteria, allocations, scopes):
-        if (method, criterion) == ("fine", "bn"):
+        words_exist = method in METHODS and criterion in CRITERIA and allocation in ALLOCATIONS
+        if words_exist and not (
+            criterion in CRITERIA_OF[method] and allocation in ALLOCATIONS_OF[method]
+        ):
             continue
         for ratio in ratios:
             spec = PruningSpec(method, ratio, criterion, allocation, scope, seed).canonical()

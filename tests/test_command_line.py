@@ -386,7 +386,7 @@ def test_a_sweep_on_the_whole_test_set_is_exported_for_others_to_read(
     first_line = path.read_text().splitlines()[0]
     assert first_line.startswith("# ")
     assert shlex.split(first_line[2:]) == ["python", "-m", "core", *command]
-    read = read_shipped(path)
+    read = read_shipped(path).results
     assert len(read) == len(result["results"]) == 6
     assert counts_of(read) == {
         (row["method"], row["ratio"], row["recovery"]): (row["correct"], row["seen"])
@@ -447,12 +447,12 @@ def test_what_ships_is_measured_once_and_written_beside_its_baseline(
     assert result == {"results": {FULL: 3, FIVE_EPOCHS: 3}}
     files = {name: ships / f"{name}{RESULTS_SUFFIX}" for name in (FULL, FIVE_EPOCHS)}
     for name, first in ((FULL, 0.5), (FIVE_EPOCHS, 0.4)):
-        read = read_shipped(files[name])
+        read = read_shipped(files[name]).results
         assert [item.key.spec.ratio for item in read] == pytest.approx(
             [first, first + 0.2, first + 0.4]
         )
         assert {item.evaluation.seen for item in read} == {500}
-    (of_full, *_) = read_shipped(files[FULL])
+    (of_full, *_) = read_shipped(files[FULL]).results
     by_hand = evaluate_fully(
         prune(trained.model, PruningSpec("channel", 0.5)).model,
         digits.test_images,
@@ -484,7 +484,7 @@ def test_files_that_ship_are_written_again_and_again(
 
     monkeypatch.setattr(Measurer, "measure", stop_at_the_third)
     assert run("sweep", "--shipped", "--json").code == 130
-    assert len(read_shipped(ships / f"{FIVE_EPOCHS}{RESULTS_SUFFIX}")) == 2
+    assert len(read_shipped(ships / f"{FULL}{RESULTS_SUFFIX}").results) == 2
 
 
 # Files that exist

@@ -112,16 +112,17 @@ def test_a_grid_holds_every_combination_that_means_something_once() -> None:
         ["fine", "channel", "channel-mask"],
         [*ratios, 0.1],
         criteria=["l1", "l2", "bn", "random", "l1"],
-        allocations=["uniform", "global"],
+        allocations=["uniform", "global", "lamp", "erk"],
         scopes=["all", "internal"],
         recoveries=BOTH,
         seed=4,
     )
     expected = set()
     for ratio in ratios:
-        for allocation in ("uniform", "global"):
+        for allocation in ("uniform", "global", "lamp", "erk"):
             expected.add(("fine", ratio, "l1", allocation, "all", 0))
             expected.add(("fine", ratio, "random", allocation, "all", 4))
+        for allocation in ("uniform", "global"):
             for scope in ("all", "internal"):
                 for criterion in ("l1", "l2", "bn"):
                     expected.add(("channel", ratio, criterion, allocation, scope, 0))
@@ -130,7 +131,7 @@ def test_a_grid_holds_every_combination_that_means_something_once() -> None:
             expected.add(("channel-mask", ratio, criterion, "uniform", "all", 0))
         expected.add(("channel-mask", ratio, "random", "uniform", "all", 4))
     found = [
-        (*asdict(point.spec).values(), point.recovery.method)
+        (*list(asdict(point.spec).values())[:6], point.recovery.method)
         for point in points
         if point.recovery == Recovery.named(point.recovery.method)
     ]

@@ -123,12 +123,14 @@ def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
         options.criterion_seed,
     )
     if not points:
-        raise InputError("BN γ does not score single weights: there is nothing to measure.")
+        raise InputError(
+            "There is nothing to measure: BN γ scores channels, lamp and erk share out weights."
+        )
     store = open_store() if options.store is None else ResultStore(options.store)
     measured = run_points(measurer, points, store, options.json)
     results = kept(measurer, points, store)
     if options.export is not None:
-        export(results, options.export, options.command_line, len(measurer.test_labels))
+        export(results, options.export, options.command_line, measurer.test_labels)
     print(
         f"{len(results):,} results, {measured:,} of them measured now"
         + (f"; written to {options.export}." if options.export else ".")
@@ -144,7 +146,7 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
     counts = {}
     loaded = {
         name: checkpoint.load(baseline.CHECKPOINTS / f"{name}.safetensors")
-        for name in (FIVE_EPOCHS, FULL)
+        for name in (FULL, FIVE_EPOCHS)
     }
     for name, each in loaded.items():
         measurer = measurer_for(each, options)
@@ -156,7 +158,7 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
                 results,
                 each.path.with_name(name + RESULTS_SUFFIX),
                 "python -m core sweep --shipped",
-                len(measurer.test_labels),
+                measurer.test_labels,
             )
         counts[name] = len(results)
         print(f"{name}: {counts[name]:,} results.")

@@ -3,11 +3,21 @@
 from core.pruning.matching import ratio_that_removes
 from core.pruning.pruner import Pruner, prune
 from core.pruning.report import LayerReport, Pruned
-from core.pruning.spec import ALLOCATIONS, CRITERIA, METHODS, SCOPES, PruningSpec
+from core.pruning.spec import (
+    ALLOCATIONS,
+    ALLOCATIONS_OF,
+    CRITERIA,
+    CRITERIA_OF,
+    METHODS,
+    SCOPES,
+    PruningSpec,
+)
 
 __all__ = [
     "ALLOCATIONS",
+    "ALLOCATIONS_OF",
     "CRITERIA",
+    "CRITERIA_OF",
     "METHODS",
     "SCOPES",
     "LayerReport",

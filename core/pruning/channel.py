@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from core.model import copy_with, prunable_layers
 from core.pruning.groups import Group, NetworkGraph, batch_norm_behind
 from core.pruning.importance import filter_scores
-from core.pruning.selection import count, lowest_indices
+from core.pruning.selection import count, lowest_indices, refuse_unknown
 from core.pruning.spec import PruningSpec
 
 PER_OUTPUT = ("weight", "bias", "running_mean", "running_var")
@@ -25,14 +25,21 @@ class ChannelPruner:
         self._scores = group_scores(baseline, graph, criterion, seed)
 
     def kept(self, spec: PruningSpec) -> dict[str, Tensor]:
-        """The indices that stay, ascending, for each group in scope."""
+        """The indices that stay, ascending, for each group in scope.
+
+        Raises InputError for an override of a group that is not in scope.
+        """
         in_scope = [group for group in self._groups if spec.scope == "all" or not group.is_residual]
         scores = {group.name: self._scores[group.name] for group in in_scope}
-        choose = _uniform if spec.allocation == "uniform" else _global
-        return {
-            name: _all_but(removed, len(scores[name]))
-            for name, removed in choose(scores, spec.ratio).items()
-        }
+        overrides = dict(spec.overrides)
+        refuse_unknown(overrides, scores, "group of channels")
+        sharing = {name: group for name, group in scores.items() if name not in overrides}
+        if spec.allocation == "global":
+            removed = _global(sharing, spec.ratio)
+        else:
+            removed = {name: _lowest(group, spec.ratio) for name, group in sharing.items()}
+        removed |= {name: _lowest(scores[name], ratio) for name, ratio in overrides.items()}
+        return {name: _all_but(indices, len(scores[name])) for name, indices in removed.items()}
 
     def prune(self, spec: PruningSpec) -> nn.Module:
         """A narrower copy; the baseline is not touched."""
@@ -57,12 +64,9 @@ def group_scores(
     return scores
 
 
-def _uniform(scores: dict[str, Tensor], ratio: float) -> dict[str, Tensor]:
-    """The lowest of each group, one channel always left."""
-    return {
-        name: lowest_indices(group, min(count(ratio, len(group)), len(group) - 1))
-        for name, group in scores.items()
-    }
+def _lowest(scores: Tensor, ratio: float) -> Tensor:
+    """The lowest of a group, one channel always left."""
+    return lowest_indices(scores, min(count(ratio, len(scores)), len(scores) - 1))
 
 
 def _global(scores: dict[str, Tensor], ratio: float) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from core.model import prunable_layers
 from core.pruning.groups import NetworkGraph, batch_norm_behind
 from core.pruning.importance import filter_scores
-from core.pruning.selection import count, lowest_indices
+from core.pruning.selection import count, lowest_indices, refuse_unknown
 from core.pruning.spec import PruningSpec
 
 
@@ -31,12 +31,17 @@ class FilterMasker:
         }
 
     def prune(self, spec: PruningSpec) -> nn.Module:
-        """A copy with zeroed filters, one of each convolution always left."""
+        """A copy with zeroed filters, one of each convolution always left.
+
+        Raises InputError for an override of a layer that is no convolution of the network.
+        """
+        overrides = dict(spec.overrides)
+        refuse_unknown(overrides, self._scores, "convolution")
         pruned = copy.deepcopy(self._baseline)
         layers = prunable_layers(pruned)
         with torch.no_grad():
             for name, scores in self._scores.items():
-                number = min(count(spec.ratio, len(scores)), len(scores) - 1)
+                number = min(count(overrides.get(name, spec.ratio), len(scores)), len(scores) - 1)
                 weight = layers[name].weight
                 weight[lowest_indices(scores, number).to(weight.device)] = 0
         return pruned

@@ -3,12 +3,15 @@
 Han, Pool, Tran, Dally: "Learning both Weights and Connections for Efficient Neural Networks", 2015.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
 from core.model import copy_with, prunable_layers
+from core.pruning.allocation import erdos_renyi_kernel_counts, lamp_scores
 from core.pruning.importance import weight_scores
-from core.pruning.selection import RankedScores, count
+from core.pruning.selection import RankedScores, count, refuse_unknown
 from core.pruning.spec import PruningSpec
 
 
@@ -17,33 +20,65 @@ class FineGrainedPruner:
 
     def __init__(self, baseline: nn.Module, criterion: str, seed: int, allocation: str):
         self._baseline = baseline
+        self._allocation = allocation
         generator = torch.Generator().manual_seed(seed)
+        layers = prunable_layers(baseline)
+        self._shapes = {name: tuple(layer.weight.shape) for name, layer in layers.items()}
         scores = {
             name: weight_scores(layer.weight, criterion, generator).flatten().cpu()
-            for name, layer in prunable_layers(baseline).items()
+            for name, layer in layers.items()
         }
-        self._sizes = {name: len(flat) for name, flat in scores.items()}
-        # One ranking a layer, or a single one of all layers end to end.
-        self._rankings = (
-            [RankedScores(torch.cat(list(scores.values())))]
-            if allocation == "global"
-            else [RankedScores(flat) for flat in scores.values()]
-        )
+        if allocation == "lamp":
+            scores = {name: lamp_scores(flat) for name, flat in scores.items()}
+        self._rankings = {name: RankedScores(flat) for name, flat in scores.items()}
+        self._end_to_end = lru_cache(maxsize=1)(self._rank_end_to_end)
 
-    def masks(self, ratio: float) -> dict[str, Tensor]:
-        """True where a weight goes, by layer, flat. Exactly round(ratio * n) of each ranking."""
-        chosen = [ranking.lowest(count(ratio, len(ranking.scores))) for ranking in self._rankings]
-        per_layer = torch.split(torch.cat(chosen), list(self._sizes.values()))
-        return dict(zip(self._sizes, per_layer, strict=True))
+    def masks(self, spec: PruningSpec) -> dict[str, Tensor]:
+        """True where a weight goes, by layer, flat.
+
+        A layer with a ratio of its own loses round(ratio * n) of its weights; so does each other
+        layer where the allocation is `uniform`, and for any other one all of them together. Raises
+        InputError for an override of a layer that is not there.
+        """
+        overrides = dict(spec.overrides)
+        refuse_unknown(overrides, self._rankings, "layer")
+        sharing = tuple(name for name in self._rankings if name not in overrides)
+        if self._allocation in ("global", "lamp"):
+            chosen = self._lowest_of_all(sharing, spec.ratio)
+        elif self._allocation == "erk":
+            shapes = {name: self._shapes[name] for name in sharing}
+            chosen = self._lowest(erdos_renyi_kernel_counts(shapes, spec.ratio))
+        else:
+            chosen = self._lowest(self._counts(dict.fromkeys(sharing, spec.ratio)))
+        return chosen | self._lowest(self._counts(overrides))
 
     def prune(self, spec: PruningSpec) -> nn.Module:
         """A sparse copy; the baseline is not touched."""
         layers = prunable_layers(self._baseline)
         sparse = {
             f"{name}.weight": _zeroed(layers[name].weight.detach(), mask)
-            for name, mask in self.masks(spec.ratio).items()
+            for name, mask in self.masks(spec).items()
         }
         return copy_with(self._baseline, sparse)
+
+    def _counts(self, ratios: dict[str, float]) -> dict[str, int]:
+        return {
+            name: count(ratio, len(self._rankings[name].scores)) for name, ratio in ratios.items()
+        }
+
+    def _lowest(self, counts: dict[str, int]) -> dict[str, Tensor]:
+        return {name: self._rankings[name].lowest(number) for name, number in counts.items()}
+
+    def _lowest_of_all(self, names: tuple[str, ...], ratio: float) -> dict[str, Tensor]:
+        if not names:
+            return {}
+        ranking = self._end_to_end(names)
+        mask = ranking.lowest(count(ratio, len(ranking.scores)))
+        sizes = [len(self._rankings[name].scores) for name in names]
+        return dict(zip(names, torch.split(mask, sizes), strict=True))
+
+    def _rank_end_to_end(self, names: tuple[str, ...]) -> RankedScores:
+        return RankedScores(torch.cat([self._rankings[name].scores for name in names]))
 
 
 def _zeroed(weight: Tensor, mask: Tensor) -> Tensor:

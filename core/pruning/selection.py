@@ -1,11 +1,14 @@
 """Choosing exactly so many of the lowest scores, ties broken by position."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from core.errors import InputError
 
 
 def count(ratio: float, size: int) -> int:
@@ -41,3 +44,14 @@ class RankedScores:
 def lowest_indices(scores: Tensor, number: int) -> Tensor:
     """The positions of exactly `number` lowest scores, ascending; of equals the first ones go."""
     return scores.sort(stable=True).indices[:number].sort().values
+
+
+def refuse_unknown(names: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Raise InputError for the first of the names that is not known."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"There is no {what} {name!r} to prune by a ratio of its own: "
+                f"choose of {', '.join(known)}."
+            )

@@ -42,7 +42,7 @@ class Key:
                 f"A result has the precision {' or '.join(DTYPES)}, not {self.precision!r}."
             )
         spec = replace(self.spec, ratio=round(self.spec.ratio, 2)).canonical()
-        object.__setattr__(self, "spec", UNPRUNED if spec.ratio == 0 else spec)
+        object.__setattr__(self, "spec", UNPRUNED if spec.is_identity else spec)
 
     @property
     def hundredths(self) -> int:

@@ -1,8 +1,9 @@
 """Results as files that come with the repository: a CSV, and beside it one array of predictions.
 
 The CSV is text, for diffs and for people; its first line is a comment with the command that made
-it. The array file (NumPy's .npz) holds `labels`, uint8 (images,), and `predictions`, uint8 (rows,
-images), a row for each of the CSV's; images in the order of the test set.
+it. The array file (NumPy's .npz) holds `labels`, uint8 (images,), of the whole test set, and
+`predictions`, uint8 (rows, images of the subset), a row for each of the CSV's; images in the order
+of the test set.
 """
 
 import csv
@@ -10,8 +11,8 @@ import io
 import math
 import zipfile
 import zlib
-from collections.abc import Iterable
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,21 @@ from core.cost import Cost
 from core.errors import InputError
 from core.files import written_atomically
 from core.pruning import PruningSpec
+from core.pruning.spec import Overrides
 from core.recovery import Recovery
 from core.results.key import Key
-from core.results.result import Origin, Result
+from core.results.result import Origin, Result, subset_positions
 
 RESULTS_SUFFIX = ".results.csv"
-COLUMNS: dict[str, type] = {
+
+
+def _overrides(text: str) -> Overrides:
+    """Such as "layer1.0.conv1=0.3 fc=0.5". Raises ValueError for anything else."""
+    pairs = [part.rpartition("=") for part in text.split()]
+    return tuple((name, float(ratio)) for name, _, ratio in pairs)
+
+
+COLUMNS: dict[str, Callable[[str], Any]] = {
     "checkpoint": str,
     "method": str,
     "ratio": float,
@@ -34,6 +44,7 @@ COLUMNS: dict[str, type] = {
     "allocation": str,
     "scope": str,
     "seed": int,
+    "overrides": _overrides,
     "recovery": str,
     "recovery_images": int,
     "recovery_seed": int,
@@ -56,6 +67,11 @@ COLUMNS: dict[str, type] = {
     "seconds": float,
     "date": str,
 }
+KINDS: dict[Callable[[str], Any], str] = {
+    int: "a whole number",
+    float: "a number",
+    _overrides: "names with ratios, such as fc=0.5",
+}
 UNREADABLE = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
@@ -68,11 +84,19 @@ def array_file(path: Path) -> Path:
     return path.with_suffix(".npz")
 
 
-def export(results: Iterable[Result], path: Path, command: str, test_images: int) -> None:
+@dataclass(frozen=True, eq=False)
+class Shipped:
+    """What a pair of files holds: results, all on the same images."""
+
+    results: list[Result]
+    test_labels: np.ndarray  # of the whole test set, uint8 (images,)
+
+
+def export(results: Iterable[Result], path: Path, command: str, test_labels: np.ndarray) -> None:
     """Write both files, each whole or not at all.
 
-    `test_images` is the size of the whole test set. Raises InputError where there are no results,
-    where they are on several subsets, or where the folder cannot be written.
+    `test_labels`, uint8 (images,), are those of the whole test set. Raises InputError where there
+    are no results, where they are on several subsets, or where the folder cannot be written.
     """
     if path.suffix == array_file(path).suffix:
         raise InputError(f"{path} is the name of the array file: choose one that ends in .csv.")
@@ -85,9 +109,9 @@ def export(results: Iterable[Result], path: Path, command: str, test_images: int
     text.write(f"# {command}\n")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_to_row(result, test_images) for result in rows)
+    writer.writerows(_to_row(result, len(test_labels)) for result in rows)
     arrays = {
-        "labels": rows[0].labels,
+        "labels": test_labels,
         "predictions": np.stack([result.predictions for result in rows]),
     }
     try:
@@ -100,13 +124,12 @@ def export(results: Iterable[Result], path: Path, command: str, test_images: int
         raise InputError(f"{path} cannot be written ({error.strerror}).") from error
 
 
-def read_shipped(path: Path) -> list[Result]:
+def read_shipped(path: Path) -> Shipped:
     """Read both files, checked row by row against the predictions.
 
-    Only results on a whole test set ship, because only they answer for every subset. Raises
-    InputError, naming the file and the line, for anything that is not as `export` writes it.
+    Raises InputError, naming the file and the line, for anything that is not as `export` writes it.
     """
-    labels, predictions = _read_arrays(array_file(path))
+    test_labels, predictions = _read_arrays(array_file(path))
     results = []
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -129,10 +152,10 @@ def read_shipped(path: Path) -> list[Result]:
         )
     for (number, row), predicted in zip(rows, predictions, strict=True):
         try:
-            results.append(_from_row(row, predicted, labels, path.name))
+            results.append(_from_row(row, predicted, test_labels, path.name))
         except InputError as error:
             raise InputError(f"{path}, line {number}: {error}") from error
-    return results
+    return Shipped(results, test_labels)
 
 
 def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -146,13 +169,14 @@ def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if (
         labels.dtype != np.uint8
         or predictions.dtype != np.uint8
-        or predictions.shape[1:] != labels.shape
+        or labels.ndim != 1
         or predictions.ndim != 2
+        or predictions.shape[1] > len(labels)
     ):
         raise InputError(
-            f"{path} should hold uint8 predictions of shape (rows, images) and labels of shape "
-            f"(images,), not {predictions.dtype} {predictions.shape} and "
-            f"{labels.dtype} {labels.shape}. Get it again."
+            f"{path} should hold uint8 labels of shape (test images,) and predictions of shape "
+            f"(rows, images) for as many images at most, not {labels.dtype} {labels.shape} and "
+            f"{predictions.dtype} {predictions.shape}. Get it again."
         )
     return labels, predictions
 
@@ -168,6 +192,7 @@ def _to_row(result: Result, test_images: int) -> dict[str, Any]:
         "checkpoint": key.checkpoint,
         **asdict(key.spec),
         "ratio": f"{key.spec.ratio:.2f}",
+        "overrides": " ".join(f"{name}={ratio!r}" for name, ratio in key.spec.overrides),
         "recovery": key.recovery.method,
         "recovery_images": key.recovery.images,
         "recovery_seed": key.recovery.seed,
@@ -189,19 +214,20 @@ def _to_row(result: Result, test_images: int) -> dict[str, Any]:
 
 
 def _from_row(
-    row: dict[str, str], predictions: np.ndarray, labels: np.ndarray, file: str
+    row: dict[str, str], predictions: np.ndarray, test_labels: np.ndarray, file: str
 ) -> Result:
     values = {name: _typed(name, row.get(name)) for name in COLUMNS}
+    if values["test_images"] != len(test_labels):
+        raise InputError(
+            f"test_images is {values['test_images']}, but there are {len(test_labels)} labels."
+        )
+    subset, subset_seed = len(predictions), values["subset_seed"]
+    labels = test_labels[subset_positions(test_labels, subset, subset_seed)]
     correct = int(np.count_nonzero(predictions == labels))
-    if (values["correct"], values["seen"]) != (correct, len(labels)):
+    if (values["correct"], values["seen"]) != (correct, subset):
         raise InputError(
             f"correct and seen are {values['correct']} and {values['seen']}, but the predictions "
-            f"say {correct} and {len(labels)}."
-        )
-    if values["seen"] != values["test_images"]:
-        raise InputError(
-            f"only results on the whole test set can be taken in, but this one has seen "
-            f"{values['seen']} of {values['test_images']} images."
+            f"say {correct} and {subset}."
         )
     spec = PruningSpec(**{field.name: values[field.name] for field in fields(PruningSpec)})
     key = Key(
@@ -209,8 +235,8 @@ def _from_row(
         spec=spec,
         recovery=Recovery(values["recovery"], values["recovery_images"], values["recovery_seed"]),
         data=values["data"],
-        subset=len(labels),
-        subset_seed=0,
+        subset=subset,
+        subset_seed=subset_seed,
         precision=values["precision"],
         algorithm=values["algorithm"],
     )
@@ -239,7 +265,5 @@ def _typed(name: str, text: str | None) -> Any:
         if isinstance(value, int) and not 0 <= value < 2**63:
             raise ValueError(text)
     except ValueError as error:
-        raise InputError(
-            f"{name} should be a {'whole ' if COLUMNS[name] is int else ''}number, not {text!r}."
-        ) from error
+        raise InputError(f"{name} should be {KINDS[COLUMNS[name]]}, not {text!r}.") from error
     return value

@@ -19,7 +19,7 @@ from core.recovery import Recovery
 from core.results.database import Answer, DamagedError, Database, transaction
 from core.results.key import UNPRUNED, Key
 from core.results.result import CurvePoint, Origin, Result, subset_positions
-from core.results.shipped import RESULTS_SUFFIX, array_file, read_shipped
+from core.results.shipped import RESULTS_SUFFIX, Shipped, array_file, read_shipped
 
 SCHEMA_VERSION = 1
 
@@ -119,20 +119,24 @@ class ResultStore:
         """The best answer at every ratio of the key's settings, ascending.
 
         The key's own ratio has no effect, but it cannot be 0, where all methods are one. The
-        unpruned network is the point at ratio 0 of every curve.
+        unpruned network is the point at ratio 0 of every curve without overrides.
         """
         labels = self.test_labels(key.data)
         if labels is None:
             return []
-        unpruned = replace(key, spec=UNPRUNED)
+        wanted = (
+            [(key, ">= 0")]
+            if key.spec.overrides
+            else [(replace(key, spec=UNPRUNED), "= 0"), (key, "> 0")]
+        )
         columns = f"hundredths, subset, {', '.join(CURVE_COLUMNS)}"
         rows = [
             row
-            for wanted, ratios in ((unpruned, "= 0"), (key, "> 0"))
+            for each, ratios in wanted
             for row in self._query(
                 f"SELECT {columns} FROM results WHERE {ON_THESE_IMAGES} AND hundredths {ratios} "
                 f"ORDER BY hundredths, {BEST_LAST}",
-                _parameters(wanted, whole=len(labels)),
+                _parameters(each, whole=len(labels)),
             )
         ]
         best = {row["hundredths"]: row for row in rows}
@@ -192,7 +196,7 @@ class ResultStore:
         }
         gone = known.keys() - {path.name for path in shipped}
         for name in gone:
-            self._replace(name, None, [])
+            self._replace(name, None, None)
         stale = {path: v for path, v in shipped.items() if v != known.get(path.name)}
         taken_in = [path for path, version in stale.items() if self._take_in(path, version)]
         if gone or any(path.name in known for path in taken_in):
@@ -204,12 +208,12 @@ class ResultStore:
         if self._refused.get(path) == version:
             return False
         try:
-            results = read_shipped(path)
+            shipped = read_shipped(path)
         except InputError as error:
             self._refused[path] = version
             self.notes.append(str(error))
             return False
-        self._replace(path.name, version, results)
+        self._replace(path.name, version, shipped)
         return True
 
     def _readable(self, row: sqlite3.Row, labels: np.ndarray) -> Result | None:
@@ -223,10 +227,11 @@ class ResultStore:
             self.notes.append("A stored result was damaged and has been removed.")
             return None
 
-    def _replace(self, file: str, version: str | None, results: list[Result]) -> None:
-        """Rows of a shipped file: these instead of those that it had before."""
+    def _replace(self, file: str, version: str | None, shipped: Shipped | None) -> None:
+        """Rows of a shipped file: these instead of those that it had before; None where it went."""
+        results = shipped.results if shipped else []
         rows = [_to_row(result) for result in results]
-        labels = {result.key.data: result.labels for result in results}
+        labels = {result.key.data: shipped.test_labels for result in results if shipped}
 
         def write(connection: sqlite3.Connection) -> None:
             with transaction(connection):

@@ -17,7 +17,8 @@ LARGEST_SUBSET = 10_000
 # What a control offers, which the URL shows too, and what core calls it. The first is the default.
 DATASETS = {"CIFAR-10": "cifar10", "digits": "digits"}
 CRITERIA = {"L1": "l1", "L2": "l2", "BN γ": "bn", "random": "random"}
-ALLOCATIONS = {"uniform": "uniform", "global": "global"}
+WEIGHT_ALLOCATIONS = {"uniform": "uniform", "global": "global", "LAMP": "lamp", "ERK": "erk"}
+CHANNEL_ALLOCATIONS = {"uniform": "uniform", "global": "global"}
 SCOPES = {"all": "all", "internal": "internal"}
 CHANNEL_METHODS = {"removed": "channel", "masked": "channel-mask"}
 RECOVERIES = {"nothing": "none", "BN recalibrated": "bn"}
@@ -76,8 +77,8 @@ def shared_controls() -> None:
     _choice("After pruning", "recovery", RECOVERIES, _RECOVERY_HELP)
     _choice("Criterion", "criterion", CRITERIA, _CRITERION_HELP)
     with st.expander("Allocation and groups"):
-        _choice("Weights: allocation", "weights", ALLOCATIONS, _ALLOCATION_HELP)
-        _choice("Channels: allocation", "allocation", ALLOCATIONS, _ALLOCATION_HELP)
+        _choice("Weights: allocation", "weights", WEIGHT_ALLOCATIONS, _WEIGHTS_HELP)
+        _choice("Channels: allocation", "allocation", CHANNEL_ALLOCATIONS, _ALLOCATION_HELP)
         _choice("Channels are", "channels", CHANNEL_METHODS, _CHANNELS_HELP)
         _choice("Channel groups", "scope", SCOPES, _SCOPE_HELP)
     for note in _notes(st.session_state["criterion"], st.session_state["channels"]):
@@ -128,9 +129,9 @@ def current_settings() -> Settings:
         ratio=round(float(state["ratio"]), 2),
         match=MATCHES[state["match"]],
         recovery=Recovery.named(RECOVERIES[state["recovery"]]),
-        weight_allocation=ALLOCATIONS[state["weights"]],
+        weight_allocation=WEIGHT_ALLOCATIONS[state["weights"]],
         criterion=CRITERIA[state["criterion"]],
-        channel_allocation=ALLOCATIONS[state["allocation"]],
+        channel_allocation=CHANNEL_ALLOCATIONS[state["allocation"]],
         scope=SCOPES[state["scope"]],
         channel_method=CHANNEL_METHODS[state["channels"]],
     )
@@ -191,6 +192,10 @@ _CHANNELS_HELP = (
 _ALLOCATION_HELP = (
     "Uniform: every layer or group gives up the same part. Global: one threshold for all, "
     "so that some give up more."
+)
+_WEIGHTS_HELP = (
+    f"{_ALLOCATION_HELP} LAMP: one threshold too, for scores that protect each layer's last "
+    "weights. ERK: the larger a layer, the sparser, by its shape alone."
 )
 _SCOPE_HELP = (
     "All groups, or the internal ones only: then the residual streams between the blocks "

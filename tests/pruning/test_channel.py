@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from core.cost import macs_per_layer
 from core.errors import InputError
 from core.model import ResNet18, Widths
-from core.pruning import ALLOCATIONS, CRITERIA, SCOPES, Pruner, PruningSpec, prune
+from core.pruning import ALLOCATIONS_OF, CRITERIA, SCOPES, Pruner, PruningSpec, prune
 from core.pruning.channel import ChannelPruner, group_scores
 from core.pruning.groups import trace
 from tests.networks import (
@@ -28,7 +28,7 @@ UNEVEN = Widths(streams=(5, 12, 7, 16), inner=(3, 9, 1, 30, 8, 11, 4, 20))
 
 ratios = st.floats(0, 1)
 criteria = st.sampled_from(CRITERIA)
-allocations = st.sampled_from(ALLOCATIONS)
+allocations = st.sampled_from(ALLOCATIONS_OF["channel"])
 scopes = st.sampled_from(SCOPES)
 seeds = st.integers(0, 3)
 a_width = st.integers(1, 12)

@@ -1,12 +1,14 @@
 """What a PruningSpec accepts, refuses, and holds to be the same."""
 
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 
 from core.pruning import ALLOCATIONS, CRITERIA, METHODS, SCOPES, PruningSpec
+from tests.specs import COMBINATIONS
 
 
 def refusal(**settings: Any) -> str:
@@ -59,16 +61,59 @@ def test_any_real_number_from_0_to_1_is_a_ratio(ratio: Any) -> None:
     assert type(spec.ratio) is float
 
 
-def test_every_combination_but_fine_with_bn_is_allowed() -> None:
-    allowed = 0
-    for method in METHODS:
-        for criterion in CRITERIA:
-            for allocation in ALLOCATIONS:
-                for scope in SCOPES:
-                    if (method, criterion) != ("fine", "bn"):
-                        PruningSpec(method, 0.5, criterion, allocation, scope)
-                        allowed += 1
-    assert allowed == (3 * 4 - 1) * 2 * 2
+def test_what_goes_together_is_allowed_and_nothing_else() -> None:
+    everything = list(product(METHODS, CRITERIA, ALLOCATIONS, SCOPES))
+    for method, criterion, allocation, scope in everything:
+        if (method, criterion, allocation, scope) in COMBINATIONS:
+            PruningSpec(method, 0.5, criterion, allocation, scope)
+        else:
+            message = refusal(method=method, criterion=criterion, allocation=allocation)
+            assert is_one_sentence(message)
+    assert len(COMBINATIONS) == (3 * 4 + 4 * 2 + 4 * 2) * 2
+
+
+@pytest.mark.parametrize("allocation", ["lamp", "erk"])
+def test_an_allocation_of_weights_is_refused_for_channels(allocation: str) -> None:
+    message = refusal(allocation=allocation)
+    assert allocation in message
+    assert "channel" in message
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [("conv1", -0.1)],
+        [("conv1", 1.1)],
+        [("conv1", float("nan"))],
+        [("conv1", "0.5")],
+        [("conv1", True)],
+        [(1, 0.5)],
+        [("conv1",)],
+        ["conv1"],
+        [("conv1", 0.5), ("conv1", 0.5)],
+        None,
+        0.5,
+        {"conv1": 0.5},
+    ],
+    ids=repr,
+)
+def test_bad_overrides_are_refused(overrides: Any) -> None:
+    assert is_one_sentence(refusal(overrides=overrides))
+
+
+def test_overrides_are_kept_in_order_of_names() -> None:
+    spec = PruningSpec("channel", 0.5, overrides=[["b", 1], ["a", Fraction(1, 4)]])  # type: ignore[arg-type]
+    assert spec.overrides == (("a", 0.25), ("b", 1.0))
+    assert all(type(ratio) is float for _, ratio in spec.overrides)
+    assert hash(spec) == hash(PruningSpec("channel", 0.5, overrides=(("a", 0.25), ("b", 1.0))))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "overrides", "is_identity"),
+    [(0, (), True), (0, (("a", 0),), True), (0, (("a", 0.1),), False), (0.1, (("a", 0),), False)],
+)
+def test_nothing_asked_for_is_the_identity(ratio: float, overrides: Any, is_identity: bool) -> None:
+    assert PruningSpec("fine", ratio, overrides=overrides).is_identity is is_identity
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ SHIPPED = [result_of(key_of("channel", ratio)) for ratio in (0.1, 0.2, 0.3)]
 def ship(folder: Path, *results: Result, name: str = "some") -> Path:
     """Write a file of results into the folder."""
     path = folder / f"{name}.results.csv"
-    export(results or SHIPPED, path, "python -m core sweep --shipped", WHOLE)
+    export(results or SHIPPED, path, "python -m core sweep --shipped", LABELS)
     return path
 
 

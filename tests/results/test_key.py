@@ -9,10 +9,11 @@ import pytest
 
 from core.errors import InputError
 from core.pruning import PruningSpec
-from core.pruning.spec import ALLOCATIONS, CRITERIA, METHODS, SCOPES
+from core.pruning.spec import METHODS
 from core.recovery import Recovery
 from core.results import ALGORITHM, Key
 from tests.results.conftest import key_of
+from tests.specs import COMBINATIONS
 
 # The same
 
@@ -43,11 +44,10 @@ def test_a_setting_without_effect_makes_no_other_key(
 def test_the_unpruned_network_is_the_same_by_every_method() -> None:
     specs = [
         PruningSpec(method, ratio, criterion, allocation, scope, seed)
-        for method, criterion, allocation, scope, seed, ratio in product(
-            METHODS, CRITERIA, ALLOCATIONS, SCOPES, (0, 7), (0.0, -0.0, 0, 1e-12)
-        )
-        if (method, criterion) != ("fine", "bn")
+        for method, criterion, allocation, scope in COMBINATIONS
+        for seed, ratio in product((0, 7), (0.0, -0.0, 0, 1e-12))
     ]
+    specs += [replace(spec, overrides=(("conv1", 0),)) for spec in specs if spec.ratio == 0]
     keys = {replace(key_of(), spec=spec) for spec in specs}
     assert keys == {key_of("fine", 0.0)}
     assert {key.settings for key in keys} == {'{"method":"fine"}'}
@@ -137,21 +137,23 @@ def test_settings_leave_out_the_ratio_and_what_is_at_its_default(key: Key, setti
 
 
 def test_the_spec_comes_back_from_the_settings() -> None:
-    for method, criterion, allocation, scope, seed in product(
-        METHODS, CRITERIA, ALLOCATIONS, SCOPES, (0, 2**63 - 1)
+    for (method, criterion, allocation, scope), seed, overrides in product(
+        COMBINATIONS, (0, 2**63 - 1), ((), (("conv1", 1 / 3), ("fc", 0)))
     ):
-        if (method, criterion) != ("fine", "bn"):
-            key = key_of(
-                method,
-                0.29,
-                spec={
-                    "criterion": criterion,
-                    "allocation": allocation,
-                    "scope": scope,
-                    "seed": seed,
-                },
-            )
-            assert PruningSpec(ratio=key.hundredths / 100, **json.loads(key.settings)) == key.spec
+        spec = PruningSpec(method, 0.29, criterion, allocation, scope, seed, overrides)
+        key = replace(key_of(), spec=spec)
+        assert PruningSpec(ratio=key.hundredths / 100, **json.loads(key.settings)) == key.spec
+
+
+def test_other_overrides_are_another_key() -> None:
+    ways = [(), (("conv1", 0.5),), (("conv1", 0.6),), (("fc", 0.5),), (("conv1", 0.5), ("fc", 0.5))]
+    for method in METHODS:
+        for ratio in (0.0, 0.5):
+            keys = {key_of(method, ratio, spec={"overrides": overrides}) for overrides in ways}
+            assert len(keys) == len({key.settings for key in keys}) == len(ways)
+    assert key_of(spec={"overrides": [("fc", 0.5), ("conv1", 0.25)]}) == key_of(
+        spec={"overrides": (("conv1", 0.25), ("fc", 0.5))}
+    )
 
 
 @pytest.mark.parametrize(
