@@ -1,7 +1,7 @@
 """A network and test images in, a stream of ever more certain accuracies out."""
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,7 +106,9 @@ def evaluate(
     yield from classify(for_inference(model, device, precision), batches, labels)
 
 
-def classify(network: nn.Module, batches: Iterable[Tensor], labels: Tensor) -> Iterator[Evaluation]:
+def classify(
+    network: Callable[[Tensor], Tensor], batches: Iterable[Tensor], labels: Tensor
+) -> Iterator[Evaluation]:
     """What `evaluate` does, with a network and normalised batches that are ready for each other.
 
     Together the batches are as long as `labels`, int64 (N,).

@@ -5,7 +5,7 @@ for CIFAR: a 3x3 stem and no max-pooling. Layer names are torchvision's.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -125,12 +125,31 @@ class ResNet18(nn.Module):
             inner=tuple(int(block.conv1.out_channels) for block in blocks),  # type: ignore[union-attr, arg-type]
         )
 
+    @property
+    def segments(self) -> tuple[Callable[[Tensor], Tensor], ...]:
+        """The network in ten steps, one after the other: the stem, the 8 blocks, the head."""
+        blocks = [block for stage in self.stages for block in stage]
+        return (self._stem, *blocks, self._head)
+
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        for stage in self.stages:
-            x = stage(x)
+        for segment in self.segments:
+            x = segment(x)
+        return x
+
+    def _stem(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn1(self.conv1(x)), inplace=True)
+
+    def _head(self, x: Tensor) -> Tensor:
         logits: Tensor = self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
         return logits
+
+
+def segment_of(tensor: str) -> int:
+    """Which of a ResNet-18's `segments` a parameter or buffer belongs to, by its name."""
+    part, *rest = tensor.split(".")
+    if part.startswith("layer"):
+        return 1 + (int(part.removeprefix("layer")) - 1) * BLOCKS_PER_STAGE + int(rest[0])
+    return 1 + STAGES * BLOCKS_PER_STAGE if part == "fc" else 0
 
 
 def prunable_layers(model: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:

@@ -1,7 +1,7 @@
 """What is done to a network after pruning, so that it finds back some of what it knew."""
 
 import copy
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,31 +108,46 @@ def recalibrate(
     """
     device = device or best_device()
     dtype = DTYPES[resolve_precision(precision, device)]
+    network = for_calibration(model, device, dtype)
+    done = 0
+    for batch in calibration_batches(images, device, dtype):
+        with torch.inference_mode():
+            network(batch)
+        done += len(batch)
+        yield Recovering(done, len(images))
+    return copy_with(model, statistics(network, model)).eval()
+
+
+def for_calibration(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """A copy whose batch-norms estimate their statistics from the batches that pass."""
     # Contiguous, since in channels_last order a processor's batch-norm sums less precisely, and in
     # an order that depends on the number of threads.
-    network = copy.deepcopy(model).eval().to(device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    batch_norms = {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, nn.BatchNorm2d)
-    }
+    network = copy.deepcopy(model).eval()
+    network.to(device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.to(dtype)
-    for batch_norm in batch_norms.values():
-        batch_norm.reset_running_stats()
-        batch_norm.momentum = None  # a cumulative average
-        batch_norm.train()
-    done = 0
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # a cumulative average
+            module.train()
+    return network
+
+
+def calibration_batches(
+    images: Tensor, device: torch.device, dtype: torch.dtype
+) -> Iterator[Tensor]:
+    """The images, uint8 (N, 3, 32, 32), normalised, in batches of about CALIBRATION_BATCH."""
     for batch in images.tensor_split(max(1, round(len(images) / CALIBRATION_BATCH))):
-        with torch.inference_mode():
-            network(normalise(batch.to(device), dtype).contiguous())
-        done += len(batch)
-        yield Recovering(done, len(images))
-    buffers = dict(model.named_buffers())
-    statistics = {
-        f"{name}.{buffer}": getattr(batch_norm, buffer).to(buffers[f"{name}.{buffer}"].device)
-        for name, batch_norm in batch_norms.items()
+        yield normalise(batch.to(device), dtype).contiguous()
+
+
+def statistics(calibrated: nn.Module, model: nn.Module) -> dict[str, Tensor]:
+    """The means and variances of all batch-norms by name, where those of `model` are."""
+    devices = {name: buffer.device for name, buffer in model.named_buffers()}
+    return {
+        f"{name}.{buffer}": getattr(module, buffer).to(devices[f"{name}.{buffer}"])
+        for name, module in calibrated.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
         for buffer in ("running_mean", "running_var")
     }
-    return copy_with(model, statistics).eval()

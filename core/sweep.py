@@ -1,7 +1,7 @@
 """Many prunings of one baseline, measured and kept: only what the store does not have yet."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.checkpoint import Checkpoint
 from core.cost import compressed_bytes, cost
@@ -104,7 +104,7 @@ class Measurer:
         self._precision = resolve_precision(precision, self._device)
         self._chosen = subset_indices(dataset.test_labels, self._subset, self._seed)
         self._pruner = pruner
-        self._last: tuple[PruningSpec, nn.Module] | None = None
+        self._last: tuple[PruningSpec, ResNet18] | None = None
 
     def key(self, point: Point) -> Key:
         return Key(
@@ -125,15 +125,10 @@ class Measurer:
     def measure(self, point: Point) -> Iterator[Recovering | Evaluation | Result]:
         """Yield progress batch by batch, and last the result. Can be dropped at any event."""
         pruned = self._prune(point.spec)
-        assert isinstance(pruned, ResNet18)
-        network = yield from recover(
-            pruned, point.recovery, self._dataset, self._precision, self._device
-        )
+        network = yield from self._recover(pruned, point.recovery)
         started = time.perf_counter()
-        ready = for_inference(network, self._device, self._precision)
-        labels = self._dataset.test_labels[self._chosen]
         evaluation = None
-        for evaluation in classify(ready, torch.split(self._inputs, BATCH_SIZE), labels):
+        for evaluation in self._classify(network, point.recovery):
             yield evaluation
         assert evaluation is not None
         seconds = time.perf_counter() - started
@@ -144,7 +139,7 @@ class Measurer:
             labels=evaluation.labels[order].astype(np.uint8),
             loss_sum=evaluation.loss_sum,
             cost=cost(pruned),
-            compressed_bytes=compressed_bytes(network),
+            compressed_bytes=self._compressed_bytes(network),
             origin=Origin(
                 device=self._device.type,
                 versions=f"torch {torch.__version__}",
@@ -153,17 +148,38 @@ class Measurer:
             ),
         )
 
-    @cached_property
-    def _inputs(self) -> Tensor:
-        """The test images of the subset, normalised once for all points."""
-        images = self._dataset.test_images[self._chosen].to(self._device)
-        return normalise(images, DTYPES[self._precision])
+    def _recover(
+        self, pruned: ResNet18, recovery: Recovery
+    ) -> Generator[Recovering, None, ResNet18]:
+        steps = recover(pruned, recovery, self._dataset, self._precision, self._device)
+        network = yield from steps
+        assert isinstance(network, ResNet18)
+        return network
 
-    def _prune(self, spec: PruningSpec) -> nn.Module:
+    def _classify(self, network: ResNet18, _recovery: Recovery) -> Iterator[Evaluation]:
+        ready = for_inference(network, self._device, self._precision)
+        yield from classify(ready, self._inputs, self._labels)
+
+    def _compressed_bytes(self, network: ResNet18) -> int | None:
+        return compressed_bytes(network)
+
+    @cached_property
+    def _inputs(self) -> tuple[Tensor, ...]:
+        """The test images of the subset, normalised once for all points, in batches."""
+        images = self._dataset.test_images[self._chosen].to(self._device)
+        return torch.split(normalise(images, DTYPES[self._precision]), BATCH_SIZE)
+
+    @property
+    def _labels(self) -> Tensor:
+        return self._dataset.test_labels[self._chosen]
+
+    def _prune(self, spec: PruningSpec) -> ResNet18:
         """The pruned network; the last one is kept for the recoveries that share it."""
         if self._last is None or self._last[0] != spec:
             self._pruner = self._pruner or Pruner(self._checkpoint.model)
-            self._last = (spec, self._pruner.prune(spec).model)
+            pruned = self._pruner.prune(spec).model
+            assert isinstance(pruned, ResNet18)
+            self._last = (spec, pruned)
         return self._last[1]
 
 

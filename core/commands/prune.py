@@ -29,6 +29,14 @@ def add_prune(commands: Commands) -> None:
     pruning.add_argument("--allocation", choices=ALLOCATIONS, default="uniform")
     pruning.add_argument("--scope", choices=SCOPES, default="all")
     pruning.add_argument(
+        "--override",
+        nargs="+",
+        type=override,
+        default=[],
+        metavar="NAME=RATIO",
+        help="a ratio of its own for a layer, or for a group of channels; 0 leaves it alone",
+    )
+    pruning.add_argument(
         "--criterion-seed", type=int, default=0, metavar="S", help="of the criterion random"
     )
     pruning.add_argument(
@@ -43,6 +51,17 @@ def add_prune(commands: Commands) -> None:
     pruning.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 
 
+def override(text: str) -> tuple[str, float]:
+    """Such as "layer1.0.conv1=0.3"."""
+    name, _, ratio = text.rpartition("=")
+    try:
+        return name, float(ratio)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"should be a name and a ratio, such as layer1.0.conv1=0.3, not {text!r}"
+        ) from error
+
+
 def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     spec = PruningSpec(
         method=options.method,
@@ -51,6 +70,7 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
         allocation=options.allocation,
         scope=options.scope,
         seed=options.criterion_seed,
+        overrides=tuple(options.override),
     )
     if options.out is not None:
         checkpoint.refuse_to_overwrite(options.out, options.overwrite)
