@@ -1,4 +1,4 @@
-"""The command line: train, prune, evaluate, sweep."""
+"""The command line: train, prune, evaluate, sweep, scan."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from core.commands.common import Parser
 from core.commands.evaluate import add_evaluate
 from core.commands.prune import add_prune
+from core.commands.scan import add_scan
 from core.commands.sweep import add_sweep
 from core.commands.train import add_train
 from core.device import keep_freed_memory
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   python -m core prune --method channel --ratio 0.3 --out pruned.safetensors
   python -m core evaluate pruned.safetensors --subset 1000
   python -m core sweep --methods fine channel --ratios 0:0.9:0.1 --export results.csv
+  python -m core scan --methods channel --subset 1000
 """
 
 
@@ -48,7 +50,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    for add in (add_train, add_prune, add_evaluate, add_sweep):
+    for add in (add_train, add_prune, add_evaluate, add_sweep, add_scan):
         add(commands)
     return parser.parse_args(arguments)
 

@@ -17,7 +17,7 @@ import pytest
 from core import baseline, checkpoint, data, recovery
 from core.__main__ import main
 from core.checkpoint import Checkpoint
-from core.commands.sweep import ratios
+from core.commands.measuring import ratios
 from core.data import DataMissingError, DataSet, subset_indices
 from core.data.loading import DownloadProgress
 from core.evaluation import evaluate_fully
@@ -177,6 +177,7 @@ def test_evaluate_takes_all_test_images_unless_told(run: Run, trained: Checkpoin
         ("channel", 0.4, "--scope", "internal", "--allocation", "global", "--criterion", "bn"),
         ("channel-mask", 0.3),
         ("channel-mask", 0.3, "--criterion", "random", "--criterion-seed", 7),
+        ("channel", 0.3, "--override", "conv1=0", "layer2.0.conv1=0.75"),
     ],
     ids=lambda options: " ".join(map(str, options)),
 )
@@ -334,6 +335,41 @@ def test_a_sweep_says_how_many_results_there_are(run: Run, trained: Checkpoint) 
     assert outcome.code == 0
     assert "4 results" in outcome.out
     assert "4 of them measured" in outcome.out
+
+
+SCAN = ("scan", "--dataset", "digits", "--precision", "fp32", "--json", "--baseline")
+
+
+def test_a_scan_finds_what_pruning_one_layer_reports(
+    run: Run, trained: Checkpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "scan.results.csv"
+    command = (*SCAN, trained.path, "--methods", "channel", "--ratios", "0.5", *SUBSET)
+    result = run(*command, "--export", path).result
+    assert result["measured"] == len(result["results"]) == 2 * (1 + 12)
+    assert run(*command).result["measured"] == 0
+    by_unit = {
+        (row["overrides"][0][0], row["recovery"]): row["correct"]
+        for row in result["results"]
+        if row["overrides"]
+    }
+    for (unit, way), correct in list(by_unit.items())[::5]:
+        pruned = run(
+            *("prune", "--dataset", "digits", "--baseline", trained.path, *SUBSET, "--json"),
+            *("--precision", "fp32", "--method", "channel", "--ratio", 0),
+            *("--override", f"{unit}=0.5", "--recovery", way),
+        ).result
+        assert pruned["correct"] == correct
+    shipped = read_shipped(path)
+    assert len(shipped.results) == len(result["results"])
+    assert len(shipped.test_labels) == 500
+
+
+def test_a_scan_is_on_all_images_where_there_are_few(run: Run, trained: Checkpoint) -> None:
+    rows = run(
+        *(*SCAN, trained.path, "--methods", "channel", "--ratios", "0.9", "--recoveries", "none")
+    ).result["results"]
+    assert {row["seen"] for row in rows} == {500}
 
 
 @pytest.mark.parametrize(
@@ -593,6 +629,13 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         ((*SWEEP_IT, "--subset", 501), ["501 images", "10 to 500"]),
         ((*SWEEP_IT, "--subset", 50, "--seed", -1), ["seed", "-1"]),
         ((*SWEEP_IT, "--criterion-seed", -1), ["seed", "-1"]),
+        ((*FINE, "--ratio", 0.5, "--override", "fc"), ["--override", "'fc'", "0.3"]),
+        ((*FINE, "--ratio", 0.5, "--override", "fc=1.5"), ["fc", "1.5"]),
+        ((*FINE, "--ratio", 0.5, "--override", "fc=0", "fc=1"), ["once"]),
+        ((*FINE, "--ratio", 0.5, "--override", "layer9=0.5"), ["layer9", "layer4.1.conv2"]),
+        ((*SCAN, "BASELINE", "--subset", 9), ["9 images", "10 to 500"]),
+        ((*SCAN, "BASELINE", "--methods", "fine", "--criterion", "bn"), ["Batch-norm", "fine"]),
+        ((*SCAN, "BASELINE", "--ratios", "half"), ["--ratios", "half"]),
         (("sweep", "--baseline", "nowhere"), ["no checkpoint nowhere"]),
         (("sweep",), ["no baseline for cifar10", "python -m core train --dataset cifar10"]),
         (("sweep", "--shipped"), ["checkpoints", "no checkpoint"]),

@@ -35,10 +35,14 @@ def json_option() -> Parser:
     return parser
 
 
-def evaluation_options() -> Parser:
+def evaluation_options(usual_subset: str = "all") -> Parser:
+    """On which images, in which precision; `usual_subset` says what no --subset means."""
     parser = Parser(add_help=False, parents=[json_option()])
     parser.add_argument(
-        "--subset", type=int, metavar="N", help="test images, drawn by class; default: all"
+        "--subset",
+        type=int,
+        metavar="N",
+        help=f"test images, drawn by class; default: {usual_subset}",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the subset; default: 0")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")

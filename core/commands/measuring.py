@@ -1,0 +1,125 @@
+"""What the commands share that measure many prunings and keep the results."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from core import checkpoint, data
+from core.checkpoint import Checkpoint
+from core.commands.common import Parser, first_baseline
+from core.results import Result, ResultStore, export, open_store
+from core.statistics import wilson_interval
+from core.sweep import Measurer, Point, sweep
+
+
+def storing_options() -> Parser:
+    """Of which baseline, and where the results go."""
+    parser = Parser(add_help=False)
+    parser.add_argument("--dataset", choices=data.DATASET_NAMES, default="cifar10")
+    parser.add_argument("--baseline", type=Path, metavar="FILE", help="default: the first found")
+    parser.add_argument(
+        "--export", type=Path, metavar="FILE.csv", help="write the results, known ones too"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE.csv if it exists")
+    parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="FILE",
+        help="where results are kept; default: checkpoints/local/results.sqlite",
+    )
+    return parser
+
+
+def chosen_baseline(options: argparse.Namespace) -> Checkpoint:
+    """Raises InputError too where the results could not be written afterwards."""
+    if options.export is not None:
+        checkpoint.refuse_to_overwrite(options.export, options.overwrite)
+    path = options.baseline or first_baseline(options.dataset)
+    return checkpoint.load(path, options.dataset)
+
+
+def measure_points(
+    measurer: Measurer, points: Sequence[Point], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Measure what is missing, export everything if asked, and return it."""
+    store = open_store() if options.store is None else ResultStore(options.store)
+    measured = run_points(measurer, points, store, options.json)
+    results = kept(measurer, points, store)
+    if options.export is not None:
+        export(results, options.export, options.command_line, measurer.test_labels)
+    print(
+        f"{len(results):,} results, {measured:,} of them measured now"
+        + (f"; written to {options.export}." if options.export else ".")
+    )
+    return {"measured": measured, "results": [as_json(result) for result in results]}
+
+
+def run_points(measurer: Measurer, points: Sequence[Point], store: ResultStore, quiet: bool) -> int:
+    """Sweep with a progress bar; return how many were measured."""
+    measured = 0
+    with tqdm(unit="point", disable=quiet, dynamic_ncols=True, delay=0.5) as bar:
+        for progress in sweep(measurer, points, store):
+            spec = progress.point.spec
+            bar.total = progress.missing
+            bar.set_description(
+                f"{spec.method} {spec.ratio:.2f} {progress.point.recovery.method}", refresh=False
+            )
+            if progress.seconds_left is not None:
+                minutes = np.ceil(progress.seconds_left / 60)
+                bar.set_postfix_str(f"about {minutes:.0f} min left", refresh=False)
+            bar.update(progress.finished - bar.n)
+            measured = progress.finished
+    for note in store.notes:
+        print(note, file=sys.stderr)
+    return measured
+
+
+def kept(measurer: Measurer, points: Sequence[Point], store: ResultStore) -> list[Result]:
+    """The results of the points, each once."""
+    keys = dict.fromkeys(measurer.key(point) for point in points)
+    return [result for key in keys if (result := store.get(key)) is not None]
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    evaluation = result.evaluation
+    return {
+        **asdict(result.key.spec),
+        "recovery": result.key.recovery.method,
+        "correct": evaluation.correct,
+        "seen": evaluation.seen,
+        "accuracy": evaluation.accuracy,
+        "interval": wilson_interval(evaluation.correct, evaluation.seen),
+        **result.cost.to_json(),
+    }
+
+
+def ratios(text: str) -> tuple[float, ...]:
+    """`0:0.95:0.05`, both ends included, or `0.1,0.3`; in hundredths."""
+    try:
+        if ":" in text:
+            start, stop, step = (_hundredths(part) for part in text.split(":"))
+            found = [each / 100 for each in range(start, stop + 1, step)]
+        else:
+            found = [_hundredths(part) / 100 for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found:
+        raise argparse.ArgumentTypeError(
+            "should be FROM:TO:STEP or numbers with commas between them, in hundredths from 0 to "
+            f"1, not {text!r}"
+        )
+    return tuple(found)
+
+
+def _hundredths(text: str) -> int:
+    """Raises ValueError for what is none from 0 to 1."""
+    hundredths = 100 * float(text)
+    if not 0 <= hundredths <= 100 or abs(hundredths - round(hundredths)) > 1e-9:
+        raise ValueError(text)
+    return round(hundredths)

@@ -1,0 +1,57 @@
+"""Measure how much each layer bears, one pruned at a time."""
+
+import argparse
+from typing import Any
+
+from core.commands.common import Commands, evaluation_options, load_announced
+from core.commands.measuring import chosen_baseline, measure_points, ratios, storing_options
+from core.pruning import CRITERIA, METHODS
+from core.recovery import RECOVERIES
+from core.sensitivity import SCAN_IMAGES, ScanMeasurer, scan_points
+
+
+def add_scan(commands: Commands) -> None:
+    scanning = commands.add_parser(
+        "scan",
+        parents=[evaluation_options(f"{SCAN_IMAGES:,}"), storing_options()],
+        help="prune one layer, or one group of channels, at a time; known results are not "
+        "measured again",
+    )
+    scanning.set_defaults(run=run_scan)
+    for name, choices, default in (
+        ("methods", METHODS, ["fine", "channel"]),
+        ("recoveries", RECOVERIES, list(RECOVERIES)),
+    ):
+        scanning.add_argument(
+            f"--{name}",
+            nargs="+",
+            choices=choices,
+            default=default,
+            metavar="NAME",
+            help=f"of {', '.join(choices)}; default: {' '.join(default)}",
+        )
+    scanning.add_argument("--criterion", choices=CRITERIA, default="l1")
+    scanning.add_argument(
+        "--ratios",
+        type=ratios,
+        default=ratios("0.1:0.9:0.1"),
+        metavar="FROM:TO:STEP",
+        help="or some with commas between them; default: 0.1:0.9:0.1",
+    )
+
+
+def run_scan(options: argparse.Namespace) -> dict[str, Any]:
+    loaded = chosen_baseline(options)
+    dataset = load_announced(loaded.dataset)
+    subset = options.subset
+    if subset is None:
+        subset = min(SCAN_IMAGES, len(dataset.test_labels))
+    measurer = ScanMeasurer(loaded, dataset, subset, options.seed, options.precision)
+    points = [
+        point
+        for method in options.methods
+        for point in scan_points(
+            loaded.model, method, options.ratios, options.recoveries, options.criterion
+        )
+    ]
+    return measure_points(measurer, points, options)
