@@ -45,6 +45,27 @@ class ChannelPruner:
         """A narrower copy; the baseline is not touched."""
         return keep_channels(self._baseline, self._groups, self.kept(spec))
 
+    def kept_weights(self, spec: PruningSpec, layer: str) -> Tensor:
+        """True where a weight of the baseline's layer stays, of the weight's shape."""
+        shape = prunable_layers(self._baseline)[layer].weight.shape
+        outputs, inputs = (torch.ones(size, dtype=torch.bool) for size in shape[:2])
+        kept = self.kept(spec)
+        for group in self._groups:
+            if group.name not in kept:
+                continue
+            if layer in group.producers or layer in group.depthwise:
+                outputs = _mask(kept[group.name], shape[0])
+            for name, repeat in group.consumers:
+                if name == layer:
+                    inputs = _mask(_inputs(kept[group.name], repeat), shape[1])
+        corners = outputs[:, None] & inputs
+        return corners.view(*shape[:2], *[1] * (len(shape) - 2)).expand(shape)
+
+    @property
+    def scores(self) -> dict[str, Tensor]:
+        """Of each group's channels, (channels,); the lowest go first."""
+        return self._scores
+
 
 def group_scores(
     model: nn.Module, graph: NetworkGraph, criterion: str, seed: int
@@ -93,9 +114,18 @@ def _global(scores: dict[str, Tensor], ratio: float) -> dict[str, Tensor]:
 
 
 def _all_but(removed: Tensor, size: int) -> Tensor:
-    kept = torch.ones(size, dtype=torch.bool)
-    kept[removed] = False
-    return kept.nonzero().flatten()
+    return (~_mask(removed, size)).nonzero().flatten()
+
+
+def _mask(indices: Tensor, size: int) -> Tensor:
+    mask = torch.zeros(size, dtype=torch.bool)
+    mask[indices] = True
+    return mask
+
+
+def _inputs(channels: Tensor, repeat: int) -> Tensor:
+    """Where the channels enter a layer that has `repeat` inputs for each."""
+    return (channels[:, None] * repeat + torch.arange(repeat)).flatten()
 
 
 def keep_channels(
@@ -127,7 +157,7 @@ def keep_channels(
             select(name, PER_OUTPUT, indices, dim=0)
             sizes.append((name, "num_features", number))
         for name, repeat in group.consumers:  # a flattened channel enters as several inputs
-            inputs = (indices[:, None] * repeat + torch.arange(repeat)).flatten()
+            inputs = _inputs(indices, repeat)
             select(name, ("weight",), inputs, dim=1)
             sizes += [(name, "in_channels", len(inputs)), (name, "in_features", len(inputs))]
     pruned = copy_with(model, narrowed)

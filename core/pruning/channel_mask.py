@@ -30,18 +30,32 @@ class FilterMasker:
             if isinstance(layer, nn.Conv2d)
         }
 
-    def prune(self, spec: PruningSpec) -> nn.Module:
-        """A copy with zeroed filters, one of each convolution always left.
+    def removed(self, spec: PruningSpec) -> dict[str, Tensor]:
+        """The indices of the filters that go, ascending, by convolution; one always stays.
 
         Raises InputError for an override of a layer that is no convolution of the network.
         """
         overrides = dict(spec.overrides)
         refuse_unknown(overrides, self._scores, "convolution")
+        return {
+            name: lowest_indices(
+                scores, min(count(overrides.get(name, spec.ratio), len(scores)), len(scores) - 1)
+            )
+            for name, scores in self._scores.items()
+        }
+
+    def prune(self, spec: PruningSpec) -> nn.Module:
+        """A copy with zeroed filters; the baseline is not touched."""
         pruned = copy.deepcopy(self._baseline)
         layers = prunable_layers(pruned)
         with torch.no_grad():
-            for name, scores in self._scores.items():
-                number = min(count(overrides.get(name, spec.ratio), len(scores)), len(scores) - 1)
+            for name, filters in self.removed(spec).items():
                 weight = layers[name].weight
-                weight[lowest_indices(scores, number).to(weight.device)] = 0
+                weight[filters.to(weight.device)] = 0
         return pruned
+
+    def kept_weights(self, spec: PruningSpec, layer: str) -> Tensor:
+        """True where a weight of the baseline's layer stays, of the weight's shape."""
+        kept = torch.ones(prunable_layers(self._baseline)[layer].weight.shape, dtype=torch.bool)
+        kept[self.removed(spec).get(layer, [])] = False
+        return kept

@@ -61,6 +61,10 @@ class FineGrainedPruner:
         }
         return copy_with(self._baseline, sparse)
 
+    def kept_weights(self, spec: PruningSpec, layer: str) -> Tensor:
+        """True where a weight of the baseline's layer stays, of the weight's shape."""
+        return ~self.masks(spec)[layer].view(self._shapes[layer])
+
     def _counts(self, ratios: dict[str, float]) -> dict[str, int]:
         return {
             name: count(ratio, len(self._rankings[name].scores)) for name, ratio in ratios.items()

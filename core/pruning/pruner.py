@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from torch import nn
+from torch import Tensor, nn
 
 from core.pruning.channel import ChannelPruner
 from core.pruning.channel_mask import FilterMasker
@@ -28,9 +28,22 @@ class Pruner:
     def prune(self, spec: PruningSpec) -> Pruned:
         """A new network in the baseline's mode, and what was done to each layer."""
         spec = spec.canonical()
-        method = self._prepared(spec.method, spec.criterion, spec.seed, spec.allocation)
-        model = method.prune(spec)
+        model = self._method(spec).prune(spec)
         return Pruned(model, report(self.baseline, model))
+
+    def kept_weights(self, spec: PruningSpec, layer: str) -> Tensor:
+        """True where a weight of the baseline's layer stays, of the weight's shape."""
+        spec = spec.canonical()
+        return self._method(spec).kept_weights(spec, layer)
+
+    def channel_scores(self, spec: PruningSpec) -> dict[str, Tensor]:
+        """Of each group's channels, (channels,), for a spec of the method `channel`."""
+        method = self._method(spec.canonical())
+        assert isinstance(method, ChannelPruner)
+        return method.scores
+
+    def _method(self, spec: PruningSpec) -> Method:
+        return self._prepared(spec.method, spec.criterion, spec.seed, spec.allocation)
 
     def _prepare(self, method: str, criterion: str, seed: int, allocation: str) -> Method:
         match method:
