@@ -8,6 +8,7 @@ import vl_convert
 
 from core import charts
 from core.charts import CURVES, METHODS, RECOVERIES, STUDY, Drawing, accuracy_against
+from core.charts.layers import SECOND
 
 COLORS = ["#0072B2", "#D55E00"]
 
@@ -130,22 +131,82 @@ def test_a_printed_chart_has_the_themes_colours_on_white() -> None:
     assert 'fill="white"' in svg
 
 
-LAYERS = [f"layer{number}.conv1" for number in range(1, 4)]
+STAGES = {"conv1": ["conv1"], "layer1": ["layer1.0.conv1", "layer1.0.downsample.0"], "fc": ["fc"]}
+LAYERS = [layer for stage in STAGES.values() for layer in stage]
 
 
 def sparsities() -> pd.DataFrame:
-    rows = [(layer, ratio, ratio / 2) for layer in LAYERS for ratio in (0.0, 0.05, 0.1)]
-    cells = pd.DataFrame(rows, columns=["layer", "ratio", "sparsity"])
+    rows = [
+        (method, layer, ratio / 20, ratio / 40)
+        for method in METHODS
+        for layer in LAYERS
+        for ratio in range(20)
+    ]
+    cells = pd.DataFrame(rows, columns=["method", "layer", "ratio", "sparsity"])
     return cells.assign(weights=100, weights_left=50)
 
 
-def test_the_heatmap_marks_the_column_nearest_to_the_slider() -> None:
-    shown = charts.sparsity_heatmap(sparsities(), LAYERS, 0.06, "Channels")
-    assert shown.frames["slider"]["ratio"].tolist() == [0.05]
+def outlines(svg: ElementTree.Element, color: str) -> int:
+    return sum(each.get("stroke") == color for each in svg.iter(f"{SVG}path"))
+
+
+def test_the_overview_marks_the_columns_at_the_slider_and_the_layer_selected() -> None:
+    current = dict(zip(METHODS, (0.06, 1.0), strict=True))
+    shown = charts.layers_overview(sparsities(), STAGES, current, "fc", "picked")
+    (fine, channels) = shown.frames["slider"]["x"]
+    assert fine == pytest.approx(0.05)
+    assert channels == pytest.approx(SECOND + 0.95)  # the last column there is
     svg = drawn_svg(shown)
-    assert {"Channels", *LAYERS} <= texts(svg)
-    white = [each for each in svg.iter(f"{SVG}path") if each.get("stroke") == "white"]
-    assert len(white) == 1
+    names = {layer.replace("downsample.0", "down") for layer in LAYERS}
+    assert {"Weights", *METHODS, *names} <= texts(svg)
+    assert outlines(svg, "white") == 2
+    assert outlines(svg, "#E69F00") == 1
+
+
+def test_another_layer_and_another_ratio_are_only_other_data() -> None:
+    first = charts.layers_overview(sparsities(), STAGES, dict.fromkeys(METHODS, 0.1), "fc", "p")
+    second = charts.layers_overview(sparsities(), STAGES, dict.fromkeys(METHODS, 0.7), "conv1", "p")
+    assert first.spec is second.spec
+    changed = {n for n in first.frames if not first.frames[n].equals(second.frames[n])}
+    assert changed == {"slider", "selected"}
+
+
+def test_sensitivity_has_a_cell_for_each_unit_and_ratio() -> None:
+    rows = [(layer, ratio / 10, ratio / 20 - 0.01) for layer in LAYERS for ratio in range(1, 10)]
+    losses = pd.DataFrame(rows, columns=["unit", "ratio", "lost"])
+    losses = losses.assign(accuracy=0.5, low=0.4, high=0.6, seen=2000)
+    for selected, marked in (("fc", 1), ("", 0)):
+        svg = drawn_svg(charts.sensitivity_heatmap(losses, LAYERS, selected))
+        assert outlines(svg, "#0072B2") == marked
+        assert "Points of accuracy lost" in texts(svg)
+
+
+def test_a_layer_close_up_is_drawn() -> None:
+    bins = pd.DataFrame({"low": [-1.0, 0.0], "high": [0.0, 1.0], "kept": [5, 0], "cut": [1, 7]})
+    bins = bins.assign(method=METHODS[0])
+    with_threshold = drawn_svg(charts.weight_distribution(bins, 0.5))
+    without = drawn_svg(charts.weight_distribution(bins, None))
+    assert "Value of the weight" in texts(without)
+    lines = [len(list(svg.iter(f"{SVG}line"))) for svg in (with_threshold, without)]
+    assert lines[0] == lines[1] + 2
+
+    cells = pd.DataFrame(
+        {
+            **{"top": [0, 0, 3], "bottom": [3, 3, 6], "left": [0, 2, 0], "right": [2, 4, 2]},
+            **{"norm": [0.5, 0.0, 0.0], "kept": [0.5, 0.0, 0.0]},
+            "state": ["stays", "zero", "removed"],
+        }
+    )
+    assert {"Input channels", "Mean norm of a kernel"} <= texts(
+        drawn_svg(charts.kernel_map(cells, 0.5))
+    )
+
+    order = pd.DataFrame({"rank": [0, 1], "channel": [4, 2], "score": [0.5, 1.5]})
+    order = order.assign(stays=[False, True], method=METHODS[1])
+    assert COLORS[1].lower() in {
+        (each.get("fill") or "").lower()
+        for each in drawn_svg(charts.channel_order(order)).iter(f"{SVG}path")
+    }
 
 
 def test_a_training_is_drawn() -> None:

@@ -1,8 +1,9 @@
 """Frames in, charts out. Knows column names, nothing of networks and nothing of pages."""
 
 from core.charts.accuracy import CURVES, RECOVERIES, STUDY, X_AXES, accuracy_against
+from core.charts.closeup import channel_order, kernel_map, weight_distribution
 from core.charts.drawing import METHODS, Drawing
-from core.charts.layers import sparsity_bars, sparsity_heatmap
+from core.charts.layers import layers_overview, sensitivity_heatmap
 from core.charts.training import loss_curve, validation_curve
 
 __all__ = [
@@ -13,8 +14,11 @@ __all__ = [
     "X_AXES",
     "Drawing",
     "accuracy_against",
+    "channel_order",
+    "kernel_map",
+    "layers_overview",
     "loss_curve",
-    "sparsity_bars",
-    "sparsity_heatmap",
+    "sensitivity_heatmap",
     "validation_curve",
+    "weight_distribution",
 ]

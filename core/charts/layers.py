@@ -1,53 +1,85 @@
-"""What pruning leaves of each layer."""
+"""What pruning leaves of each layer, at every ratio: one row a layer, both methods side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from core.charts.drawing import METHODS, Drawing, method_color, named
+from core.charts.drawing import METHODS, AnyChart, Drawing, named
 
 SPARSITY_SCALE = alt.Scale(scheme="viridis", domain=[0, 1])
+# Small losses matter most, and there are many of them: the scale is stretched towards 0.
+LOSS_SCALE = alt.Scale(type="sqrt", scheme="orangered", domain=[0, 80], clamp=True)
+STEP = 0.05  # of the ratio, from column to column
+ROW_HEIGHT = 15  # pixels
+AROUND = 130  # pixels: axis and legend
+# Where the parts of the chart begin on its common x axis, in units of a heatmap's width.
+WEIGHTS, SECOND = 1.02, 1.36
+WEIGHTS_WIDTH = 0.24
+STARTS = dict(zip(METHODS, (0.0, SECOND), strict=True))
+END = SECOND + 1
+HEADINGS = pd.DataFrame({**STARTS, "Weights": WEIGHTS}.items(), columns=["name", "x"])
 
 
-def sparsity_heatmap(
-    sparsities: pd.DataFrame, layers: Sequence[str], current: float, title: str
+def layers_overview(
+    sparsities: pd.DataFrame,
+    stages: Mapping[str, Sequence[str]],
+    current: Mapping[str, float],
+    selected: str,
+    picking: str | None = None,
 ) -> Drawing:
-    """Sparsity reached, layer by ratio, on the scale from 0 to 1.
+    """Heatmaps of the sparsity that both methods reach, with each layer's weights between them.
 
-    `sparsities`: layer, ratio (steps of 0.05), sparsity, weights, weights_left. `current` is the
-    slider's ratio; the nearest column is marked.
+    `sparsities`: method, layer, ratio (steps of 0.05 up to 0.95), sparsity (0 to 1), weights,
+    weights_left. `stages` names the layers of each stage, in network order. `current` is each
+    method's ratio, whose nearest column is marked; `selected` a layer, whose row is. `picking`
+    names the selection, by layer, of the row that is clicked.
     """
-    nearest = min(sparsities["ratio"].unique(), key=lambda ratio: abs(ratio - current))
+    starts = sparsities["method"].map(STARTS)
+    cells = sparsities.assign(
+        x=starts + sparsities["ratio"], x2=starts + sparsities["ratio"] + STEP
+    )
+    weights = sparsities.drop_duplicates("layer")[["layer", "weights"]]
+    widths = WEIGHTS_WIDTH * weights["weights"] / weights["weights"].max()
+    nearest = {method: STEP * min(round(ratio / STEP), 19) for method, ratio in current.items()}
+    columns = [STARTS[method] + ratio for method, ratio in nearest.items()]
     return Drawing(
-        _heatmap_spec(tuple(layers), title),
-        {"cells": sparsities, "slider": pd.DataFrame({"ratio": [nearest]})},
+        _overview_spec(tuple(map(tuple, stages.values())), picking),
+        {
+            "cells": cells,
+            "weights": weights.assign(x=WEIGHTS, x2=WEIGHTS + widths),
+            "slider": pd.DataFrame({"x": columns, "x2": [column + STEP for column in columns]}),
+            "headings": HEADINGS,
+            "selected": pd.DataFrame({"layer": [selected], "x": [0.0], "x2": [END]}),
+        },
     )
 
 
 @lru_cache(maxsize=16)
-def _heatmap_spec(layers: tuple[str, ...], title: str) -> dict[str, Any]:
+def _overview_spec(stages: tuple[tuple[str, ...], ...], picking: str | None) -> dict[str, Any]:
+    # A row of blanks, of another number each, stands between two stages.
+    rows = [row for number, stage in enumerate(stages) for row in (*stage, " " * (number + 1))][:-1]
+    across = alt.X("x:Q", scale=alt.Scale(domain=[0, END], nice=False), axis=_ratio_axis())
+    down = alt.Y("layer:N", scale=alt.Scale(domain=rows), title=None, axis=_row_axis())
     cells = (
         named("cells")
         .mark_rect()
         .encode(
-            x=alt.X(
-                "ratio:O",
-                title="Ratio asked for",
-                axis=alt.Axis(values=[0, 0.25, 0.5, 0.75], format=".2f", labelAngle=0),
-            ),
-            y=_layer_axis(layers),
+            x=across,
+            x2="x2:Q",
+            y=down,
             color=alt.Color(
                 "sparsity:Q",
                 scale=SPARSITY_SCALE,
                 legend=alt.Legend(
-                    title="Sparsity reached", format="%", orient="bottom", gradientLength=150
+                    title="Sparsity reached", format="%", orient="bottom", gradientLength=200
                 ),
             ),
             tooltip=[
                 alt.Tooltip("layer:N", title="Layer"),
+                alt.Tooltip("method:N", title="Method"),
                 alt.Tooltip("ratio:Q", title="Ratio asked for", format=".2f"),
                 alt.Tooltip("sparsity:Q", title="Sparsity reached", format=".1%"),
                 alt.Tooltip("weights_left:Q", title="Weights left", format=","),
@@ -55,58 +87,128 @@ def _heatmap_spec(layers: tuple[str, ...], title: str) -> dict[str, Any]:
             ],
         )
     )
-    marked = (
-        named("slider").mark_rect(fill=None, stroke="white", strokeWidth=1.5).encode(x="ratio:O")
-    )
-    spec: dict[str, Any] = (
-        (cells + marked).properties(height=_height(layers), title=title).to_dict()
-    )
-    return spec
-
-
-def sparsity_bars(sparsities: pd.DataFrame, layers: Sequence[str], title: str) -> Drawing:
-    """Sparsity of each layer at the slider's position, both methods side by side.
-
-    `sparsities`: method, layer, sparsity, weights, weights_left.
-    """
-    return Drawing(_bars_spec(tuple(layers), title), {"bars": sparsities})
-
-
-@lru_cache(maxsize=16)
-def _bars_spec(layers: tuple[str, ...], title: str) -> dict[str, Any]:
-    spec: dict[str, Any] = (
-        named("bars")
-        .mark_bar()
+    if picking is not None:
+        cells = cells.add_params(
+            alt.selection_point(
+                name=picking, fields=["layer"], on="click", clear=False, empty=False
+            )
+        )
+    weights = (
+        named("weights")
+        .mark_bar(color="gray", opacity=0.6, height=ROW_HEIGHT - 6)
         .encode(
-            x=alt.X(
-                "sparsity:Q",
-                title="Sparsity reached",
-                scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(format="%", values=[0, 0.5, 1]),
-            ),
-            y=_layer_axis(layers),
-            yOffset=alt.YOffset("method:N", scale=alt.Scale(domain=METHODS)),
-            color=method_color().legend(orient="bottom", title=None, columns=1),
+            x=across,
+            x2="x2:Q",
+            y=down,
             tooltip=[
                 alt.Tooltip("layer:N", title="Layer"),
-                alt.Tooltip("method:N", title="Method"),
-                alt.Tooltip("sparsity:Q", title="Sparsity reached", format=".1%"),
-                alt.Tooltip("weights_left:Q", title="Weights left", format=","),
-                alt.Tooltip("weights:Q", title="of", format=","),
+                alt.Tooltip("weights:Q", title="Weights", format=","),
             ],
         )
-        .properties(height=_height(layers), title=title)
+    )
+    slider = (
+        named("slider")
+        .mark_rect(fill=None, strokeWidth=1.5, stroke="white")
+        .encode(x=across, x2="x2:Q")
+    )
+    selected = (
+        named("selected")
+        .mark_rect(fill=None, strokeWidth=1.5, stroke="#E69F00")
+        .encode(x=across, x2="x2:Q", y=down)
+    )
+    headings = (
+        named("headings")
+        .mark_text(align="left", baseline="bottom", fontWeight="bold", color="gray")
+        .encode(x=across, y=alt.value(-6), text="name:N")
+    )
+    layers: list[AnyChart] = [cells, weights, slider, selected, headings]
+    spec: dict[str, Any] = (
+        alt.layer(*layers)
+        .properties(height=ROW_HEIGHT * len(rows) + AROUND, padding={"top": 24})
         .to_dict()
     )
     return spec
 
 
-def _layer_axis(layers: Sequence[str]) -> alt.Y:
-    """Network order, every name shown, the longest ones shortened."""
-    short = alt.Axis(labelExpr="replace(datum.label, 'downsample.0', 'down')", labelOverlap=False)
-    return alt.Y("layer:N", sort=list(layers), title=None, axis=short)
+def _ratio_axis() -> alt.Axis:
+    """Ratios below each heatmap, though both share one axis."""
+    ratios = [0.0, 0.25, 0.5, 0.75]
+    return alt.Axis(
+        title=None,
+        values=[start + ratio + STEP / 2 for start in STARTS.values() for ratio in ratios],
+        labelExpr=f"format(datum.value - (datum.value > {SECOND} ? {SECOND} : 0) - {STEP / 2}, "
+        "'.2f')",
+        grid=False,
+        domain=False,
+        labelFlush=False,
+    )
 
 
-def _height(layers: Sequence[str]) -> int:
-    """Pixels, with 18 a layer and the rest for title, axis and legend."""
-    return 18 * len(layers) + 160
+def _row_axis() -> alt.Axis:
+    """Every name, the longest ones shortened."""
+    return alt.Axis(
+        labelLimit=120,
+        labelFlush=False,
+        labelExpr="replace(trim(datum.label), 'downsample.0', 'down')",
+        labelOverlap=False,
+        ticks=False,
+        domain=False,
+    )
+
+
+def sensitivity_heatmap(losses: pd.DataFrame, units: Sequence[str], selected: str) -> Drawing:
+    """The accuracy lost where one layer, or one group of channels, was pruned alone.
+
+    `losses`: unit, ratio (steps of 0.1), lost (of the accuracy, 0 to 1; below 0 where it rose),
+    accuracy, low and high (its interval), seen. `selected` is a unit, whose row is marked.
+    """
+    return Drawing(
+        _sensitivity_spec(tuple(units)),
+        {
+            "cells": losses.assign(points=100 * losses["lost"]),
+            "selected": pd.DataFrame({"unit": [selected] if selected in units else []}),
+        },
+    )
+
+
+@lru_cache(maxsize=16)
+def _sensitivity_spec(units: tuple[str, ...]) -> dict[str, Any]:
+    down = alt.Y("unit:N", scale=alt.Scale(domain=list(units)), title=None, axis=_row_axis())
+    cells = (
+        named("cells")
+        .mark_rect()
+        .encode(
+            x=alt.X(
+                "ratio:O",
+                title="Ratio, of this one alone",
+                axis=alt.Axis(format=".1f", labelAngle=0, ticks=False, domain=False),
+            ),
+            y=down,
+            color=alt.Color(
+                "points:Q",
+                scale=LOSS_SCALE,
+                legend=alt.Legend(
+                    title="Points of accuracy lost",
+                    orient="bottom",
+                    gradientLength=200,
+                    values=[0, 2, 10, 25, 50, 80],
+                ),
+            ),
+            tooltip=[
+                alt.Tooltip("unit:N", title="Pruned alone"),
+                alt.Tooltip("ratio:Q", title="Ratio", format=".1f"),
+                alt.Tooltip("points:Q", title="Points lost", format=".1f"),
+                alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
+                alt.Tooltip("low:Q", title="Interval from", format=".1%"),
+                alt.Tooltip("high:Q", title="to", format=".1%"),
+                alt.Tooltip("seen:Q", title="Images", format=","),
+            ],
+        )
+    )
+    selected = named("selected").mark_rect(fill=None, strokeWidth=1.5, stroke="#0072B2")
+    spec: dict[str, Any] = (
+        alt.layer(cells, selected.encode(y=down))
+        .properties(height=ROW_HEIGHT * len(units) + AROUND)
+        .to_dict()
+    )
+    return spec

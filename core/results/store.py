@@ -149,6 +149,20 @@ class ResultStore:
             for hundredths, row in best.items()
         ]
 
+    def counts(self, key: Key) -> dict[tuple[str, int], int]:
+        """How many images are right by every pruning, on the very images and recovery of `key`.
+
+        By the settings and the ratio in hundredths; the spec of `key` plays no role. Of both
+        precisions the one asked for is preferred.
+        """
+        rows = self._query(
+            "SELECT settings, hundredths, correct FROM results WHERE checkpoint = :checkpoint "
+            "AND data = :data AND algorithm = :algorithm AND recovery = :recovery "
+            "AND subset = :subset AND subset_seed = :subset_seed ORDER BY precision = :precision",
+            _parameters(key),
+        )
+        return {(row["settings"], row["hundredths"]): row["correct"] for row in rows}
+
     def has(self, key: Key) -> bool:
         """Whether there is a result of exactly this key."""
         return bool(self._query(f"SELECT 1 FROM results WHERE {EXACTLY}", _parameters(key)))

@@ -2,10 +2,10 @@
 
 from core.ui.baseline_panels import show_baseline, show_data, training_form
 from core.ui.comparison import show_comparison
-from core.ui.downloads import offer_downloads
 from core.ui.icon import page_icon
+from core.ui.layers import show_close_up, show_overview, show_sensitivity
+from core.ui.navigation import navigation
 from core.ui.presets import preset_control
-from core.ui.resources import sparsity_frame
 from core.ui.settings import Settings, current_settings, shared_controls
 from core.ui.workbench import Workbench, open_workbench
 
@@ -13,14 +13,16 @@ __all__ = [
     "Settings",
     "Workbench",
     "current_settings",
-    "offer_downloads",
+    "navigation",
     "open_workbench",
     "page_icon",
     "preset_control",
     "shared_controls",
     "show_baseline",
+    "show_close_up",
     "show_comparison",
     "show_data",
-    "sparsity_frame",
+    "show_overview",
+    "show_sensitivity",
     "training_form",
 ]

@@ -1,7 +1,7 @@
 """Accuracies for the pages: from the store, else evaluated live, one at a time, and then stored."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -19,8 +19,9 @@ from core.evaluation import Evaluation
 from core.pruning import PruningSpec
 from core.recovery import Recovering, Recovery
 from core.results import UNPRUNED, CurvePoint, Key, Result, ResultStore, StoreError
+from core.sensitivity import ScanMeasurer
 from core.statistics import wilson_interval
-from core.sweep import Measurer, Point
+from core.sweep import Measurer, Point, Progress, sweep
 from core.ui.resources import FileVersion, load_dataset, load_pruner
 from core.ui.settings import Settings
 
@@ -105,6 +106,35 @@ class Measurements:
             return shipped
         return self._store.curve(self._measurer.key(point)) or shipped
 
+    def counts(
+        self, specs: Sequence[PruningSpec], recovery: Recovery
+    ) -> list[tuple[int, int] | None]:
+        """Correct and seen by each pruning, where it was measured on the settings' very subset.
+
+        All on the same images: those of the baseline's results, or else this machine's.
+        """
+        points = [Point(spec, recovery) for spec in specs]
+        found = self._counts([self._key(point, self._shipped_data) for point in points])
+        if any(count is not None for count in found) or self._measurer is None:
+            return found
+        return self._counts([self._measurer.key(point) for point in points])
+
+    def _counts(self, keys: Sequence[Key]) -> list[tuple[int, int] | None]:
+        known = self._store.counts(keys[0])
+        correct = [known.get((key.settings, key.hundredths)) for key in keys]
+        return [None if each is None else (each, keys[0].subset) for each in correct]
+
+    def scan(self, points: Sequence[Point]) -> Iterator[Progress]:
+        """Measure and keep what is missing of the points, on the settings' very subset.
+
+        Points should come in the network's order. Needs the images. Raises StoreError where nothing
+        can be kept.
+        """
+        assert self.images is not None
+        measurer = self._new_measurer(ScanMeasurer, self.images)
+        with _my_turn():
+            yield from sweep(measurer, points, self._store)
+
     def nearest(self, spec: PruningSpec, recovery: Recovery) -> Result | None:
         """The result at the ratio nearest to the spec's that is known; never an interpolation."""
         points = self.curve(spec, recovery)
@@ -137,12 +167,13 @@ class Measurements:
 
     @cached_property
     def _measurer(self) -> Measurer | None:
-        if self.images is None:
-            return None
-        return Measurer(
+        return None if self.images is None else self._new_measurer(Measurer, self.images)
+
+    def _new_measurer(self, kind: type[Measurer], images: DataSet) -> Measurer:
+        return kind(
             self._checkpoint,
-            self.images,
-            min(self._settings.subset, len(self.images.test_labels)),
+            images,
+            min(self._settings.subset, len(images.test_labels)),
             self._settings.seed,
             pruner=load_pruner(self._file),
         )

@@ -10,6 +10,7 @@ from core.charts import METHODS
 from core.pruning import PruningSpec
 from core.pruning.matching import HIGHEST_RATIO
 from core.recovery import Recovery
+from core.ui.navigation import run_the_whole_app
 
 FINE, CHANNELS = METHODS
 LARGEST_SUBSET = 10_000
@@ -118,6 +119,8 @@ def baseline_names(dataset_label: str) -> list[str]:
 def current_settings() -> Settings:
     """What `shared_controls` was set to in this run."""
     state = st.session_state
+    if "dataset" not in state:
+        run_the_whole_app()
     dataset = DATASETS[state["dataset"]]
     by_name = {path.stem: path for path in baseline.available(dataset)}
     first = next(iter(by_name.values()), None)

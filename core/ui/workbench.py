@@ -1,6 +1,6 @@
 """What a page works with: the settings, the baseline, and what is measured of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -38,6 +38,11 @@ class Workbench:
                 ratio = load_matching_ratio(self.file, settings.spec(name, 0.0), settings.ratio)
                 specs[name] = settings.spec(name, ratio)
         return specs
+
+    def on_subset(self, subset: int, seed: int) -> Measurements:
+        """What is known on other test images than the sidebar asks for."""
+        settings = replace(self.settings, subset=subset, seed=seed)
+        return Measurements(load_store(), self.file, self.checkpoint, settings)
 
     def cost(self, spec: PruningSpec | None) -> Cost:
         return load_cost(self.file, spec)

@@ -14,15 +14,16 @@ from streamlit.testing.v1 import AppTest
 
 from core import baseline, checkpoint, data
 from core.baseline import CHECKPOINTS
-from core.data import DataMissingError, DataSet, subset_indices
+from core.data import DataMissingError, DataSet, load, subset_indices
 from core.evaluation import evaluate_fully
 from core.model import Widths, nonzero_parameters
 from core.pruning import Pruner, PruningSpec, prune
 from core.recovery import Recovery, recover_fully
 from core.results import ResultStore, open_store
+from core.sensitivity import scan_points
 from core.shipped_grid import FIVE_EPOCHS, FULL
 from core.sweep import Measurer, grid, sweep
-from tests.pages.conftest import PAGES, OpenApp, assert_calm
+from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm
 
 
 def metrics(app: AppTest) -> dict[str, list[str]]:
@@ -60,7 +61,7 @@ def test_without_images_pruning_and_costs_work_and_accuracy_says_why_not(
     assert metrics(app)["Accuracy"] == ["–", "–"]
     assert "CIFAR10_DIR" in words(app)
     assert all(value.endswith("M") for value in metrics(app)["Parameters"])
-    assert len(charts(open_app("layers"))) == 3
+    assert len(charts(open_app("layers"))) >= 6
 
 
 @pytest.mark.usefixtures("small_baselines")
@@ -237,8 +238,10 @@ def test_moving_the_slider_changes_nothing_but_the_few_marks_that_move(
     assert charts(first) == charts(second)
     for before, after in zip(frames_of(first), frames_of(second), strict=True):
         moved = {name for name in before if not before[name].equals(after[name])}
-        # A live point is a new one; without images, and from the store, there is none.
-        assert moved <= {"slider", "bars", "points", "readings"}
+        # A live point is a new one; from the store there is none. The close-up is of the slider.
+        assert moved <= {"slider", "points", "readings", "bins", "threshold", "channels"} or (
+            page == "layers" and set(before) == {"cells"}
+        )
 
 
 @pytest.mark.usefixtures("small_baselines")
@@ -279,9 +282,83 @@ def test_layers_draws_every_layer_at_every_step_below_two_thousand_marks(
     open_app: OpenApp,
 ) -> None:
     app = open_app("layers", dataset="digits")
-    sizes = [len(frame) for frames in frames_of(app) for frame in frames.values()]
-    assert 21 * 20 in sizes
-    assert sum(sizes) < 2 * 2000
+    sizes = [sum(map(len, frames.values())) for frames in frames_of(app)]
+    assert len(frames_of(app)[0]["cells"]) == 2 * 21 * 20
+    assert max(sizes) < 2000
+
+
+@pytest.mark.usefixtures("small_baselines")
+def test_the_url_selects_the_layer_of_the_close_up(
+    open_app: OpenApp, small_baselines: dict[str, Path]
+) -> None:
+    name = "layer3.0.conv2"
+    app = open_app("layers", dataset="digits", layer=name, ratio="0.5")
+    assert app.selectbox(key="layer").value == name
+    assert f"**{name}**, before and after" in words(app)
+    assert "layer3.0.downsample.0, layer3.1.conv2" in words(app)  # what it is coupled with
+    (overview, *_) = frames_of(app)
+    assert overview["selected"]["layer"].tolist() == [name]
+    weights = checkpoint.load(small_baselines["digits"]).model.get_parameter(f"{name}.weight")
+    bins = [frames["bins"] for frames in frames_of(app) if "bins" in frames]
+    assert [frame[["kept", "cut"]].to_numpy().sum() for frame in bins] == [weights.numel()] * 2
+    assert bins[0]["cut"].sum() == round(0.5 * weights.numel())
+    assert bins[1]["cut"].sum() == weights.numel() - weights.numel() // 4
+
+
+@pytest.mark.usefixtures("small_baselines")
+@pytest.mark.parametrize("layer", ["conv1", "layer2.0.downsample.0", "fc", "<b>", ""])
+@pytest.mark.parametrize("channels", ["removed", "masked"])
+def test_every_layer_has_a_close_up(open_app: OpenApp, layer: str, channels: str) -> None:
+    app = open_app("layers", dataset="digits", layer=layer, channels=channels, criterion="BN γ")
+    assert len(app.get("image")) == (2 if layer in ("conv1", "<b>", "") else 0)
+
+
+@pytest.mark.usefixtures("small_baselines")
+def test_layers_are_scanned_on_demand_and_then_known(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch, small_baselines: dict[str, Path]
+) -> None:
+    monkeypatch.setattr("core.ui.layers.sensitivity.SCAN_RATIOS", (0.5,))
+    monkeypatch.setattr("core.ui.layers.sensitivity.SCAN_IMAGES", 100)
+    monkeypatch.setattr(
+        "core.ui.layers.sensitivity.scan_points",
+        lambda model, method, criterion: scan_points(model, method, (0.5,), criterion=criterion),
+    )
+    app = open_app("layers", dataset="digits")
+    assert "not scanned yet" in words(app)
+    app.button(key="scan_layers").click().run()
+    assert_calm(app)
+    cells = [frames["cells"] for frames in frames_of(app) if "unit" in frames.get("cells", ())]
+    assert [len(frame) for frame in cells] == [21, 12]
+    again = open_app("layers", dataset="digits")
+    assert "Scan the layers" not in [button.label for button in again.button]
+
+    model = checkpoint.load(small_baselines["digits"]).model
+    dataset = load("digits")
+    chosen = subset_indices(dataset.test_labels, 100, 0)
+    spec = PruningSpec("channel", 0.0, overrides=(("layer2.0.conv1", 0.5),))
+    expected = evaluate_fully(
+        prune(model, spec).model, dataset.test_images[chosen], dataset.test_labels[chosen]
+    )
+    found = cells[1].set_index("unit")["accuracy"]["layer2.0.conv1"]
+    assert found == expected.accuracy
+
+
+@pytest.mark.usefixtures("small_baselines", "no_images")
+def test_without_images_a_scan_says_why_not(open_app: OpenApp) -> None:
+    app = open_app("layers")
+    app.button(key="scan_layers").click().run()
+    assert_calm(app)
+    assert "CIFAR10_DIR" in words(app)
+
+
+@pytest.mark.usefixtures("small_baselines")
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_that_is_the_first_thing_asked_of_a_server_has_its_sidebar(page: str) -> None:
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    app.query_params["dataset"] = "digits"
+    app.switch_page(f"pages/{page}.py").run()
+    assert_calm(app)
+    assert app.slider(key="ratio").value == 0.3
 
 
 @pytest.mark.usefixtures("small_baselines")

@@ -1,0 +1,150 @@
+"""One layer close up: its weights, its kernels, its channels."""
+
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from core.charts.drawing import Drawing, method_color, named
+
+GOES = "#9AA0A6"  # on light and dark
+
+
+def weight_distribution(bins: pd.DataFrame, threshold: float | None) -> Drawing:
+    """How many weights of a layer stay and go, by value.
+
+    `bins`: method, low, high (the bin's edges), kept, cut (weights). `threshold`: the magnitude up
+    to which weights go, where magnitude decides.
+    """
+    thresholds = [] if threshold is None else [-threshold, threshold]
+    return Drawing(
+        _distribution_spec(),
+        {
+            "bins": bins.assign(all=bins["kept"] + bins["cut"]),
+            "threshold": pd.DataFrame({"value": thresholds}),
+        },
+    )
+
+
+@lru_cache(maxsize=1)
+def _distribution_spec() -> dict[str, Any]:
+    bars = named("bins").encode(
+        x=alt.X("low:Q", title="Value of the weight", axis=alt.Axis(tickCount=7, grid=False)),
+        x2="high:Q",
+        tooltip=[
+            alt.Tooltip("low:Q", title="From", format=".3f"),
+            alt.Tooltip("high:Q", title="to", format=".3f"),
+            alt.Tooltip("kept:Q", title="Weights that stay", format=","),
+            alt.Tooltip("cut:Q", title="that go", format=","),
+        ],
+    )
+    counts = alt.Y("kept:Q", title="Weights", axis=alt.Axis(format="~s", tickCount=4))
+    layers = [
+        bars.mark_rect().encode(y=counts, y2=alt.datum(0), color=method_color().legend(None)),
+        bars.mark_rect(color=GOES).encode(y="kept:Q", y2="all:Q"),
+        named("threshold").mark_rule(strokeDash=[4, 3], color="gray").encode(x="value:Q"),
+    ]
+    spec: dict[str, Any] = alt.layer(*layers).properties(height=220).to_dict()
+    return spec
+
+
+def kernel_map(cells: pd.DataFrame, largest_norm: float) -> Drawing:
+    """Output by input channels of a layer, what is gone last.
+
+    `cells`: top, bottom (output channels from and to), left, right (input channels), norm (mean L2
+    norm of the kernels), kept (the part of the weights that stays, 0 to 1), state ("stays",
+    "zero" or "removed"). `largest_norm` ends the scale, the same one before and after.
+    """
+    return Drawing(_map_spec(largest_norm), {"cells": cells})
+
+
+@lru_cache(maxsize=64)
+def _map_spec(largest_norm: float) -> dict[str, Any]:
+    whole = alt.Axis(format="d", tickMinStep=1, tickCount=6, grid=False)
+    edges = named("cells").encode(
+        x=alt.X("left:Q", title="Input channels", scale=alt.Scale(nice=False), axis=whole),
+        x2="right:Q",
+        y=alt.Y(
+            "top:Q",
+            title="Output channels",
+            scale=alt.Scale(nice=False, reverse=True),
+            axis=whole,
+        ),
+        y2="bottom:Q",
+        tooltip=[
+            alt.Tooltip("top:Q", title="Outputs from"),
+            alt.Tooltip("bottom:Q", title="to"),
+            alt.Tooltip("left:Q", title="Inputs from"),
+            alt.Tooltip("right:Q", title="to"),
+            alt.Tooltip("state:N", title="What is here"),
+            alt.Tooltip("kept:Q", title="Weights that stay", format=".0%"),
+            alt.Tooltip("norm:Q", title="Mean norm of a kernel", format=".3f"),
+        ],
+    )
+    stays = (
+        edges.transform_filter(alt.datum.state == "stays")
+        .mark_rect()
+        .encode(
+            color=alt.Color(
+                "norm:Q",
+                scale=alt.Scale(scheme="cividis", domain=[0, largest_norm]),
+                legend=alt.Legend(
+                    title="Mean norm of a kernel",
+                    orient="bottom",
+                    format=".2f",
+                    tickCount=3,
+                    gradientLength=150,
+                ),
+            )
+        )
+    )
+    zero = edges.transform_filter(alt.datum.state == "zero").mark_rect(color=GOES)
+    removed = edges.transform_filter(alt.datum.state == "removed").mark_rect(
+        fill=GOES, fillOpacity=0.12, stroke=GOES, strokeWidth=0.3, strokeOpacity=0.4
+    )
+    spec: dict[str, Any] = alt.layer(stays, zero, removed).properties(height=400).to_dict()
+    return spec
+
+
+def channel_order(channels: pd.DataFrame) -> Drawing:
+    """A group's channels from the least to the most important.
+
+    `channels`: method, rank (0 for the least important), channel (its number in the baseline),
+    score (relative to the group's mean), stays (boolean).
+    """
+    what = channels["stays"].map({True: "stays", False: "goes"})
+    return Drawing(
+        _order_spec(), {"channels": channels.assign(next=channels["rank"] + 1, what=what)}
+    )
+
+
+@lru_cache(maxsize=1)
+def _order_spec() -> dict[str, Any]:
+    bars = (
+        named("channels")
+        .mark_rect()
+        .encode(
+            x=alt.X(
+                "rank:Q",
+                title="Channels, the least important first",
+                axis=alt.Axis(grid=False, tickCount=6),
+                scale=alt.Scale(nice=False),
+            ),
+            x2="next:Q",
+            y=alt.Y("score:Q", title="Score, mean 1", axis=alt.Axis(tickCount=4)),
+            y2=alt.datum(0),
+            tooltip=[
+                alt.Tooltip("channel:Q", title="Channel"),
+                alt.Tooltip("rank:Q", title="Rank"),
+                alt.Tooltip("score:Q", title="Score", format=".2f"),
+                alt.Tooltip("what:N", title="What happens"),
+            ],
+        )
+    )
+    layers = [
+        bars.transform_filter(alt.datum.stays).encode(color=method_color().legend(None)),
+        bars.transform_filter("!datum.stays").mark_rect(color=GOES),
+    ]
+    spec: dict[str, Any] = alt.layer(*layers).properties(height=220).to_dict()
+    return spec

@@ -1,0 +1,186 @@
+"""One layer before and after, by both methods at the slider's position."""
+
+import io
+
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from core import charts, closeup
+from core.charts import METHODS
+from core.closeup import CloseUp
+from core.cost import macs_per_layer
+from core.model import ResNet18
+from core.pruning import PruningSpec
+from core.pruning.groups import Group
+from core.ui.downloads import offer_downloads
+from core.ui.resources import FileVersion, load_pruned, load_pruner
+from core.ui.workbench import Workbench
+
+CHANNELS = METHODS[1]
+
+
+def show_close_up(bench: Workbench, layer: str) -> None:
+    """Numbers, the distribution of the weights, the map of the kernels, the order of channels."""
+    specs = bench.specs()
+    st.markdown(f"**{layer}**, before and after")
+    st.table(_numbers(bench, specs, layer))
+    maps = {name: map_frame(bench.file, spec, layer) for name, spec in specs.items()}
+    largest_norm = max(float(cells["norm"].max()) for cells in maps.values())
+    downloads: dict[str, tuple[charts.Drawing, pd.DataFrame]] = {}
+    for column, (name, spec) in zip(st.columns(len(specs)), specs.items(), strict=True):
+        with column:
+            bins, threshold = distribution_frame(bench.file, spec, layer)
+            distribution = charts.weight_distribution(bins.assign(method=name), threshold)
+            st.caption(f"{name}: {_cut_in_words(threshold, int(bins['cut'].sum()))}")
+            st.vega_lite_chart(
+                spec=distribution.for_page(),
+                width="stretch",
+                key=f"distribution_{name}",
+                alt=f"The distribution of the weights of {layer}; grey is what {name} pruning "
+                "cuts.",
+            )
+            kernels = charts.kernel_map(maps[name], largest_norm)
+            st.vega_lite_chart(
+                spec=kernels.for_page(),
+                width="stretch",
+                key=f"kernels_{name}",
+                alt=f"The norms of the kernels of {layer} after {name} pruning, output by input "
+                "channels; what is gone comes last.",
+            )
+            if pictures := kernel_pictures(bench.file, spec, layer):
+                st.image(pictures, caption="Its kernels in colour; grey is 0, a cross is gone")
+            stem = f"{layer}-{name.lower()}"
+            downloads[f"weights-{stem}"] = (distribution, bins)
+            downloads[f"kernels-{stem}"] = (kernels, maps[name])
+    st.caption(_coupling(load_pruner(bench.file).graph.groups, layer))
+    order = order_frame(bench.file, specs[CHANNELS], layer)
+    if order is not None:
+        ranking = charts.channel_order(order.assign(method=CHANNELS))
+        st.vega_lite_chart(
+            spec=ranking.for_page(),
+            width="stretch",
+            key="order",
+            alt=f"The channels of {layer} by importance; grey ones are removed.",
+        )
+        downloads[f"channels-{layer}"] = (ranking, order)
+    with st.popover("Download", icon=":material/download:"):
+        for name, (drawing, frame) in downloads.items():
+            st.caption(name)
+            offer_downloads(drawing, frame, name)
+
+
+def _numbers(bench: Workbench, specs: dict[str, PruningSpec], layer: str) -> pd.DataFrame:
+    """Weights and MACs of the layer, and its share of each network's."""
+    columns = {}
+    for name, spec in {"Baseline": None, **specs}.items():
+        model = load_pruned(bench.file, spec).model
+        assert isinstance(model, ResNet18)
+        macs = macs_per_layer(model.widths, model.fc.out_features)
+        left = _weights_left(bench, spec)
+        columns[name] = [
+            f"{left[layer]:,}",
+            f"{left[layer] / sum(left.values()):.1%}",
+            f"{macs[layer] / 1e6:,.1f} M",
+            f"{macs[layer] / sum(macs.values()):.1%}",
+        ]
+    rows = ("Weights not zero", "share of all weights", "MACs executed", "share of all MACs")
+    return pd.DataFrame(columns, index=list(rows))
+
+
+def _weights_left(bench: Workbench, spec: PruningSpec | None) -> dict[str, int]:
+    if spec is None:
+        layers = load_pruned(bench.file, PruningSpec("fine", 0.0)).layers
+        return {layer.name: layer.weights for layer in layers}
+    return {layer.name: layer.weights_left for layer in load_pruned(bench.file, spec).layers}
+
+
+def _cut_in_words(threshold: float | None, cut: int) -> str:
+    if not cut:
+        return "no weight of this layer goes"
+    if threshold is None:
+        return f"{cut:,} weights go, whatever their size"
+    return f"{cut:,} weights go, up to ± {threshold:.3g}"
+
+
+def _coupling(groups: tuple[Group, ...], layer: str) -> str:
+    """Who shares the layer's output channels."""
+    group = next((group for group in groups if layer in group.producers), None)
+    if group is None:
+        return "Its outputs are the classes, which stay; its inputs go with the layer before it."
+    others = [name for name in group.producers if name != layer]
+    if not others:
+        return "Its channels, scored by its own filters, can go without any other layer's."
+    return (
+        f"Its channels go together with those of {', '.join(others)}: a residual addition couples "
+        "them. The score is the mean over these layers."
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def distribution_frame(
+    file: FileVersion, spec: PruningSpec, layer: str
+) -> tuple[pd.DataFrame, float | None]:
+    """The frame of `charts.weight_distribution` but for the method, and the threshold."""
+    close_up = CloseUp.of(load_pruner(file), spec, layer)
+    found = closeup.histogram(close_up)
+    frame = pd.DataFrame(
+        {"low": found.edges[:-1], "high": found.edges[1:], "kept": found.kept, "cut": found.cut}
+    )
+    return frame, close_up.threshold
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def map_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame:
+    """The frame of `charts.kernel_map`."""
+    found = closeup.kernel_map(CloseUp.of(load_pruner(file), spec, layer))
+    rows, columns = found.kept.shape
+    gone = "zero" if spec.method != "channel" else "removed"
+    kept = found.kept.flatten()
+    return pd.DataFrame(
+        {
+            "top": found.row_edges[:-1].repeat(columns),
+            "bottom": found.row_edges[1:].repeat(columns),
+            "left": list(found.column_edges[:-1]) * rows,
+            "right": list(found.column_edges[1:]) * rows,
+            "norm": found.norms.flatten(),
+            "kept": kept,
+            "state": [gone if part == 0 else "stays" for part in kept],
+        }
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def order_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame | None:
+    """The frame of `charts.channel_order` but for the method; None for what has no group.
+
+    Masked filters are ordered as the channels of their group would be.
+    """
+    pruner = load_pruner(file)
+    group = next((each for each in pruner.graph.groups if layer in each.producers), None)
+    if group is None:
+        return None
+    scores = pruner.channel_scores(
+        PruningSpec("channel", spec.ratio, spec.criterion, seed=spec.seed)
+    )[group.name]
+    stays = pruner.kept_weights(spec, layer).flatten(1).any(1)
+    order = scores.sort(stable=True).indices
+    return pd.DataFrame(
+        {
+            "rank": range(len(order)),
+            "channel": order.numpy(),
+            "score": (scores[order] / scores.mean()).numpy(),
+            "stays": stays[order].numpy(),
+        }
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def kernel_pictures(file: FileVersion, spec: PruningSpec, layer: str) -> bytes | None:
+    """The stem's kernels as PNG; None for the other layers."""
+    close_up = CloseUp.of(load_pruner(file), spec, layer)
+    if close_up.weights.shape[1:2] != (3,):
+        return None
+    content = io.BytesIO()
+    Image.fromarray(closeup.kernel_pictures(close_up)).save(content, format="png")
+    return content.getvalue()

@@ -1,0 +1,105 @@
+"""Every layer at every ratio, and which layer the rest of the page is about."""
+
+import pandas as pd
+import streamlit as st
+
+from core import charts
+from core.charts import METHODS
+from core.ui.downloads import offer_downloads
+from core.ui.resources import sparsity_frame
+from core.ui.workbench import Workbench
+
+CHART = "overview"
+PICKED = "picked_layer"
+NEARLY_ALL = 0.9  # of a layer's weights
+MOST_NAMES = 3
+
+
+def show_overview(bench: Workbench) -> str:
+    """Draw both heatmaps and what stands out; return the layer that is selected."""
+    settings, specs = bench.settings, bench.specs()
+    frames = {
+        name: sparsity_frame(bench.file, settings.spec(name, 0.0)).assign(method=name)
+        for name in METHODS
+    }
+    together = pd.concat(frames.values(), ignore_index=True)
+    layers = list(dict.fromkeys(together["layer"]))
+    slot = st.container()
+    words, chosen = st.columns([5, 3], vertical_alignment="bottom")
+    # Before the chart, which marks what is selected here.
+    selected: str = chosen.selectbox(
+        "Layer for the close-up",
+        layers,
+        key="layer",
+        bind="query-params",
+        help="A click on a row of the heatmaps selects its layer too.",
+    )
+    drawing = charts.layers_overview(
+        together,
+        stages_of(layers),
+        {name: spec.ratio for name, spec in specs.items()},
+        selected,
+        PICKED,
+    )
+    with slot:
+        st.vega_lite_chart(
+            spec=drawing.for_page(),
+            width="stretch",
+            key=CHART,
+            on_select=_select_clicked,
+            selection_mode=PICKED,
+            alt="Heatmaps of the sparsity that both pruning methods reach in each layer at each "
+            "ratio, with the number of weights of each layer between them.",
+        )
+    with words:
+        for name, spec in specs.items():
+            now = sparsity_frame(bench.file, settings.spec(name, 0.0), (spec.ratio,))
+            st.caption(f"**{name}** at {spec.ratio:.2f}: {describe_losses(now)}")
+        with st.popover("Download", icon=":material/download:"):
+            offer_downloads(drawing, together, "sparsity")
+    return selected
+
+
+def stages_of(layers: list[str]) -> dict[str, list[str]]:
+    """Layers by the first part of their names."""
+    stages: dict[str, list[str]] = {}
+    for layer in layers:
+        stages.setdefault(layer.split(".")[0], []).append(layer)
+    return stages
+
+
+def describe_losses(now: pd.DataFrame) -> str:
+    """What stands out among the layers of a pruned network, in words.
+
+    `now`: layer, sparsity (0 to 1), channels, channels_left.
+    """
+    collapsed = now[(now["channels_left"] == 1) & (now["channels"] > 1)]
+    sparse = now[(now["sparsity"] > NEARLY_ALL) & ~now["layer"].isin(collapsed["layer"])]
+    found = []
+    if len(collapsed):
+        found.append(f"{_names(collapsed)} collapsed to a single channel")
+    if len(sparse):
+        found.append(f"{_names(sparse)} lost more than {NEARLY_ALL:.0%} of the weights")
+    if found:
+        return "; ".join(found) + "."
+    sparsities = dict(zip(now["layer"], now["sparsity"], strict=True))
+    most = max(sparsities, key=sparsities.__getitem__)
+    if sparsities[most] == 0:
+        return "every layer is whole."
+    if sparsities[most] - min(sparsities.values()) < 0.01:
+        return f"every layer lost {sparsities[most]:.0%} of its weights."
+    return f"{most} lost most, {sparsities[most]:.0%} of its weights."
+
+
+def _names(layers: pd.DataFrame) -> str:
+    names = list(layers["layer"])
+    if len(names) <= MOST_NAMES:
+        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more layers"
+
+
+def _select_clicked() -> None:
+    """Runs before the select box is drawn, which is when it can be set."""
+    picked = st.session_state[CHART]["selection"].get(PICKED, [])
+    if picked:
+        st.session_state["layer"] = picked[0]["layer"]

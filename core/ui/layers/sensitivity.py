@@ -1,0 +1,183 @@
+"""What each layer can bear: one pruned at a time, everything else as it was."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import pandas as pd
+import streamlit as st
+
+from core import charts
+from core.charts import METHODS, RECOVERIES
+from core.pruning import PruningSpec
+from core.pruning.groups import Group
+from core.results import UNPRUNED, StoreError
+from core.sensitivity import SCAN_IMAGES, SCAN_RATIOS, scan_points, units
+from core.statistics import wilson_interval
+from core.ui.downloads import offer_downloads
+from core.ui.measuring import RECOVERY_OF
+from core.ui.notices import explain_missing_images
+from core.ui.resources import load_pruner
+from core.ui.workbench import Workbench
+
+HALF = 0.5  # the ratio that the words are about
+SCAN_SEED = 0  # of the draw of the images that a scan is on
+COLUMNS = ["unit", "recovery", "ratio", "accuracy", "low", "high", "correct", "seen", "lost"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """What is known of one method. `losses` has a row for each point, of COLUMNS.
+
+    At ratio 0 every unit has the unpruned network.
+    """
+
+    method: str  # as core calls it
+    units: tuple[str, ...]
+    losses: pd.DataFrame
+    missing: int  # points that were not measured
+
+
+def show_sensitivity(bench: Workbench, layer: str) -> None:
+    """Heatmaps of what one layer alone costs, and the curves of the selected one."""
+    above = st.container()
+    scans = {name: load_scan(bench, bench.specs()[name]) for name in METHODS}
+    if any(scan.missing for scan in scans.values()) and _scan_button(bench, scans):
+        scans = {name: load_scan(bench, bench.specs()[name]) for name in METHODS}
+    with above:
+        _draw(bench, layer, scans)
+
+
+def load_scan(bench: Workbench, spec: PruningSpec) -> Scan:
+    """What is known of a method and criterion; ratio and allocation of `spec` play no role."""
+    measurements = bench.on_subset(SCAN_IMAGES, SCAN_SEED)
+    found = units(bench.checkpoint.model, spec.method)
+    places = list(product(found, SCAN_RATIOS))
+    alone = [
+        PruningSpec(spec.method, 0.0, spec.criterion, seed=spec.seed, overrides=(place,))
+        for place in places
+    ]
+    rows = []
+    missing = 0
+    for name, recovery in RECOVERY_OF.items():
+        unpruned, *counts = measurements.counts([UNPRUNED, *alone], recovery)
+        whole = [((unit, 0.0), unpruned) for unit in found]
+        for (unit, ratio), count in [*whole, *zip(places, counts, strict=True)]:
+            if count is None or unpruned is None:
+                missing += ratio > 0
+                continue
+            correct, seen = count
+            lost = (unpruned[0] - correct) / seen
+            interval = wilson_interval(correct, seen)
+            rows.append((unit, name, ratio, correct / seen, *interval, correct, seen, lost))
+    return Scan(spec.method, found, pd.DataFrame(rows, columns=COLUMNS), missing)
+
+
+def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
+    """Offer to measure what is missing; whether anything was measured."""
+    missing = sum(scan.missing for scan in scans.values())
+    st.caption(
+        f"{missing:,} points of this scan were not measured yet: each layer, or group of channels, "
+        f"alone at {len(SCAN_RATIOS)} ratios, on {SCAN_IMAGES:,} test images."
+    )
+    if not st.button("Scan the layers", icon=":material/troubleshoot:", key="scan_layers"):
+        return False
+    measurements = bench.on_subset(SCAN_IMAGES, SCAN_SEED)
+    if measurements.images is None:
+        explain_missing_images(measurements.no_images)
+        return False
+    bar = st.progress(0.0, "Preparing …")
+    specs = bench.specs()
+    try:
+        for number, name in enumerate(METHODS):
+            points = scan_points(
+                bench.checkpoint.model, specs[name].method, criterion=specs[name].criterion
+            )
+            for progress in measurements.scan(points):
+                part = progress.finished / max(1, progress.missing)
+                left = progress.seconds_left
+                bar.progress(
+                    (number + part) / len(METHODS),
+                    f"{name}: {progress.finished} of {progress.missing} points"
+                    + (f", about {left / 60:.0f} min left" if left is not None else "")
+                    + " (moving any control stops it; what is measured stays)",
+                )
+    except StoreError as error:
+        st.warning(str(error), icon=":material/warning:")
+    bar.empty()
+    return True
+
+
+def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
+    st.markdown("**What each layer bears**, pruned alone while all others stay whole")
+    shown = st.segmented_control(
+        "Accuracy",
+        list(RECOVERIES),
+        default=RECOVERIES[0],
+        required=True,
+        key="scan",
+        bind="query-params",
+        help="Recalibrated: batch-norm statistics estimated again after each pruning, and compared "
+        "with the baseline recalibrated likewise.",
+    )
+    groups = load_pruner(bench.file).graph.groups
+    downloads: dict[str, tuple[charts.Drawing, pd.DataFrame]] = {}
+    for column, (name, scan) in zip(st.columns(len(scans)), scans.items(), strict=True):
+        losses = scan.losses[(scan.losses["recovery"] == shown) & (scan.losses["ratio"] > 0)]
+        drawing = charts.sensitivity_heatmap(losses, scan.units, unit_of(groups, scan, layer))
+        with column:
+            st.caption(f"**{name}**: {describe_scan(losses)}")
+            st.vega_lite_chart(
+                spec=drawing.for_page(),
+                width="stretch",
+                key=f"sensitivity_{name}",
+                alt=f"Heatmap of the accuracy that {name} pruning of one layer alone costs.",
+            )
+        downloads[f"sensitivity-{name.lower()}"] = (drawing, losses)
+    curves = _curves(groups, scans, layer)
+    if len(curves):
+        of_layer = charts.accuracy_against("ratio", curves, None, None, study=False)
+        st.caption(f"Accuracy of the whole network where only **{layer}** is pruned")
+        st.vega_lite_chart(
+            spec=of_layer.for_page(),
+            width="stretch",
+            key="sensitivity_curves",
+            alt=f"Accuracy against the ratio where only {layer} is pruned.",
+        )
+        downloads[f"sensitivity-{layer}"] = (of_layer, curves)
+    with st.popover("Download", icon=":material/download:"):
+        for name, (drawing, frame) in downloads.items():
+            st.caption(name)
+            offer_downloads(drawing, frame, name)
+
+
+def unit_of(groups: tuple[Group, ...], scan: Scan, layer: str) -> str:
+    """What is pruned when a layer is: itself, or its group of channels; "" for none."""
+    if scan.method != "channel":
+        return layer if layer in scan.units else ""
+    return next((group.name for group in groups if layer in group.producers), "")
+
+
+def _curves(groups: tuple[Group, ...], scans: Mapping[str, Scan], layer: str) -> pd.DataFrame:
+    """The selected unit of each method, as `charts.accuracy_against` takes it."""
+    parts = [
+        scan.losses[scan.losses["unit"] == unit_of(groups, scan, layer)].assign(method=name)
+        for name, scan in scans.items()
+    ]
+    return pd.concat(parts, ignore_index=True).assign(parameters_removed=0.0, macs_removed=0.0)
+
+
+def describe_scan(losses: pd.DataFrame) -> str:
+    """Which layers are fragile and which are padding, in words.
+
+    `losses`: unit, ratio, lost (0 to 1).
+    """
+    half = losses[losses["ratio"] == HALF].sort_values("lost", kind="stable")
+    if not len(half):
+        return "not scanned yet."
+    units_found, lost = list(half["unit"]), [100 * each for each in half["lost"]]
+    unharmed = sum(each < 1 for each in lost)
+    return (
+        f"half of {units_found[-1]} alone costs {lost[-1]:.1f} points; "
+        f"{unharmed} of {len(lost)} cost less than 1."
+    )

@@ -1,0 +1,28 @@
+"""The pages, and how a page that was started alone finds the rest of the app."""
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+
+def navigation() -> StreamlitPage:
+    """Draw the menu; return the page that is asked for."""
+    return st.navigation(
+        [
+            st.Page(
+                "pages/compare.py", title="Compare", icon=":material/compare_arrows:", default=True
+            ),
+            st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
+            st.Page("pages/baseline.py", title="Baseline", icon=":material/model_training:"),
+        ],
+        position="top",
+    )
+
+
+def run_the_whole_app() -> None:
+    """Start over with app.py, which draws the sidebar, on the same page.
+
+    Because the folder is called pages, Streamlit runs a page alone if its URL is the first that a
+    new server is asked for. It no longer does once any script has called st.navigation.
+    """
+    navigation()
+    st.rerun()
