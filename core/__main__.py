@@ -1,4 +1,4 @@
-"""The command line: train, prune, evaluate, sweep, scan."""
+"""The command line: train, prune, evaluate, sweep, scan, choose."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from core.commands.choose import add_choose
 from core.commands.common import Parser
 from core.commands.evaluate import add_evaluate
 from core.commands.prune import add_prune
@@ -50,7 +51,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    for add in (add_train, add_prune, add_evaluate, add_sweep, add_scan):
+    for add in (add_train, add_prune, add_evaluate, add_sweep, add_scan, add_choose):
         add(commands)
     return parser.parse_args(arguments)
 

@@ -365,6 +365,25 @@ def test_a_scan_finds_what_pruning_one_layer_reports(
     assert len(shipped.test_labels) == 500
 
 
+def test_candidates_compete_and_the_best_comes_first(run: Run, trained: Checkpoint) -> None:
+    command = ("choose", "--dataset", "digits", "--precision", "fp32", "--baseline", trained.path)
+    outcome = run(*command, *SUBSET, "--methods", "fine")
+    assert outcome.code == 0
+    assert "12 results, 12 of them measured now" in outcome.out
+    assert outcome.out.count("with 50% removed") == 4
+    result = run(*command, *SUBSET, "--methods", "fine", "--json").result
+    assert list(result) == ["fine"]
+    means = [sum(each["accuracies"]) / 3 for each in result["fine"]]
+    assert means == sorted(means, reverse=True)
+    best = result["fine"][0]
+    pruned = run(
+        *("prune", "--dataset", "digits", "--baseline", trained.path, *SUBSET, "--json"),
+        *("--precision", "fp32", "--method", "fine", "--recovery", "bn"),
+        *("--allocation", best["spec"]["allocation"], "--ratio", best["ratios"][1]),
+    ).result
+    assert pruned["accuracy"] == best["accuracies"][1]
+
+
 def test_a_scan_is_on_all_images_where_there_are_few(run: Run, trained: Checkpoint) -> None:
     rows = run(
         *(*SCAN, trained.path, "--methods", "channel", "--ratios", "0.9", "--recoveries", "none")

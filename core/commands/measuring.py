@@ -47,7 +47,15 @@ def chosen_baseline(options: argparse.Namespace) -> Checkpoint:
 def measure_points(
     measurer: Measurer, points: Sequence[Point], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Measure what is missing, export everything if asked, and return it."""
+    """What `measure_and_export` does; return it as JSON."""
+    measured, results = measure_and_export(measurer, points, options)
+    return {"measured": measured, "results": [as_json(result) for result in results]}
+
+
+def measure_and_export(
+    measurer: Measurer, points: Sequence[Point], options: argparse.Namespace
+) -> tuple[int, list[Result]]:
+    """Measure what is missing, export everything if asked; how many were measured, and all."""
     store = open_store() if options.store is None else ResultStore(options.store)
     measured = run_points(measurer, points, store, options.json)
     results = kept(measurer, points, store)
@@ -57,7 +65,7 @@ def measure_points(
         f"{len(results):,} results, {measured:,} of them measured now"
         + (f"; written to {options.export}." if options.export else ".")
     )
-    return {"measured": measured, "results": [as_json(result) for result in results]}
+    return measured, results
 
 
 def run_points(measurer: Measurer, points: Sequence[Point], store: ResultStore, quiet: bool) -> int:

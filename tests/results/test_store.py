@@ -419,6 +419,67 @@ def test_images_that_a_result_is_not_on_are_refused(
         result.on_subset(size, seed, LABELS)
 
 
+@pytest.mark.parametrize(("of", "chosen"), [((WHOLE, 0), (100, 2)), ((200, 3), (100, 4))])
+def test_what_was_chosen_on_some_images_is_judged_on_the_others(
+    of: tuple[int, int], chosen: tuple[int, int]
+) -> None:
+    result = result_of(key_of(subset=of[0], subset_seed=of[1]))
+    mine = positions_of(result.key).tolist()
+    theirs = positions_of(key_of(subset=chosen[0], subset_seed=chosen[1])).tolist()
+    judged = result.apart_from(*chosen, LABELS)
+    predicted = dict(zip(mine, result.predictions.tolist(), strict=True))
+    others = [image for image in mine if image not in theirs]
+    assert judged.predictions.tolist() == [predicted[image] for image in others]
+    assert judged.labels.tolist() == [LABELS[image] for image in others]
+    assert judged.is_complete
+    assert np.isnan(judged.loss_sum)
+
+
+@pytest.mark.parametrize("chosen", [(WHOLE, 0), (WHOLE, 5), (200, 3)])
+def test_what_was_chosen_on_all_its_images_is_not_judged(chosen: tuple[int, int]) -> None:
+    result = result_of(key_of(subset=200, subset_seed=3))
+    with pytest.raises(ValueError, match="All images"):
+        result.apart_from(*chosen, LABELS)
+
+
+def test_every_pruning_on_the_very_images_is_counted(store: ResultStore) -> None:
+    asked = key_of(subset=100, subset_seed=2)
+    same = [
+        result_of(key_of("fine", 0.0, subset=100, subset_seed=2)),
+        result_of(key_of("channel", 0.5, subset=100, subset_seed=2)),
+        result_of(
+            key_of("fine", 0.0, spec={"overrides": (("a", 0.5),)}, subset=100, subset_seed=2)
+        ),
+    ]
+    others = [
+        result_of(key_of("fine", 0.7)),
+        result_of(key_of("fine", 0.7, subset=100, subset_seed=3)),
+        result_of(key_of("fine", 0.7, subset=100, subset_seed=2, recovery=Recovery("bn", 9))),
+        result_of(key_of("fine", 0.7, subset=100, subset_seed=2, checkpoint="other")),
+        result_of(key_of("fine", 0.7, subset=100, subset_seed=2, data="other")),
+        result_of(key_of("fine", 0.7, subset=100, subset_seed=2, algorithm=9)),
+    ]
+    other_precision = result_of(replace(same[1].key, precision="fp32"), version=1)
+    put(store, other_precision, *same)
+    for other in others:
+        put(store, other)
+    assert store.counts(asked) == {
+        (result.key.settings, result.key.hundredths): result.evaluation.correct for result in same
+    }
+    assert store.counts(replace(asked, subset_seed=8)) == {}
+
+
+def test_a_curve_with_overrides_has_no_unpruned_network(store: ResultStore) -> None:
+    own = {"overrides": (("a", 0.5),)}
+    put(store, result_of(key_of("fine", 0.0)), result_of(key_of("fine", 0.4)))
+    put(store, *(result_of(key_of("fine", ratio, spec=own)) for ratio in (0.0, 0.2)))
+    assert [point.ratio for point in store.curve(key_of("fine", 0.9, spec=own))] == [0.0, 0.2]
+    assert [point.ratio for point in store.curve(key_of("fine", 0.9))] == [0.0, 0.4]
+    at_zero = store.curve(key_of("fine", 0.9, spec=own))[0]
+    expected = result_of(key_of("fine", 0.0, spec=own))
+    assert at_zero.correct == expected.evaluation.correct
+
+
 def test_a_subset_that_cannot_be_drawn_is_refused() -> None:
     with pytest.raises(InputError, match="cannot be drawn"):
         result_of(key_of()).on_subset(WHOLE + 1, 0, LABELS)

@@ -1,0 +1,64 @@
+"""Find the settings that work best without training."""
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from core.choice import CHOICE_IMAGES, CHOICE_SEED, PARTS, Candidate, candidates, contest, rank
+from core.commands.common import Commands, evaluation_options, load_announced
+from core.commands.measuring import chosen_baseline, measure_and_export, storing_options
+from core.pruning import Pruner
+from core.sweep import Measurer, Point
+
+METHODS = ("fine", "channel")
+
+
+def add_choose(commands: Commands) -> None:
+    choosing = commands.add_parser(
+        "choose",
+        parents=[evaluation_options(f"{CHOICE_IMAGES:,}"), storing_options()],
+        help="let criteria, allocations and scopes compete at equal numbers of parameters, "
+        "with batch-norm recalibrated",
+    )
+    choosing.set_defaults(run=run_choose, seed=CHOICE_SEED)
+    choosing.add_argument(
+        "--methods",
+        nargs="+",
+        choices=METHODS,
+        default=list(METHODS),
+        metavar="NAME",
+        help=f"of {', '.join(METHODS)}; default: both",
+    )
+
+
+def run_choose(options: argparse.Namespace) -> dict[str, Any]:
+    loaded = chosen_baseline(options)
+    dataset = load_announced(loaded.dataset)
+    subset = options.subset
+    if subset is None:
+        subset = min(CHOICE_IMAGES, len(dataset.test_labels))
+    pruner = Pruner(loaded.model)
+    measurer = Measurer(loaded, dataset, subset, options.seed, options.precision, pruner=pruner)
+    contests = {method: contest(pruner, candidates(method)) for method in options.methods}
+    points = [point for each in contests.values() for of_one in each.values() for point in of_one]
+    _, results = measure_and_export(measurer, points, options)
+    accuracies = {result.key: result.evaluation.accuracy for result in results}
+
+    def accuracy_of(point: Point) -> float:
+        return accuracies[measurer.key(point)]
+
+    ranked = {method: rank(each, accuracy_of) for method, each in contests.items()}
+    for found in ranked.values():
+        for candidate in found:
+            print(_line(candidate))
+    return {method: [asdict(candidate) for candidate in found] for method, found in ranked.items()}
+
+
+def _line(candidate: Candidate) -> str:
+    spec = candidate.spec
+    reached = ", ".join(
+        f"{accuracy:.1%} with {part:.0%} removed (ratio {ratio:.2f})"
+        for part, ratio, accuracy in zip(PARTS, candidate.ratios, candidate.accuracies, strict=True)
+    )
+    settings = f"{spec.method} {spec.criterion} {spec.allocation} {spec.scope}"
+    return f"{settings:<32} {candidate.mean_accuracy:.2%}: {reached}"
