@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +16,13 @@ from core.model import Widths
 from core.training import EpochEnd, Step, default_recipe
 from core.training.recipe import OPTIMISERS
 
+RECIPE_OPTIONS: tuple[tuple[str, type, str], ...] = (
+    ("learning-rate", float, "at its peak"),
+    ("translate", int, "pixels that images are moved by at most"),
+    ("cutout", int, "pixels, the side of a grey square in each image"),
+)
+"""What of a recipe can be set by itself."""
+
 
 def add_train(commands: Commands) -> None:
     training = commands.add_parser(
@@ -24,6 +32,10 @@ def add_train(commands: Commands) -> None:
     training.add_argument("--dataset", choices=data.DATASET_NAMES, default="cifar10")
     training.add_argument("--epochs", type=int, help="default: 5")
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
+    for name, kind, meaning in RECIPE_OPTIONS:
+        training.add_argument(
+            f"--{name}", type=kind, help=f"{meaning}; default: what the optimiser's recipe has"
+        )
     training.add_argument("--seed", type=int, default=0)
     training.add_argument(
         "--width", type=int, default=64, help="channels of the first stage; default: 64"
@@ -47,9 +59,16 @@ def add_train(commands: Commands) -> None:
     )
 
 
+def _field(option: str) -> str:
+    """Of a recipe."""
+    return option.replace("-", "_")
+
+
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
+    given = {_field(name): getattr(options, _field(name)) for name, *_ in RECIPE_OPTIONS}
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
     request = baseline.Request(
         dataset=load_announced(options.dataset),
         recipe=recipe,

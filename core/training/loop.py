@@ -44,7 +44,9 @@ def train(
     device = device or best_device()
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimisers = _optimisers(model, recipe)
-    augmenter = Augmenter(split.images.to(device), recipe.translate, recipe.flip, seed)
+    augmenter = Augmenter(
+        split.images.to(device), recipe.translate, recipe.flip, seed, recipe.cutout
+    )
     labels = split.labels.to(device)
     steps_per_epoch = max(1, len(labels) // recipe.batch_size)
     steps = steps_per_epoch * recipe.epochs

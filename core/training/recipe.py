@@ -9,6 +9,7 @@ from core.errors import InputError
 OPTIMISERS = ("muon", "sgd")
 SCHEDULES = ("linear", "one-cycle")
 LARGEST_TRANSLATION = 16  # pixels, half an image
+LARGEST_CUTOUT = 32  # pixels, an image
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Recipe:
     label_smoothing: float = 0.1
     translate: int = 2  # pixels at most, in each direction
     flip: bool = True  # left-right, every other epoch
+    cutout: int = 0  # pixels, the side of a square that is made grey in each image
 
     def __post_init__(self) -> None:
         for name, allowed in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
@@ -44,6 +46,15 @@ class Recipe:
             raise InputError(
                 f"Images can be translated by 0 to {LARGEST_TRANSLATION} pixels, "
                 f"not {self.translate!r}."
+            )
+
+        if type(self.cutout) is not int or not 0 <= self.cutout <= LARGEST_CUTOUT:
+            raise InputError(
+                f"Squares of 0 to {LARGEST_CUTOUT} pixels can be cut out, not {self.cutout!r}."
+            )
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(
+                f"The learning rate must be a number above 0, not {self.learning_rate!r}."
             )
 
     def rate_factor(self, progress: float) -> float:

@@ -88,3 +88,29 @@ def test_the_same_seeds_draw_the_same() -> None:
     first, second = (Augmenter(IMAGES, 2, flip=True, seed=5) for _ in range(2))
     assert draw(first, 2, epoch=3, seed=9) == draw(second, 2, epoch=3, seed=9)
     assert draw(first, 2, epoch=3, seed=9) != draw(first, 2, epoch=3, seed=10)
+
+
+@pytest.mark.parametrize("side", [1, 4, 9, 30])
+def test_cutout_makes_one_square_of_each_image_grey_and_leaves_the_rest(side: int) -> None:
+    plain = Augmenter(IMAGES, 0, flip=False, seed=0)
+    cutting = Augmenter(IMAGES, 0, flip=False, seed=0, cutout=side)
+    whole = plain.batch(EVERY_ROW, 0, torch.Generator().manual_seed(3))
+    cut = cutting.batch(EVERY_ROW, 0, torch.Generator().manual_seed(3))
+    grey = torch.tensor([125, 123, 114], dtype=torch.uint8).view(3, 1, 1)
+    places = set()
+    for before, after in zip(whole, cut, strict=True):
+        changed = (before != after).any(0)
+        rows, columns = changed.any(1).nonzero().flatten(), changed.any(0).nonzero().flatten()
+        assert 1 <= len(rows) <= side
+        assert 1 <= len(columns) <= side
+        square = after[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert (square == grey).all()
+        places.add((int(rows[0]), int(columns[0])))
+    assert len(places) > 1 or side == 30
+
+
+def test_without_cutout_nothing_is_drawn_for_it() -> None:
+    generators = [torch.Generator().manual_seed(3) for _ in range(2)]
+    Augmenter(IMAGES, 2, flip=True, seed=0).batch(EVERY_ROW, 0, generators[0])
+    Augmenter(IMAGES, 2, flip=True, seed=0, cutout=0).batch(EVERY_ROW, 0, generators[1])
+    assert torch.equal(generators[0].get_state(), generators[1].get_state())
