@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks import app, evaluation, files, pruning, results, training
+from benchmarks import app, evaluation, files, layers, pruning, results, training
 from benchmarks.benchmark import Benchmark, Result
 from benchmarks.material import network
 from core.commands.common import Parser
@@ -32,6 +32,9 @@ BENCHMARKS = (
     Benchmark("train", training.throughput, "of matrix products", at_least=0.85),
     Benchmark("stored-answer", results.stored_answer, "ms", at_most=10),
     Benchmark("sweep-vs-prune", results.sweep_against_prune, "times as fast as processes"),
+    Benchmark("scan", layers.scan_against_full, "times as fast as full", at_least=1.6),
+    Benchmark("binning", layers.binning, "ms", at_most=50),
+    Benchmark("close-up", app.close_up, "s", at_most=0.5),
     Benchmark("slider", app.slider, "s", at_most=0.3),
     Benchmark("cold-start", app.cold_start, "s", at_most=6),
     Benchmark("baseline-load", files.baseline_load, "s", at_most=1),

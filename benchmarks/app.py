@@ -27,6 +27,7 @@ IDLE = (
     "[data-test-script-state='notRunning']"
 )
 SLIDER = "[data-testid='stSlider'] input[type=range]"
+LAYER = ".st-key-layer input"
 QUIET_MS = 500  # without a change on the page, after which it is done
 
 # Notes when the key went down, and when anything in the page's main part last changed.
@@ -70,6 +71,24 @@ def slider(repeats: int) -> Measured:
             if number > 0:  # the first is the warm-up
                 seconds.append(page.evaluate("(window.changed - window.pressed) / 1000"))
     return Measured(median(seconds), {"slider to screen": seconds})
+
+
+def close_up(repeats: int) -> Measured:
+    """Seconds from choosing a layer to the last change that it makes on the page."""
+    seconds = []
+    with _server() as address, _browser() as page:
+        page.goto(f"{address}/layers")
+        page.wait_for_selector(CHART, timeout=1000 * SECONDS_TO_WAIT)
+        page.wait_for_selector(IDLE)
+        page.evaluate(WATCH)
+        for number in range(repeats + 1):
+            page.focus(LAYER)
+            for key in ("ArrowDown", "ArrowDown", "Enter"):  # opens the list, goes on, chooses
+                page.keyboard.press(key)
+            page.wait_for_function(SETTLED, timeout=1000 * SECONDS_TO_WAIT)
+            if number > 0:
+                seconds.append(page.evaluate("(window.changed - window.pressed) / 1000"))
+    return Measured(median(seconds), {"choice to screen": seconds})
 
 
 @contextmanager

@@ -6,16 +6,18 @@ The greedy choice by sensitivity goes back to Li et al., "Pruning Filters for Ef
 
 import math
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from torch import nn
 
-from core.cost import macs_per_layer
+from core.cost import Cost, cost, macs_per_layer
 from core.errors import InputError
 from core.model import ResNet18, prunable_layers
+from core.pruning import Pruner, PruningSpec
 from core.pruning.groups import trace
+from core.pruning.matching import HIGHEST_RATIO
 
 QUANTITIES = ("parameters", "macs")
 STEPS = 40  # sizes of each unit that are weighed against each other
@@ -134,6 +136,41 @@ def problem_of(model: ResNet18, method: str, quantity: str) -> Problem:
     raise InputError(f"A budget can be solved for fine and channel, not for {method!r}.")
 
 
+def quantity_of(found: Cost, method: str, quantity: str) -> float:
+    """What a problem of the method counts, of a network that was pruned by it."""
+    _check(quantity)
+    if method == "fine":
+        return found.macs_nonzero if quantity == "macs" else found.nonzero
+    return found.macs if quantity == "macs" else found.parameters
+
+
+def smallest_ratio(pruner: Pruner, spec: PruningSpec, quantity: str, part: float) -> float:
+    """The smallest ratio, in hundredths, that leaves at most `part` of a quantity.
+
+    For allocations that know one ratio only; that of `spec` plays no role. Raises InputError where
+    even HIGHEST_RATIO leaves more.
+    """
+
+    def left(hundredths: int) -> float:
+        model = pruner.prune(replace(spec, ratio=hundredths / 100)).model
+        assert isinstance(model, ResNet18)
+        return quantity_of(cost(model), spec.method, quantity)
+
+    low, high = -1, round(100 * HIGHEST_RATIO)
+    budget = part * left(0)
+    if left(high) > budget:
+        raise InputError(
+            f"To leave at most {part:.1%} is impossible with one ratio up to {HIGHEST_RATIO}."
+        )
+    while high - low > 1:
+        middle = (low + high) // 2
+        if left(middle) <= budget:
+            high = middle
+        else:
+            low = middle
+    return high / 100
+
+
 def solve(problem: Problem, bearings: Mapping[str, Bearing], part: float) -> dict[str, float]:
     """A ratio for each unit such that at most `part`, 0 to 1, of the quantity is left.
 
@@ -145,7 +182,7 @@ def solve(problem: Problem, bearings: Mapping[str, Bearing], part: float) -> dic
     budget = part * problem.everything
     planner = _Planner(problem, bearings)
     if problem.left(planner.most) > budget:
-        least = float(problem.left(planner.most)) / problem.everything
+        least = least_part(problem, bearings)
         raise InputError(
             f"To leave at most {part:.1%} is impossible: pruned as far as the scan went, "
             f"{least:.1%} are left. Ask for more."
@@ -161,6 +198,11 @@ def solve(problem: Problem, bearings: Mapping[str, Bearing], part: float) -> dic
         for name, number, size in zip(problem.names, gone, problem.sizes, strict=True)
         if number
     }
+
+
+def least_part(problem: Problem, bearings: Mapping[str, Bearing]) -> float:
+    """What is left of the quantity, 0 to 1, where every unit gives up as much as was scanned."""
+    return float(problem.left(_Planner(problem, bearings).most)) / problem.everything
 
 
 class _Planner:

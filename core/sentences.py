@@ -1,5 +1,6 @@
 """What the numbers say, in words: generated, and no surer than the numbers are."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.evaluation import Evaluation
@@ -53,3 +54,19 @@ def _recovered(pruned: Evaluation, recalibrated: Evaluation) -> str:
     if mcnemar(pruned.is_right, recalibrated.is_right).significant:
         return f"{how} it is {percent(recalibrated)}"
     return f"{how} it is {percent(recalibrated)} (not told apart)"
+
+
+def describe_contest(chosen: str, evaluations: Mapping[str, Evaluation]) -> str:
+    """Whether `chosen` won against the best of the others, all on the same images."""
+    mine = evaluations[chosen]
+    others = {name: each for name, each in evaluations.items() if name != chosen}
+    if not others:
+        return f"Ratios {chosen} keep {percent(mine)}; nothing else meets the budget."
+    rival = max(others, key=lambda name: others[name].correct)
+    start = f"Ratios {chosen} keep {percent(mine)}, {rival} ones {percent(others[rival])}"
+    if not mcnemar(others[rival].is_right, mine.is_right).significant:
+        return f"{start}: these images cannot tell them apart."
+    points = 100 * (mine.accuracy - others[rival].accuracy)
+    if points > 0:
+        return f"{start}: they win by {points:.1f} points."
+    return f"{start}: they lose by {-points:.1f} points, so they did not pay here."

@@ -1,6 +1,7 @@
 """Budgets are met from below, exactly counted, and the choice is as good as trying everything."""
 
 from collections.abc import Generator
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -8,11 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.budget import QUANTITIES, Bearing, Problem, problem_of, smallest_part, solve
+from core.budget import (
+    QUANTITIES,
+    Bearing,
+    Problem,
+    problem_of,
+    quantity_of,
+    smallest_part,
+    smallest_ratio,
+    solve,
+)
 from core.cost import cost
 from core.errors import InputError
 from core.model import ResNet18, Widths
-from core.pruning import PruningSpec, prune
+from core.pruning import Pruner, PruningSpec, prune
 from tests.networks import random_resnet
 
 RATIOS = tuple(step / 10 for step in range(1, 10))
@@ -140,6 +150,34 @@ def test_the_choice_is_close_to_the_best_of_all(seed: int) -> None:
         # Greedy is within one unit's last step of the best.
         best, steps = min(map(loss, possible)), [np.diff([0, *b.losses]) for b in bearings.values()]
         assert best - 1e-12 <= loss(found) <= best + max(step.max() for step in steps)
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+@pytest.mark.parametrize(
+    "spec",
+    [PruningSpec("fine", 0.5, allocation="lamp"), PruningSpec("channel", 0.5, allocation="global")],
+    ids=lambda spec: spec.method,
+)
+@pytest.mark.parametrize("part", [1.0, 0.6, 0.4])
+def test_one_ratio_for_all_meets_a_budget_from_below_by_less_than_a_hundredth(
+    spec: PruningSpec, quantity: str, part: float
+) -> None:
+    pruner = Pruner(random_resnet())
+
+    def left(ratio: float) -> float:
+        model = pruner.prune(replace(spec, ratio=ratio)).model
+        return quantity_of(cost(model), spec.method, quantity)  # type: ignore[arg-type]
+
+    found = smallest_ratio(pruner, spec, quantity, part)
+    assert left(found) <= part * left(0)
+    assert found == 0 or left(found - 0.01) > part * left(0)
+
+
+def test_one_ratio_for_all_may_not_suffice() -> None:
+    with pytest.raises(InputError, match="impossible"):
+        smallest_ratio(
+            Pruner(random_resnet()), PruningSpec("channel", 0.5, scope="internal"), "macs", 0.001
+        )
 
 
 def test_unknown_words_are_refused() -> None:

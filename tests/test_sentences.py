@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.evaluation import Evaluation
-from core.sentences import Side, describe, percent
+from core.sentences import Side, describe, describe_contest, percent
 from core.statistics import wilson_interval
 
 LABELS = np.tile(np.arange(10), 100)
@@ -74,3 +74,19 @@ def test_both_sides_are_told_in_turn_and_nothing_where_nothing_is_known() -> Non
     words = describe([side(300, 800), side(880, None, ratio=0.5)])
     assert words.index("At 0.30") < words.index("At 0.50")
     assert describe([]) == ""
+
+
+def test_a_contest_is_won_lost_or_undecided() -> None:
+    def words(mine: int, **others: int) -> str:
+        found = {"by sensitivity": evaluation(mine)}
+        found |= {name: evaluation(correct) for name, correct in others.items()}
+        return describe_contest("by sensitivity", found)
+
+    assert "90.0\u00a0% ± 1.9, global ones 80.0" in words(900, uniform=700, global_=800).replace(
+        "global_", "global"
+    )
+    assert "they win by 10.0 points" in words(900, uniform=700, other=800)
+    assert "they lose by 5.0 points" in words(850, uniform=900)
+    assert "did not pay" in words(850, uniform=900)
+    assert "cannot tell them apart" in words(900, uniform=899)
+    assert "nothing else" in words(900)

@@ -2,6 +2,7 @@
 
 from core.charts.accuracy import CURVES, RECOVERIES, STUDY, X_AXES, accuracy_against
 from core.charts.closeup import channel_order, kernel_map, weight_distribution
+from core.charts.contest import contenders
 from core.charts.drawing import METHODS, Drawing
 from core.charts.layers import layers_overview, sensitivity_heatmap
 from core.charts.training import loss_curve, validation_curve
@@ -15,6 +16,7 @@ __all__ = [
     "Drawing",
     "accuracy_against",
     "channel_order",
+    "contenders",
     "kernel_map",
     "layers_overview",
     "loss_curve",

@@ -3,7 +3,7 @@
 from core.ui.baseline_panels import show_baseline, show_data, training_form
 from core.ui.comparison import show_comparison
 from core.ui.icon import page_icon
-from core.ui.layers import show_close_up, show_overview, show_sensitivity
+from core.ui.layers import show_layer_views, show_overview
 from core.ui.navigation import navigation
 from core.ui.presets import preset_control
 from core.ui.settings import Settings, current_settings, shared_controls
@@ -19,10 +19,9 @@ __all__ = [
     "preset_control",
     "shared_controls",
     "show_baseline",
-    "show_close_up",
     "show_comparison",
     "show_data",
+    "show_layer_views",
     "show_overview",
-    "show_sensitivity",
     "training_form",
 ]

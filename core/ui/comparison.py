@@ -19,6 +19,7 @@ from core.ui.cards import cost_table, method_card
 from core.ui.downloads import offer_downloads
 from core.ui.measuring import NOTHING, RECALIBRATED, curve_frame, on_same_images
 from core.ui.notices import explain_missing_images
+from core.ui.progress import measured, show_progress
 from core.ui.resources import load_compressed_bytes
 from core.ui.workbench import Workbench
 
@@ -107,9 +108,8 @@ class Comparison:
         """The baseline, then what is unknown at the slider, then the curve if it was asked for."""
         measurements = self._bench.measurements
         if unknown:
-            for event in measurements.measure(UNPRUNED, NOTHING):
-                self._show_progress("Evaluating the baseline", event)
-            self._progress.empty()
+            events = measurements.measure(UNPRUNED, NOTHING)
+            measured(self._progress, "Evaluating the baseline", events)
         for name in unknown:
             subject = self._subjects[name]
             for event in measurements.measure(subject.spec, self._recovery):
@@ -117,7 +117,7 @@ class Comparison:
                     case Evaluation():
                         self._draw_card(name, event)
                     case Recovering():
-                        self._show_progress(f"{name}: recalibrating batch-norm", event)
+                        show_progress(self._progress, f"{name}: recalibrating batch-norm", event)
                     case Result():
                         subject.result, subject.is_live = event, True
                         self._draw_card(name)
@@ -143,13 +143,6 @@ class Comparison:
                     )
             self._draw_chart()
         self._progress.empty()
-
-    def _show_progress(self, what: str, event: Recovering | Evaluation | Result) -> None:
-        match event:
-            case Evaluation():
-                self._progress.progress(event.seen / event.total, f"{what}: {event.accuracy:.1%}")
-            case Recovering():
-                self._progress.progress(event.done / event.total, f"{what} …")
 
     def _cost_of_baseline(self) -> Cost:
         known = self._bench.measurements.known(UNPRUNED, NOTHING)

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -123,6 +124,28 @@ class Measurements:
         known = self._store.counts(keys[0])
         correct = [known.get((key.settings, key.hundredths)) for key in keys]
         return [None if each is None else (each, keys[0].subset) for each in correct]
+
+    def on_its_images(self, result: Result) -> Result:
+        """A result on the settings' subset, or cut down to it from the whole test set."""
+        size = min(self._settings.subset, self._images_of(result))
+        if result.key.subset == size:
+            return result
+        return result.on_subset(size, self._settings.seed, self._labels_of(result))
+
+    def apart_from_its_images(self, result: Result) -> Evaluation | None:
+        """A result on those images that are not in the settings' subset; None for no image."""
+        size = min(self._settings.subset, self._images_of(result))
+        if size == self._images_of(result):
+            return None
+        return result.apart_from(size, self._settings.seed, self._labels_of(result))
+
+    def _labels_of(self, result: Result) -> np.ndarray:
+        labels = self._store.test_labels(result.key.data)
+        assert labels is not None  # every stored result has them
+        return labels
+
+    def _images_of(self, result: Result) -> int:
+        return len(self._labels_of(result))
 
     def scan(self, points: Sequence[Point]) -> Iterator[Progress]:
         """Measure and keep what is missing of the points, on the settings' very subset.

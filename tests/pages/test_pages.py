@@ -20,10 +20,12 @@ from core.model import Widths, nonzero_parameters
 from core.pruning import Pruner, PruningSpec, prune
 from core.recovery import Recovery, recover_fully
 from core.results import ResultStore, open_store
-from core.sensitivity import scan_points
+from core.sensitivity import ScanMeasurer, scan_points
 from core.shipped_grid import FIVE_EPOCHS, FULL
 from core.sweep import Measurer, grid, sweep
 from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm
+
+SOME_RATIOS = (0.3, 0.6, 0.9)
 
 
 def metrics(app: AppTest) -> dict[str, list[str]]:
@@ -323,13 +325,13 @@ def test_layers_are_scanned_on_demand_and_then_known(
         "core.ui.layers.sensitivity.scan_points",
         lambda model, method, criterion: scan_points(model, method, (0.5,), criterion=criterion),
     )
-    app = open_app("layers", dataset="digits")
+    app = open_app("layers", dataset="digits", view="Sensitivity")
     assert "not scanned yet" in words(app)
     app.button(key="scan_layers").click().run()
     assert_calm(app)
     cells = [frames["cells"] for frames in frames_of(app) if "unit" in frames.get("cells", ())]
     assert [len(frame) for frame in cells] == [21, 12]
-    again = open_app("layers", dataset="digits")
+    again = open_app("layers", dataset="digits", view="Sensitivity")
     assert "Scan the layers" not in [button.label for button in again.button]
 
     model = checkpoint.load(small_baselines["digits"]).model
@@ -343,9 +345,79 @@ def test_layers_are_scanned_on_demand_and_then_known(
     assert found == expected.accuracy
 
 
+@pytest.fixture
+def scanned(small_baselines: dict[str, Path], digits: DataSet) -> ResultStore:
+    """A store in which both methods were scanned at three ratios, on 100 images."""
+    loaded = checkpoint.load(small_baselines["digits"])
+    store = open_store()
+    measurer = ScanMeasurer(loaded, digits, 100, 0)
+    for method in ("fine", "channel"):
+        for _ in sweep(measurer, scan_points(loaded.model, method, SOME_RATIOS), store):
+            pass
+    return store
+
+
+@pytest.fixture
+def small_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("sensitivity", "budget"):
+        monkeypatch.setattr(f"core.ui.layers.{module}.SCAN_RATIOS", SOME_RATIOS)
+        monkeypatch.setattr(f"core.ui.layers.{module}.SCAN_IMAGES", 100)
+
+
+@pytest.mark.usefixtures("small_baselines", "small_scan", "scanned")
+def test_ratios_by_hand_are_copied_from_the_scan_measured_and_reset(open_app: OpenApp) -> None:
+    app = open_app("layers", dataset="digits", view="By hand", subset="100", ratio="0.4")
+    assert_calm(app)
+    both = metrics(app)["Accuracy"]
+    assert len(both) == 2
+    assert both[0] == both[1]
+    assert metrics(app)["Parameters"][0] == metrics(app)["Parameters"][1]
+
+    next(button for button in app.button if button.label == "From sensitivity").click().run()
+    assert_calm(app)
+    copied = app.session_state["own_Fine-grained"].ratios
+    assert len(copied) == 21
+    assert set(copied.values()) <= {0.0, *SOME_RATIOS}
+    assert metrics(app)["Parameters"][0] != metrics(app)["Parameters"][1]
+
+    next(button for button in app.button if button.label == "Reset").click().run()
+    assert_calm(app)
+    assert metrics(app)["Parameters"][0] == metrics(app)["Parameters"][1]
+
+
+@pytest.mark.usefixtures("small_baselines", "small_scan", "scanned")
+@pytest.mark.parametrize("goal", ["parameters left", "MACs left", "accuracy lost"])
+@pytest.mark.parametrize("method", ["Fine-grained", "Channels"])
+def test_a_budget_is_solved_and_judged_on_other_images(
+    open_app: OpenApp, goal: str, method: str
+) -> None:
+    app = open_app("layers", dataset="digits", view="Budget")
+    app.button_group(key="budget_method").set_value(method)
+    app.selectbox(key="budget_goal").set_value(goal)
+    app.number_input(key="budget_limit").set_value(40.0)
+    next(button for button in app.button if button.label == "Solve").click().run()
+    assert_calm(app)
+    (found,) = [frames["contenders"] for frames in frames_of(app) if "contenders" in frames]
+    assert "by sensitivity" in set(found["name"])
+    assert len(found) >= 2
+    assert set(found["seen"]) == {400}  # the digits' 500 without the 100 that chose
+    if goal != "accuracy lost":
+        assert (found["left"] <= 0.4).all()
+    assert "judged on the other 400" in words(app)
+    assert "Ratios by sensitivity keep" in words(app)
+
+
+@pytest.mark.usefixtures("small_baselines")
+def test_a_budget_without_a_scan_says_what_to_do(open_app: OpenApp) -> None:
+    app = open_app("layers", dataset="digits", view="Budget")
+    next(button for button in app.button if button.label == "Solve").click().run()
+    assert_calm(app)
+    assert "under Sensitivity" in words(app)
+
+
 @pytest.mark.usefixtures("small_baselines", "no_images")
 def test_without_images_a_scan_says_why_not(open_app: OpenApp) -> None:
-    app = open_app("layers")
+    app = open_app("layers", view="Sensitivity")
     app.button(key="scan_layers").click().run()
     assert_calm(app)
     assert "CIFAR10_DIR" in words(app)

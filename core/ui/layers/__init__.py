@@ -1,7 +1,6 @@
 """What the page Layers shows, part by part."""
 
-from core.ui.layers.close_up import show_close_up
 from core.ui.layers.overview import show_overview
-from core.ui.layers.sensitivity import show_sensitivity
+from core.ui.layers.views import show_layer_views
 
-__all__ = ["show_close_up", "show_overview", "show_sensitivity"]
+__all__ = ["show_layer_views", "show_overview"]

@@ -73,6 +73,13 @@ def load_scan(bench: Workbench, spec: PruningSpec) -> Scan:
     return Scan(spec.method, found, pd.DataFrame(rows, columns=COLUMNS), missing)
 
 
+def losses_of(bench: Workbench, spec: PruningSpec) -> pd.DataFrame:
+    """What the scan found of a method after the recovery that the sidebar asks for."""
+    losses = load_scan(bench, spec).losses
+    label = next(name for name, known in RECOVERY_OF.items() if known == bench.settings.recovery)
+    return losses[losses["recovery"] == label]
+
+
 def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
     """Offer to measure what is missing; whether anything was measured."""
     missing = sum(scan.missing for scan in scans.values())

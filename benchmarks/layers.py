@@ -1,0 +1,79 @@
+"""Single layers: what a scan saves, and how fast one is shown close up."""
+
+from statistics import median
+
+from benchmarks.benchmark import CannotRunError, Measured
+from benchmarks.material import images, network
+from benchmarks.timing import alternate
+from core import baseline, checkpoint
+from core.closeup import CloseUp, histogram
+from core.data import subset_indices
+from core.evaluation import evaluate_fully
+from core.model import prunable_layers
+from core.pruning import Pruner, PruningSpec
+from core.recovery import Recovery
+from core.results import Result
+from core.sensitivity import SCAN_RATIOS, ScanMeasurer, units
+from core.sweep import Point
+
+SCANNED_IMAGES = 1000
+
+
+def scan_against_full(_repeats: int) -> Measured:
+    """A whole scan of single layers, beside one full evaluation a point.
+
+    Layer by layer in turn, so that one run of each side is enough.
+    """
+    dataset = images()
+    paths = baseline.available("cifar10")
+    if not paths:
+        raise CannotRunError("It needs a baseline: python -m core train.")
+    loaded = checkpoint.load(paths[0])
+    chosen = subset_indices(dataset.test_labels, SCANNED_IMAGES, 0)
+    test_images, labels = dataset.test_images[chosen], dataset.test_labels[chosen]
+    pruner = Pruner(loaded.model)
+    measurer = ScanMeasurer(loaded, dataset, SCANNED_IMAGES, pruner=pruner)
+    layers = units(loaded.model, "fine")
+
+    def specs(number: int) -> list[PruningSpec]:
+        layer = layers[max(0, number - 1)]  # the warm-up is the first one too
+        return [PruningSpec("fine", 0.0, overrides=((layer, ratio),)) for ratio in SCAN_RATIOS]
+
+    def by_scan(number: int) -> list[int]:
+        found = []
+        for spec in specs(number):
+            *_, result = measurer.measure(Point(spec, Recovery()))
+            assert isinstance(result, Result)
+            found.append(result.evaluation.correct)
+        return found
+
+    def by_full_evaluations(number: int) -> list[int]:
+        return [
+            evaluate_fully(pruner.prune(spec).model, test_images, labels).correct
+            for spec in specs(number)
+        ]
+
+    def check(results: dict[str, list[int]]) -> None:
+        assert results["scan"] == results["full evaluations"]
+
+    timings = alternate(
+        {"scan": by_scan, "full evaluations": by_full_evaluations}, len(layers), check=check
+    )
+    value = sum(timings["full evaluations"]) / sum(timings["scan"])
+    points = len(layers) * len(SCAN_RATIOS)
+    return Measured(value, timings, f"{points} points on {SCANNED_IMAGES:,} images")
+
+
+def binning(repeats: int) -> Measured:
+    """Milliseconds to bin the weights of the largest layer."""
+    model = network()[0]
+    sizes = {name: layer.weight.numel() for name, layer in prunable_layers(model).items()}
+    largest = max(sizes, key=sizes.__getitem__)
+    close_up = CloseUp.of(Pruner(model), PruningSpec("fine", 0.5), largest)
+
+    def bin_weights(_: int) -> None:
+        histogram(close_up)
+
+    timings = alternate({"histogram": bin_weights}, repeats)
+    note = f"{sizes[largest]:,} weights"
+    return Measured(1000 * median(timings["histogram"]), timings, note)

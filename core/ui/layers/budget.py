@@ -1,0 +1,285 @@
+"""A budget, solved: ratios layer by layer from the scan, beside one ratio for all."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core import charts
+from core.budget import (
+    Bearing,
+    least_part,
+    problem_of,
+    quantity_of,
+    smallest_part,
+    smallest_ratio,
+    solve,
+)
+from core.charts import METHODS
+from core.errors import InputError
+from core.evaluation import Evaluation
+from core.pruning import ALLOCATIONS_OF, PruningSpec
+from core.recovery import Recovering
+from core.results import UNPRUNED, Result
+from core.sensitivity import SCAN_IMAGES, SCAN_RATIOS
+from core.sentences import describe_contest
+from core.ui.downloads import offer_downloads
+from core.ui.layers.sensitivity import SCAN_SEED, losses_of
+from core.ui.measuring import NOTHING
+from core.ui.notices import explain_missing_images
+from core.ui.progress import measured, show_progress
+from core.ui.resources import load_pruner
+from core.ui.settings import LARGEST_SUBSET
+from core.ui.workbench import Workbench
+
+SOLVED = "by sensitivity"
+GOALS = {
+    "parameters left": ("parameters", "%"),
+    "MACs left": ("macs", "%"),
+    "accuracy lost": ("parameters", "points"),
+}
+STATE = "solved_budget"
+Event = Recovering | Evaluation
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the form says."""
+
+    method: str  # of METHODS
+    goal: str  # of GOALS
+    limit: float  # percent left, or points lost
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Ways to meet one budget, by name, for the settings that they were asked for in."""
+
+    asked: Asked
+    file: tuple[str, int]
+    spec: PruningSpec  # of the sidebar: method, criterion, scope
+    recovery: str
+    part: float  # of the quantity, left at most
+    contenders: Mapping[str, PruningSpec]
+
+
+def show_budget(bench: Workbench) -> None:
+    """The form, and what was solved last as far as it is of these settings."""
+    st.markdown(
+        "**A budget, solved**: each layer gives up what it bears, as the scan of single layers "
+        "found"
+    )
+    asked = _form()
+    progress = st.empty()
+    if asked is not None:
+        try:
+            st.session_state[STATE] = _solve(bench, asked, progress)
+        except InputError as error:
+            st.warning(str(error), icon=":material/warning:")
+            return
+    solved: Solved | None = st.session_state.get(STATE)
+    if solved is None or not _is_of_these_settings(bench, solved):
+        st.caption(
+            f"Chosen on {SCAN_IMAGES:,} test images, judged on the others, against one ratio for "
+            "all layers and against global allocation."
+        )
+        return
+    results = _results(bench, solved, progress)
+    if results:
+        _show(bench, solved, results)
+
+
+def _form() -> Asked | None:
+    """What to solve, once the button is pressed."""
+    with st.form("budget", border=False):
+        method_column, goal_column, limit_column, button_column = st.columns(
+            [4, 3, 2, 2], vertical_alignment="bottom"
+        )
+        method = method_column.segmented_control(
+            "Method", list(METHODS), default=METHODS[1], required=True, key="budget_method"
+        )
+        goal = goal_column.selectbox(
+            "At most so much",
+            list(GOALS),
+            key="budget_goal",
+            help="Parameters that are not zero, or multiply-accumulates: in percent of the "
+            "baseline's; those of fine-grained pruning are theoretical. Accuracy: in points below "
+            "the baseline's; the fewest parameters are searched for that keep within them.",
+        )
+        limit = limit_column.number_input(
+            "% or points", min_value=0.1, max_value=100.0, value=30.0, step=0.5, key="budget_limit"
+        )
+        pressed = button_column.form_submit_button(
+            "Solve", type="primary", icon=":material/calculate:", width="stretch"
+        )
+    return Asked(method, goal, float(limit)) if pressed else None
+
+
+def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
+    """Raises InputError where there is no scan, or nothing that meets the budget."""
+    spec = bench.specs()[asked.method]
+    model = bench.checkpoint.model
+    quantity = GOALS[asked.goal][0]
+    problem = problem_of(model, spec.method, quantity)
+    bearings = _bearings(bench, spec, problem.names)
+    unpruned = PruningSpec(spec.method, 0.0, spec.criterion, scope=spec.scope, seed=spec.seed)
+
+    def solved_for(part: float) -> PruningSpec:
+        return replace(unpruned, overrides=tuple(solve(problem, bearings, part).items()))
+
+    if asked.goal == "accuracy lost":
+        least = least_part(problem, bearings)
+        part = _search(bench, solved_for, least, asked.limit / 100, progress)
+    else:
+        part = asked.limit / 100
+    contenders = {SOLVED: solved_for(part)}
+    pruner = load_pruner(bench.file)
+    for allocation in ALLOCATIONS_OF[spec.method]:
+        rival = replace(unpruned, allocation=allocation)
+        with suppress(InputError):  # one ratio for all may not meet what single ones do
+            contenders[allocation] = replace(
+                rival, ratio=smallest_ratio(pruner, rival, quantity, part)
+            )
+    recovery = bench.settings.recovery.method
+    return Solved(asked, bench.file, spec, recovery, part, contenders)
+
+
+def _bearings(bench: Workbench, spec: PruningSpec, names: tuple[str, ...]) -> dict[str, Bearing]:
+    """What the scan found; groups out of scope bear nothing."""
+    losses = losses_of(bench, spec)
+    groups = {group.name: group for group in load_pruner(bench.file).graph.groups}
+    found = {}
+    for name in names:
+        rows = losses[(losses["unit"] == name) & (losses["ratio"] > 0)].sort_values("ratio")
+        if len(rows) < len(SCAN_RATIOS):
+            raise InputError(
+                "What single layers bear was not measured in these settings: scan them first, "
+                "under Sensitivity."
+            )
+        is_out = spec.method == "channel" and spec.scope == "internal" and groups[name].is_residual
+        found[name] = (
+            Bearing((0.0,), (0.0,))
+            if is_out
+            else Bearing(tuple(rows["ratio"]), tuple(rows["lost"]))
+        )
+    return found
+
+
+def _search(
+    bench: Workbench,
+    solved_for: Callable[[float], PruningSpec],
+    least: float,
+    most_lost: float,
+    progress: DeltaGenerator,
+) -> float:
+    """The smallest part of the parameters that keeps within a loss, on the images of the scan."""
+    measurements = bench.on_subset(SCAN_IMAGES, SCAN_SEED)
+    if measurements.images is None:
+        raise InputError(
+            "Searching for the fewest parameters needs the images: " + measurements.no_images
+        )
+    recovery = bench.settings.recovery
+
+    def correct(result: Result) -> float:
+        return measurements.on_its_images(result).evaluation.accuracy
+
+    baseline = correct(
+        measured(progress, "Evaluating the baseline", measurements.measure(UNPRUNED, NOTHING))
+    )
+
+    def loss_of(part: float) -> Generator[tuple[float, Event], None, float]:
+        lost = 0.0
+        for event in measurements.measure(solved_for(part), recovery):
+            if isinstance(event, Result):
+                lost = baseline - correct(event)
+            else:
+                yield part, event
+        return lost
+
+    search = smallest_part(loss_of, least, most_lost)
+    while True:
+        try:
+            part, event = next(search)
+        except StopIteration as end:
+            progress.empty()
+            return float(end.value)
+        show_progress(progress, f"Trying {part:.0%} of the parameters", event)
+
+
+def _is_of_these_settings(bench: Workbench, solved: Solved) -> bool:
+    now = replace(bench.specs()[solved.asked.method], ratio=0.0)
+    return (
+        solved.file == bench.file
+        and replace(solved.spec, ratio=0.0) == now
+        and solved.recovery == bench.settings.recovery.method
+    )
+
+
+def _results(bench: Workbench, solved: Solved, progress: DeltaGenerator) -> dict[str, Result]:
+    """Each contender on the whole test set: known, or measured now; nothing without images."""
+    measurements = bench.on_subset(LARGEST_SUBSET, 0)
+    found = {}
+    for name, spec in solved.contenders.items():
+        result = measurements.known(spec, bench.settings.recovery)
+        if result is None:
+            if measurements.images is None:
+                explain_missing_images(measurements.no_images)
+                return {}
+            events = measurements.measure(spec, bench.settings.recovery)
+            result = measured(progress, f"Evaluating on all test images: {name}", events)
+        found[name] = result
+    return found
+
+
+def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> None:
+    measurements = bench.on_subset(SCAN_IMAGES, SCAN_SEED)
+    judged = {name: measurements.apart_from_its_images(each) for name, each in results.items()}
+    others = {name: each for name, each in judged.items() if each is not None}
+    quantity = GOALS[solved.asked.goal][0]
+    everything = quantity_of(bench.cost(None), solved.spec.method, quantity)
+    rows = []
+    for name, result in results.items():
+        evaluation = others.get(name, result.evaluation)
+        left = quantity_of(result.cost, solved.spec.method, quantity) / everything
+        rows.append(
+            (
+                *(solved.asked.method, name, evaluation.accuracy, *evaluation.interval),
+                *(evaluation.correct, evaluation.seen, left),
+            )
+        )
+    columns = ["method", "name", "accuracy", "low", "high", "correct", "seen", "left"]
+    found = pd.DataFrame(rows, columns=columns)
+    drawing = charts.contenders(found)
+    what = "MACs" if quantity == "macs" else "parameters"
+    st.markdown(
+        f"At most {solved.part:.1%} of the {what}. "
+        + describe_contest(
+            SOLVED, others or {name: result.evaluation for name, result in results.items()}
+        )
+    )
+    st.vega_lite_chart(
+        spec=drawing.for_page(),
+        width="stretch",
+        key="contenders",
+        alt="The accuracy of each way to meet the budget, with its interval.",
+    )
+    if others:
+        st.caption(
+            f"The ratios were chosen on {SCAN_IMAGES:,} test images, with losses taken to add up; "
+            f"all are judged on the other {found['seen'].max():,}."
+        )
+    else:
+        st.caption(
+            "Chosen and judged on the same images, since this data set has no others: the first "
+            "number is too good."
+        )
+    with st.expander("The ratios that were chosen"):
+        ratios = solved.contenders[SOLVED].overrides
+        st.dataframe(
+            pd.DataFrame(ratios, columns=["Layer or group of channels", "Ratio"]), hide_index=True
+        )
+    with st.popover("Download", icon=":material/download:"):
+        offer_downloads(drawing, found, "budget")

@@ -1,0 +1,157 @@
+"""Ratios by hand: a layer, or a group of channels, can have one of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+import streamlit as st
+
+from core.charts import METHODS
+from core.model import prunable_layers
+from core.pruning import PruningSpec
+from core.pruning.matching import HIGHEST_RATIO
+from core.results import UNPRUNED, Result
+from core.sensitivity import units
+from core.ui.cards import method_card
+from core.ui.layers.sensitivity import losses_of
+from core.ui.measuring import NOTHING
+from core.ui.notices import explain_missing_images
+from core.ui.progress import measured
+from core.ui.resources import load_pruner
+from core.ui.workbench import Workbench
+
+BEARABLE = 0.01  # of the accuracy, lost by one layer alone
+
+
+@dataclass
+class Filling:
+    """What the table began with; another version of it is another widget."""
+
+    ratios: dict[str, float] = field(default_factory=dict)
+    version: int = 0
+
+
+def show_by_hand(bench: Workbench) -> None:
+    """A table of ratios, and what the whole network is then worth."""
+    st.markdown("**Ratios by hand**: where the table is empty, the slider's ratio holds")
+    name = st.segmented_control(
+        "Method", list(METHODS), default=METHODS[0], required=True, key="by_hand"
+    )
+    spec = bench.specs()[name]
+    left, right = st.columns([4, 5])
+    with left:
+        own = replace(spec, overrides=tuple(_table(bench, name, spec).items()))
+    with right:
+        _cards(bench, {"The slider's ratio": spec, "Ratios by hand": own})
+
+
+def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
+    """The editor; the ratios that it holds."""
+    key = f"own_{name}"
+    filling: Filling = st.session_state.setdefault(key, Filling())
+    reset, copy = st.columns(2)
+    reset.button(
+        "Reset", icon=":material/restart_alt:", width="stretch", on_click=_fill, args=(key, {})
+    )
+    losses = losses_of(bench, spec)
+    copy.button(
+        "From sensitivity",
+        icon=":material/content_copy:",
+        width="stretch",
+        disabled=not len(losses),
+        on_click=_fill,
+        args=(key, bearable(losses)),
+        help="Gives each as much as cost less than one point where it alone was pruned, in the "
+        "scan.",
+    )
+    names = [
+        unit for unit in units(bench.checkpoint.model, spec.method) if _in_scope(bench, spec, unit)
+    ]
+    frame = pd.DataFrame(
+        {
+            "name": names,
+            "size": [_size(bench, spec, unit) for unit in names],
+            "ratio": [filling.ratios.get(unit) for unit in names],
+        }
+    ).astype({"ratio": "float64"})
+    edited = st.data_editor(
+        frame,
+        key=f"{key}_{filling.version}",
+        hide_index=True,
+        height="content",
+        placeholder="–",
+        disabled=["name", "size"],
+        column_config={
+            "name": "Group of channels" if spec.method == "channel" else "Layer",
+            "size": st.column_config.NumberColumn(
+                "Weights" if spec.method == "fine" else "Channels", format="localized"
+            ),
+            "ratio": st.column_config.NumberColumn(
+                "Own ratio",
+                min_value=0.0,
+                max_value=HIGHEST_RATIO,
+                step=0.01,
+                format="%.2f",
+                help="0 leaves it alone; empty, it takes part in the slider's ratio.",
+            ),
+        },
+    )
+    rows = zip(edited["name"], edited["ratio"], strict=True)
+    return {unit: round(float(ratio), 2) for unit, ratio in rows if not pd.isna(ratio)}
+
+
+def bearable(losses: pd.DataFrame) -> dict[str, float]:
+    """For each unit the largest ratio up to which it never cost BEARABLE or more; 0 for none.
+
+    `losses`: unit, ratio, lost (0 to 1).
+    """
+    found = {}
+    for unit, of_unit in losses.sort_values("ratio").groupby("unit", sort=False):
+        is_bearable = (of_unit["lost"] < BEARABLE).cummin()
+        found[str(unit)] = float(of_unit["ratio"].where(is_bearable, 0.0).max())
+    return found
+
+
+def _fill(key: str, ratios: dict[str, float]) -> None:
+    st.session_state[key] = Filling(ratios, st.session_state[key].version + 1)
+
+
+def _in_scope(bench: Workbench, spec: PruningSpec, unit: str) -> bool:
+    groups = {group.name: group for group in load_pruner(bench.file).graph.groups}
+    return spec.scope == "all" or not groups[unit].is_residual
+
+
+def _size(bench: Workbench, spec: PruningSpec, unit: str) -> int:
+    weight = prunable_layers(bench.checkpoint.model)[unit].weight
+    return weight.numel() if spec.method == "fine" else len(weight)
+
+
+def _cards(bench: Workbench, specs: Mapping[str, PruningSpec]) -> None:
+    """What each is worth; what is not known is measured, if it can be."""
+    measurements, recovery = bench.measurements, bench.settings.recovery
+    slots = {name: st.empty() for name in specs}
+    progress = st.empty()
+    is_live: dict[str, bool] = {}
+    found: dict[str, Result | None] = {}
+    for name, spec in specs.items():
+        found[name] = measurements.known(spec, recovery)
+        is_live[name] = found[name] is None
+        if found[name] is None and measurements.images is not None:
+            measured(progress, "Evaluating the baseline", measurements.measure(UNPRUNED, NOTHING))
+            events = measurements.measure(spec, recovery)
+            found[name] = measured(progress, f"Evaluating: {name.lower()}", events)
+        result = found[name]
+        method_card(
+            slots[name],
+            name,
+            spec,
+            recovery,
+            result.cost if result else bench.cost(spec),
+            bench.cost(None),
+            result,
+            measurements.reference(result) if result else None,
+            "live" if is_live[name] else "stored",
+            "",
+        )
+    if not all(found.values()):
+        explain_missing_images(measurements.no_images)

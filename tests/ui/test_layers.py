@@ -1,0 +1,94 @@
+"""What the views of the layers work out, away from any page."""
+
+import pandas as pd
+import pytest
+
+from core.pruning.groups import trace
+from core.ui.layers.by_hand import bearable
+from core.ui.layers.close_up import _coupling
+from core.ui.layers.overview import describe_losses, stages_of
+from core.ui.layers.sensitivity import Scan, describe_scan, unit_of
+from tests.networks import random_resnet
+
+GROUPS = trace(random_resnet()).groups
+
+
+def losses(**by_unit: list[float]) -> pd.DataFrame:
+    """The losses of each unit at 0.25, 0.5 and 0.75."""
+    rows = [
+        (unit, ratio, lost)
+        for unit, values in by_unit.items()
+        for ratio, lost in zip((0.25, 0.5, 0.75), values, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["unit", "ratio", "lost"])
+
+
+def test_a_layer_bears_what_it_bore_at_every_smaller_ratio() -> None:
+    found = bearable(
+        losses(
+            all=[0.0, -0.01, 0.009],
+            half=[0.0, 0.0, 0.2],
+            none=[0.01, 0.0, 0.0],  # by chance better at larger ratios
+        )
+    )
+    assert found == {"all": 0.75, "half": 0.5, "none": 0.0}
+
+
+def test_words_name_the_most_fragile_and_count_the_padding() -> None:
+    words = describe_scan(losses(stem=[0.1, 0.3, 0.8], a=[0, 0.009, 0.1], b=[0, 0.011, 0]))
+    assert words == "half of stem alone costs 30.0 points; 1 of 3 cost less than 1."
+    assert describe_scan(losses()) == "not scanned yet."
+
+
+def pruned(**layers: tuple[float, int]) -> pd.DataFrame:
+    """Sparsity and channels left of layers of 8 channels."""
+    rows = [(name, sparsity, 8, left) for name, (sparsity, left) in layers.items()]
+    return pd.DataFrame(rows, columns=["layer", "sparsity", "channels", "channels_left"])
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ({"a": (0.0, 8), "b": (0.0, 8)}, "every layer is whole."),
+        ({"a": (0.5, 4), "b": (0.501, 4)}, "every layer lost 50% of its weights."),
+        ({"a": (0.2, 8), "b": (0.6, 8)}, "b lost most, 60% of its weights."),
+        ({"a": (0.91, 8), "b": (0.95, 8)}, "a and b lost more than 90% of the weights."),
+        (
+            {"a": (0.99, 1), "b": (0.95, 2), "c": (0.1, 8)},
+            "a collapsed to a single channel; b lost more than 90% of the weights.",
+        ),
+        (
+            dict.fromkeys("abcde", (0.95, 8)),
+            "a, b, c and 2 more layers lost more than 90% of the weights.",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_stands_out_is_said(layers: dict[str, tuple[float, int]], words: str) -> None:
+    assert describe_losses(pruned(**layers)) == words
+
+
+def test_layers_are_grouped_by_stage_in_order() -> None:
+    names = ["conv1", "layer1.0.conv1", "layer1.0.conv2", "layer2.0.conv1", "fc"]
+    assert list(stages_of(names).items()) == [
+        ("conv1", ["conv1"]),
+        ("layer1", ["layer1.0.conv1", "layer1.0.conv2"]),
+        ("layer2", ["layer2.0.conv1"]),
+        ("fc", ["fc"]),
+    ]
+
+
+def test_a_layers_unit_is_itself_or_its_group() -> None:
+    frame = losses()
+    fine = Scan("fine", ("conv1", "layer1.0.conv2", "fc"), frame, 0)
+    channel = Scan("channel", tuple(group.name for group in GROUPS), frame, 0)
+    assert unit_of(GROUPS, fine, "layer1.0.conv2") == "layer1.0.conv2"
+    assert unit_of(GROUPS, channel, "layer1.0.conv2") == "conv1"
+    assert unit_of(GROUPS, channel, "layer1.0.conv1") == "layer1.0.conv1"
+    assert unit_of(GROUPS, channel, "fc") == ""
+
+
+def test_coupled_layers_are_named() -> None:
+    assert "layer1.0.conv2, layer1.1.conv2" in _coupling(GROUPS, "conv1")
+    assert "without any other" in _coupling(GROUPS, "layer1.0.conv1")
+    assert "classes" in _coupling(GROUPS, "fc")
