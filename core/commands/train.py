@@ -13,15 +13,14 @@ from core import baseline, checkpoint, data
 from core.checkpoint import Checkpoint
 from core.commands.common import Commands, json_option, load_announced, summary
 from core.model import Widths
-from core.training import EpochEnd, Step, default_recipe
+from core.training import EpochEnd, Recipe, Step, default_recipe
 from core.training.recipe import OPTIMISERS
 
-RECIPE_OPTIONS: tuple[tuple[str, type, str], ...] = (
-    ("learning-rate", float, "at its peak"),
-    ("translate", int, "pixels that images are moved by at most"),
-    ("cutout", int, "pixels, the side of a grey square in each image"),
+AUGMENTATIONS = (
+    ("translate", "pixels that images are moved by at most"),
+    ("cutout", "pixels, the side of a grey square in each image"),
 )
-"""What of a recipe can be set by itself."""
+FROM_THE_RECIPE = "default: what the optimiser's recipe has"
 
 
 def add_train(commands: Commands) -> None:
@@ -32,10 +31,9 @@ def add_train(commands: Commands) -> None:
     training.add_argument("--dataset", choices=data.DATASET_NAMES, default="cifar10")
     training.add_argument("--epochs", type=int, help="default: 5")
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
-    for name, kind, meaning in RECIPE_OPTIONS:
-        training.add_argument(
-            f"--{name}", type=kind, help=f"{meaning}; default: what the optimiser's recipe has"
-        )
+    training.add_argument("--learning-rate", type=float, help=f"at its peak; {FROM_THE_RECIPE}")
+    for name, meaning in AUGMENTATIONS:
+        training.add_argument(f"--{name}", type=int, help=f"{meaning}; {FROM_THE_RECIPE}")
     training.add_argument("--seed", type=int, default=0)
     training.add_argument(
         "--width", type=int, default=64, help="channels of the first stage; default: 64"
@@ -59,19 +57,19 @@ def add_train(commands: Commands) -> None:
     )
 
 
-def _field(option: str) -> str:
-    """Of a recipe."""
-    return option.replace("-", "_")
+def _recipe(options: argparse.Namespace) -> Recipe:
+    recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
+    if options.learning_rate is not None:
+        recipe = recipe.at_rate(options.learning_rate)
+    given = {name: getattr(options, name) for name, _ in AUGMENTATIONS}
+    return replace(recipe, **{name: value for name, value in given.items() if value is not None})
 
 
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
-    recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
-    given = {_field(name): getattr(options, _field(name)) for name, *_ in RECIPE_OPTIONS}
-    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
     request = baseline.Request(
         dataset=load_announced(options.dataset),
-        recipe=recipe,
+        recipe=_recipe(options),
         seed=options.seed,
         widths=Widths.regular(options.width),
         held_out=options.hold_out,

@@ -1,7 +1,7 @@
 """How a network is trained, as data."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from core.errors import InputError
@@ -47,7 +47,6 @@ class Recipe:
                 f"Images can be translated by 0 to {LARGEST_TRANSLATION} pixels, "
                 f"not {self.translate!r}."
             )
-
         if type(self.cutout) is not int or not 0 <= self.cutout <= LARGEST_CUTOUT:
             raise InputError(
                 f"Squares of 0 to {LARGEST_CUTOUT} pixels can be cut out, not {self.cutout!r}."
@@ -56,6 +55,11 @@ class Recipe:
             raise InputError(
                 f"The learning rate must be a number above 0, not {self.learning_rate!r}."
             )
+
+    def at_rate(self, learning_rate: float) -> "Recipe":
+        """This recipe at another peak rate; what SGD trains beside Muon keeps its share of it."""
+        share = self.rest_learning_rate / self.learning_rate
+        return replace(self, learning_rate=learning_rate, rest_learning_rate=learning_rate * share)
 
     def rate_factor(self, progress: float) -> float:
         """The part of the peak learning rate, 0 to 1, once `progress` of all steps is done."""

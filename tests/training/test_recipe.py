@@ -99,3 +99,12 @@ def test_an_unknown_optimiser_is_refused() -> None:
 def test_no_epochs_are_not_the_default() -> None:
     with pytest.raises(InputError, match="epochs"):
         default_recipe("digits", epochs=0)
+
+
+@pytest.mark.parametrize("optimiser", ["muon", "sgd"])
+def test_another_rate_keeps_the_proportion_of_the_two(optimiser: str) -> None:
+    usual = default_recipe("cifar10", optimiser=optimiser)
+    slower = usual.at_rate(usual.learning_rate / 4)
+    assert slower.learning_rate == usual.learning_rate / 4
+    assert slower.rest_learning_rate == pytest.approx(usual.rest_learning_rate / 4)
+    assert slower.at_rate(usual.learning_rate).to_json() == pytest.approx(usual.to_json())
