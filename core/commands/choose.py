@@ -6,7 +6,13 @@ from typing import Any
 
 from core.choice import CHOICE_IMAGES, CHOICE_SEED, PARTS, Candidate, candidates, contest, rank
 from core.commands.common import Commands, evaluation_options, load_announced
-from core.commands.measuring import chosen_baseline, measure_and_export, storing_options
+from core.commands.measuring import (
+    add_lists,
+    chosen_baseline,
+    measure_and_export,
+    storing_options,
+    subset_or,
+)
 from core.pruning import Pruner
 from core.sweep import Measurer, Point
 
@@ -21,22 +27,13 @@ def add_choose(commands: Commands) -> None:
         "with batch-norm recalibrated",
     )
     choosing.set_defaults(run=run_choose, seed=CHOICE_SEED)
-    choosing.add_argument(
-        "--methods",
-        nargs="+",
-        choices=METHODS,
-        default=list(METHODS),
-        metavar="NAME",
-        help=f"of {', '.join(METHODS)}; default: both",
-    )
+    add_lists(choosing, [("methods", METHODS, METHODS)])
 
 
 def run_choose(options: argparse.Namespace) -> dict[str, Any]:
     loaded = chosen_baseline(options)
     dataset = load_announced(loaded.dataset)
-    subset = options.subset
-    if subset is None:
-        subset = min(CHOICE_IMAGES, len(dataset.test_labels))
+    subset = subset_or(options, CHOICE_IMAGES, dataset)
     pruner = Pruner(loaded.model)
     measurer = Measurer(loaded, dataset, subset, options.seed, options.precision, pruner=pruner)
     contests = {method: contest(pruner, candidates(method)) for method in options.methods}

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from core import checkpoint, data
 from core.checkpoint import Checkpoint
 from core.commands.common import Parser, first_baseline
+from core.data import DataSet
 from core.results import Result, ResultStore, export, open_store
 from core.statistics import wilson_interval
 from core.sweep import Measurer, Point, sweep
@@ -34,6 +35,27 @@ def storing_options() -> Parser:
         help="where results are kept; default: checkpoints/local/results.sqlite",
     )
     return parser
+
+
+def add_lists(
+    parser: argparse.ArgumentParser,
+    lists: Iterable[tuple[str, Sequence[str], Sequence[str]]],
+) -> None:
+    """Options that take several names each: (option, what can be chosen, default)."""
+    for name, choices, default in lists:
+        parser.add_argument(
+            f"--{name}",
+            nargs="+",
+            choices=choices,
+            default=list(default),
+            metavar="NAME",
+            help=f"of {', '.join(choices)}; default: {' '.join(default)}",
+        )
+
+
+def subset_or(options: argparse.Namespace, images: int, dataset: DataSet) -> int:
+    """The size of the subset that was asked for, or else so many images as far as there are."""
+    return min(images, len(dataset.test_labels)) if options.subset is None else options.subset
 
 
 def chosen_baseline(options: argparse.Namespace) -> Checkpoint:

@@ -4,7 +4,14 @@ import argparse
 from typing import Any
 
 from core.commands.common import Commands, evaluation_options, load_announced
-from core.commands.measuring import chosen_baseline, measure_points, ratios, storing_options
+from core.commands.measuring import (
+    add_lists,
+    chosen_baseline,
+    measure_points,
+    ratios,
+    storing_options,
+    subset_or,
+)
 from core.pruning import CRITERIA, METHODS
 from core.recovery import RECOVERIES
 from core.sensitivity import SCAN_IMAGES, ScanMeasurer, scan_points
@@ -18,18 +25,13 @@ def add_scan(commands: Commands) -> None:
         "measured again",
     )
     scanning.set_defaults(run=run_scan)
-    for name, choices, default in (
-        ("methods", METHODS, ["fine", "channel"]),
-        ("recoveries", RECOVERIES, list(RECOVERIES)),
-    ):
-        scanning.add_argument(
-            f"--{name}",
-            nargs="+",
-            choices=choices,
-            default=default,
-            metavar="NAME",
-            help=f"of {', '.join(choices)}; default: {' '.join(default)}",
-        )
+    add_lists(
+        scanning,
+        [
+            ("methods", METHODS, ["fine", "channel"]),
+            ("recoveries", RECOVERIES, RECOVERIES),
+        ],
+    )
     scanning.add_argument("--criterion", choices=CRITERIA, default="l1")
     scanning.add_argument(
         "--ratios",
@@ -43,9 +45,7 @@ def add_scan(commands: Commands) -> None:
 def run_scan(options: argparse.Namespace) -> dict[str, Any]:
     loaded = chosen_baseline(options)
     dataset = load_announced(loaded.dataset)
-    subset = options.subset
-    if subset is None:
-        subset = min(SCAN_IMAGES, len(dataset.test_labels))
+    subset = subset_or(options, SCAN_IMAGES, dataset)
     measurer = ScanMeasurer(loaded, dataset, subset, options.seed, options.precision)
     points = [
         point

@@ -7,6 +7,7 @@ from core import baseline, checkpoint
 from core.checkpoint import Checkpoint
 from core.commands.common import Commands, evaluation_options, load_announced
 from core.commands.measuring import (
+    add_lists,
     chosen_baseline,
     kept,
     measure_points,
@@ -31,21 +32,16 @@ def add_sweep(commands: Commands) -> None:
         help="measure many prunings and keep the results; what is known is not measured again",
     )
     sweeping.set_defaults(run=run_sweep)
-    for name, choices, default in (
-        ("methods", METHODS, ["fine", "channel"]),
-        ("criteria", CRITERIA, ["l1"]),
-        ("allocations", ALLOCATIONS, ["uniform"]),
-        ("scopes", SCOPES, ["all"]),
-        ("recoveries", RECOVERIES, list(RECOVERIES)),
-    ):
-        sweeping.add_argument(
-            f"--{name}",
-            nargs="+",
-            choices=choices,
-            default=default,
-            metavar="NAME",
-            help=f"of {', '.join(choices)}; default: {' '.join(default)}",
-        )
+    add_lists(
+        sweeping,
+        [
+            ("methods", METHODS, ["fine", "channel"]),
+            ("criteria", CRITERIA, ["l1"]),
+            ("allocations", ALLOCATIONS, ["uniform"]),
+            ("scopes", SCOPES, ["all"]),
+            ("recoveries", RECOVERIES, RECOVERIES),
+        ],
+    )
     sweeping.add_argument(
         "--ratios",
         type=ratios,

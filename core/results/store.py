@@ -1,75 +1,33 @@
 """Results in SQLite, shared by threads and processes; what ships is taken in from CSV files."""
 
-import json
-import math
 import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core import baseline
-from core.cost import Cost
 from core.errors import InputError
-from core.pruning import PruningSpec
-from core.recovery import Recovery
 from core.results.database import Answer, DamagedError, Database, transaction
 from core.results.key import UNPRUNED, Key
-from core.results.result import CurvePoint, Origin, Result, subset_positions
+from core.results.result import CurvePoint, Result
+from core.results.rows import (
+    INSERT,
+    KEY_COLUMNS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    UPSERT,
+    parameters_of,
+    to_result,
+    to_row,
+)
 from core.results.shipped import RESULTS_SUFFIX, Shipped, array_file, read_shipped
 
-SCHEMA_VERSION = 1
-
-SCHEMA = """
-CREATE TABLE test_labels (data TEXT PRIMARY KEY, labels BLOB NOT NULL);
-CREATE TABLE shipped_files (file TEXT PRIMARY KEY, version TEXT NOT NULL);
-CREATE TABLE results (
-    checkpoint TEXT NOT NULL, data TEXT NOT NULL, algorithm INTEGER NOT NULL,
-    settings TEXT NOT NULL, recovery TEXT NOT NULL, hundredths INTEGER NOT NULL,
-    subset INTEGER NOT NULL, subset_seed INTEGER NOT NULL, precision TEXT NOT NULL,
-    correct INTEGER NOT NULL, loss_sum REAL, -- NULL where it is no number
-    parameters INTEGER NOT NULL, nonzero INTEGER NOT NULL,
-    macs INTEGER NOT NULL, macs_nonzero REAL NOT NULL, bytes INTEGER NOT NULL,
-    compressed_bytes INTEGER,
-    device TEXT NOT NULL, versions TEXT NOT NULL, seconds REAL NOT NULL, date TEXT NOT NULL,
-    file TEXT NOT NULL,
-    predictions BLOB NOT NULL,
-    PRIMARY KEY (checkpoint, data, algorithm, settings, recovery, hundredths,
-                 subset, subset_seed, precision)
-);
-"""
-KEY_COLUMNS = (
-    "checkpoint",
-    "data",
-    "algorithm",
-    "settings",
-    "recovery",
-    "hundredths",
-    "subset",
-    "subset_seed",
-    "precision",
-)
-CURVE_COLUMNS = ("correct", "parameters", "nonzero", "macs", "precision", "file")
-COST_COLUMNS = tuple(field.name for field in fields(Cost))
-ORIGIN_COLUMNS = tuple(field.name for field in fields(Origin))
-VALUE_COLUMNS = (
-    "correct",
-    "loss_sum",
-    *COST_COLUMNS,
-    "compressed_bytes",
-    *ORIGIN_COLUMNS,
-    "predictions",
-)
-COLUMNS = (*KEY_COLUMNS, *VALUE_COLUMNS)
-INSERT = f"INTO results ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
-UPSERT = (
-    f"INSERT {INSERT} ON CONFLICT DO UPDATE SET "
-    f"{', '.join(f'{name} = excluded.{name}' for name in VALUE_COLUMNS)}"
-)
 EXACTLY = " AND ".join(f"{name} = :{name}" for name in KEY_COLUMNS)
+CURVE_COLUMNS = ("correct", "parameters", "nonzero", "macs", "precision", "file")
 # Of several answers the last one of this order is the best: more images, then the precision asked.
 ON_THESE_IMAGES = """
     checkpoint = :checkpoint AND data = :data AND algorithm = :algorithm
@@ -111,7 +69,7 @@ class ResultStore:
         rows = self._query(
             f"SELECT * FROM results WHERE {ON_THESE_IMAGES} AND hundredths = :hundredths "
             f"ORDER BY {BEST_LAST}",
-            _parameters(key, whole=len(labels)),
+            parameters_of(key, whole=len(labels)),
         )
         return self._readable(rows[-1], labels) if rows else None
 
@@ -136,7 +94,7 @@ class ResultStore:
             for row in self._query(
                 f"SELECT {columns} FROM results WHERE {ON_THESE_IMAGES} AND hundredths {ratios} "
                 f"ORDER BY hundredths, {BEST_LAST}",
-                _parameters(each, whole=len(labels)),
+                parameters_of(each, whole=len(labels)),
             )
         ]
         best = {row["hundredths"]: row for row in rows}
@@ -159,18 +117,18 @@ class ResultStore:
             "SELECT settings, hundredths, correct FROM results WHERE checkpoint = :checkpoint "
             "AND data = :data AND algorithm = :algorithm AND recovery = :recovery "
             "AND subset = :subset AND subset_seed = :subset_seed ORDER BY precision = :precision",
-            _parameters(key),
+            parameters_of(key),
         )
         return {(row["settings"], row["hundredths"]): row["correct"] for row in rows}
 
     def has(self, key: Key) -> bool:
         """Whether there is a result of exactly this key."""
-        return bool(self._query(f"SELECT 1 FROM results WHERE {EXACTLY}", _parameters(key)))
+        return bool(self._query(f"SELECT 1 FROM results WHERE {EXACTLY}", parameters_of(key)))
 
     def get(self, key: Key) -> Result | None:
         """The result of exactly this key, None where there is none."""
         labels = self.test_labels(key.data)
-        rows = self._query(f"SELECT * FROM results WHERE {EXACTLY}", _parameters(key))
+        rows = self._query(f"SELECT * FROM results WHERE {EXACTLY}", parameters_of(key))
         return self._readable(rows[0], labels) if rows and labels is not None else None
 
     def put(self, results: Sequence[Result], test_labels: np.ndarray) -> None:
@@ -179,7 +137,7 @@ class ResultStore:
         `test_labels`, uint8 (images,), are those of the whole test set. Raises StoreError where
         the store cannot be written.
         """
-        rows = [_to_row(result) for result in results]
+        rows = [to_row(result) for result in results]
         labels = {result.key.data: test_labels for result in results}
 
         def write(connection: sqlite3.Connection) -> None:
@@ -233,7 +191,7 @@ class ResultStore:
     def _readable(self, row: sqlite3.Row, labels: np.ndarray) -> Result | None:
         """The row's result; a row that is damaged, which SQLite does not see, is removed."""
         try:
-            return _to_result(row, labels)
+            return to_result(row, labels)
         except (zlib.error, ValueError):
             condition = " AND ".join(f"{name} = ?" for name in KEY_COLUMNS)
             values = [row[name] for name in KEY_COLUMNS]
@@ -244,7 +202,7 @@ class ResultStore:
     def _replace(self, file: str, version: str | None, shipped: Shipped | None) -> None:
         """Rows of a shipped file: these instead of those that it had before; None where it went."""
         results = shipped.results if shipped else []
-        rows = [_to_row(result) for result in results]
+        rows = [to_row(result) for result in results]
         labels = {result.key.data: shipped.test_labels for result in results if shipped}
 
         def write(connection: sqlite3.Connection) -> None:
@@ -282,60 +240,6 @@ def _version(path: Path) -> str:
     """Size and time of a CSV and of its array file, which change with their content."""
     stats = [file.stat() for file in (path, array_file(path)) if file.exists()]
     return " ".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)
-
-
-def _parameters(key: Key, whole: int | None = None) -> dict[str, Any]:
-    """`whole`: the images of the whole test set."""
-    return {
-        "checkpoint": key.checkpoint,
-        "data": key.data,
-        "algorithm": key.algorithm,
-        "settings": key.settings,
-        "recovery": key.recovery_settings,
-        "hundredths": key.hundredths,
-        "subset": key.subset,
-        "subset_seed": key.subset_seed,
-        "precision": key.precision,
-        "whole": whole,
-    }
-
-
-def _to_row(result: Result) -> tuple[Any, ...]:
-    values = _parameters(result.key) | {
-        "correct": result.evaluation.correct,
-        "loss_sum": result.loss_sum,
-        **result.cost.to_json(),
-        "compressed_bytes": result.compressed_bytes,
-        **{name: getattr(result.origin, name) for name in ORIGIN_COLUMNS},
-        "predictions": zlib.compress(result.predictions.tobytes()),
-    }
-    return tuple(values[name] for name in COLUMNS)
-
-
-def _to_key(row: sqlite3.Row) -> Key:
-    return Key(
-        checkpoint=row["checkpoint"],
-        spec=PruningSpec(ratio=row["hundredths"] / 100, **json.loads(row["settings"])),
-        recovery=Recovery(**json.loads(row["recovery"])),
-        data=row["data"],
-        subset=row["subset"],
-        subset_seed=row["subset_seed"],
-        precision=row["precision"],
-        algorithm=row["algorithm"],
-    )
-
-
-def _to_result(row: sqlite3.Row, test_labels: np.ndarray) -> Result:
-    positions = subset_positions(test_labels, row["subset"], row["subset_seed"])
-    return Result(
-        key=_to_key(row),
-        predictions=np.frombuffer(zlib.decompress(row["predictions"]), np.uint8),
-        labels=test_labels[positions],
-        loss_sum=math.nan if row["loss_sum"] is None else row["loss_sum"],
-        cost=Cost(**{name: row[name] for name in COST_COLUMNS}),
-        compressed_bytes=row["compressed_bytes"],
-        origin=Origin(**{name: row[name] for name in ORIGIN_COLUMNS}),
-    )
 
 
 def open_store(folder: Path | None = None) -> ResultStore:

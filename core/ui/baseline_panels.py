@@ -12,7 +12,7 @@ from core.errors import InputError
 from core.statistics import wilson_interval
 from core.training import default_recipe
 from core.training.recipe import OPTIMISERS
-from core.ui.downloads import offer_downloads
+from core.ui.downloads import offer_all
 from core.ui.notices import offer_download
 from core.ui.resources import load_checkpoint, load_dataset, version_of
 from core.ui.settings import Settings, select_baseline
@@ -83,10 +83,7 @@ def _training_curve(loaded: Checkpoint) -> None:
         key="validation",
         alt="The accuracy after each epoch, with its interval.",
     )
-    with st.popover("Download", icon=":material/download:"):
-        for name, drawing, frame in (("loss", loss, curve), ("validation", validation, ends)):
-            st.caption(name)
-            offer_downloads(drawing, frame, name)
+    offer_all({"loss": (loss, curve), "validation": (validation, ends)})
 
 
 def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:

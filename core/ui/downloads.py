@@ -1,5 +1,6 @@
 """What is on the screen as files: numbers as CSV, charts as SVG and PNG."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -34,6 +35,15 @@ def offer_downloads(drawing: Drawing, points: pd.DataFrame, name: str, key: str 
             on_click="ignore",
             width="stretch",
         )
+
+
+def offer_all(downloads: Mapping[str, tuple[Drawing, pd.DataFrame]]) -> None:
+    """A popover with the three buttons of each chart, by the name of its files."""
+    with st.popover("Download", icon=":material/download:"):
+        for name, (drawing, frame) in downloads.items():
+            if len(downloads) > 1:
+                st.caption(name)
+            offer_downloads(drawing, frame, name)
 
 
 def _as_csv(frame: pd.DataFrame) -> bytes:

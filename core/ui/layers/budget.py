@@ -26,7 +26,7 @@ from core.recovery import Recovering
 from core.results import UNPRUNED, Result
 from core.sensitivity import SCAN_IMAGES, SCAN_RATIOS
 from core.sentences import describe_contest
-from core.ui.downloads import offer_downloads
+from core.ui.downloads import offer_all
 from core.ui.layers.sensitivity import SCAN_SEED, losses_of
 from core.ui.measuring import NOTHING
 from core.ui.notices import explain_missing_images
@@ -281,5 +281,4 @@ def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> No
         st.dataframe(
             pd.DataFrame(ratios, columns=["Layer or group of channels", "Ratio"]), hide_index=True
         )
-    with st.popover("Download", icon=":material/download:"):
-        offer_downloads(drawing, found, "budget")
+    offer_all({"budget": (drawing, found)})

@@ -13,7 +13,7 @@ from core.cost import macs_per_layer
 from core.model import ResNet18
 from core.pruning import PruningSpec
 from core.pruning.groups import Group
-from core.ui.downloads import offer_downloads
+from core.ui.downloads import offer_all
 from core.ui.resources import FileVersion, load_pruned, load_pruner
 from core.ui.workbench import Workbench
 
@@ -64,10 +64,7 @@ def show_close_up(bench: Workbench, layer: str) -> None:
             alt=f"The channels of {layer} by importance; grey ones are removed.",
         )
         downloads[f"channels-{layer}"] = (ranking, order)
-    with st.popover("Download", icon=":material/download:"):
-        for name, (drawing, frame) in downloads.items():
-            st.caption(name)
-            offer_downloads(drawing, frame, name)
+    offer_all(downloads)
 
 
 def _numbers(bench: Workbench, specs: dict[str, PruningSpec], layer: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import streamlit as st
 
 from core import charts
 from core.charts import METHODS
-from core.ui.downloads import offer_downloads
+from core.ui.downloads import offer_all
 from core.ui.resources import sparsity_frame
 from core.ui.workbench import Workbench
 
@@ -55,8 +55,7 @@ def show_overview(bench: Workbench) -> str:
         for name, spec in specs.items():
             now = sparsity_frame(bench.file, settings.spec(name, 0.0), (spec.ratio,))
             st.caption(f"**{name}** at {spec.ratio:.2f}: {describe_losses(now)}")
-        with st.popover("Download", icon=":material/download:"):
-            offer_downloads(drawing, together, "sparsity")
+        offer_all({"sparsity": (drawing, together)})
     return selected
 
 

@@ -14,7 +14,7 @@ from core.pruning.groups import Group
 from core.results import UNPRUNED, StoreError
 from core.sensitivity import SCAN_IMAGES, SCAN_RATIOS, scan_points, units
 from core.statistics import wilson_interval
-from core.ui.downloads import offer_downloads
+from core.ui.downloads import offer_all
 from core.ui.measuring import RECOVERY_OF
 from core.ui.notices import explain_missing_images
 from core.ui.resources import load_pruner
@@ -152,10 +152,7 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
             alt=f"Accuracy against the ratio where only {layer} is pruned.",
         )
         downloads[f"sensitivity-{layer}"] = (of_layer, curves)
-    with st.popover("Download", icon=":material/download:"):
-        for name, (drawing, frame) in downloads.items():
-            st.caption(name)
-            offer_downloads(drawing, frame, name)
+    offer_all(downloads)
 
 
 def unit_of(groups: tuple[Group, ...], scan: Scan, layer: str) -> str:
