@@ -6,12 +6,15 @@ from numbers import Real
 from typing import Any
 
 from core.errors import InputError
+from core.pruning.importance import SCORES
 
 METHODS = ("fine", "channel", "channel-mask")
-CRITERIA = ("l1", "l2", "bn", "random")
+CRITERIA = tuple(SCORES)
 ALLOCATIONS = ("uniform", "global", "lamp", "erk")
 SCOPES = ("all", "internal")
-CRITERIA_OF = dict.fromkeys(METHODS, CRITERIA) | {"fine": ("l1", "l2", "random")}
+CRITERIA_OF = dict.fromkeys(METHODS, CRITERIA) | {
+    "fine": tuple(name for name, score in SCORES.items() if score.of_weights)
+}
 ALLOCATIONS_OF = dict.fromkeys(METHODS, ("uniform", "global")) | {"fine": ALLOCATIONS}
 Overrides = tuple[tuple[str, float], ...]
 
@@ -50,8 +53,8 @@ class PruningSpec:
             raise InputError(f"The seed must be a whole number from 0 on, not {self.seed!r}.")
         if self.criterion not in CRITERIA_OF[self.method]:
             raise InputError(
-                "Batch-norm γ scores whole channels, so it cannot choose single weights: "
-                "choose l1, l2 or random for the method fine."
+                f"{SCORES[self.criterion].label} scores whole channels, so it cannot choose single "
+                f"weights: choose {' or '.join(CRITERIA_OF['fine'])} for the method fine."
             )
         if self.allocation not in ALLOCATIONS_OF[self.method]:
             raise InputError(

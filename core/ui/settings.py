@@ -7,7 +7,8 @@ import streamlit as st
 
 from core import baseline
 from core.charts import METHODS
-from core.pruning import PruningSpec
+from core.pruning import CRITERIA_OF, PruningSpec
+from core.pruning.importance import SCORES
 from core.pruning.matching import HIGHEST_RATIO
 from core.recovery import Recovery
 from core.ui.navigation import run_the_whole_app
@@ -17,7 +18,7 @@ LARGEST_SUBSET = 10_000
 
 # What a control offers, which the URL shows too, and what core calls it. The first is the default.
 DATASETS = {"CIFAR-10": "cifar10", "digits": "digits"}
-CRITERIA = {"L1": "l1", "L2": "l2", "BN γ": "bn", "random": "random"}
+CRITERIA = {score.label: name for name, score in SCORES.items()}
 WEIGHT_ALLOCATIONS = {"uniform": "uniform", "global": "global", "LAMP": "lamp", "ERK": "erk"}
 CHANNEL_ALLOCATIONS = {"uniform": "uniform", "global": "global"}
 SCOPES = {"all": "all", "internal": "internal"}
@@ -46,8 +47,8 @@ class Settings:
     def spec(self, method_name: str, ratio: float) -> PruningSpec:
         """The pruning of one side of the comparison at `ratio`."""
         if method_name == FINE:
-            # Batch-norm γ scores channels only; single weights are then scored by magnitude.
-            criterion = "l1" if self.criterion == "bn" else self.criterion
+            # What scores channels only leaves single weights to their magnitude.
+            criterion = self.criterion if self.criterion in CRITERIA_OF["fine"] else "l1"
             spec = PruningSpec("fine", ratio, criterion, self.weight_allocation, seed=self.seed)
         else:
             spec = PruningSpec(
@@ -118,9 +119,8 @@ def baseline_names(dataset_label: str) -> list[str]:
 
 def current_settings() -> Settings:
     """What `shared_controls` was set to in this run."""
+    need_the_sidebar()
     state = st.session_state
-    if "dataset" not in state:
-        run_the_whole_app()
     dataset = DATASETS[state["dataset"]]
     by_name = {path.stem: path for path in baseline.available(dataset)}
     first = next(iter(by_name.values()), None)
@@ -138,6 +138,12 @@ def current_settings() -> Settings:
         scope=SCOPES[state["scope"]],
         channel_method=CHANNEL_METHODS[state["channels"]],
     )
+
+
+def need_the_sidebar() -> None:
+    """Start over with the whole app where the page was started alone."""
+    if "dataset" not in st.session_state:
+        run_the_whole_app()
 
 
 def select_baseline(dataset: str, name: str) -> None:

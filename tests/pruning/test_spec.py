@@ -50,7 +50,7 @@ def test_a_bad_seed_is_refused_by_name(seed: Any) -> None:
 def test_bn_is_refused_for_fine() -> None:
     message = refusal(method="fine", criterion="bn")
     assert is_one_sentence(message)
-    assert "Batch-norm" in message
+    assert "BN γ" in message
     assert "fine" in message
 
 
