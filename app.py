@@ -7,10 +7,15 @@ from core.device import keep_freed_memory
 
 keep_freed_memory()
 st.set_page_config(page_title="Pruning explorer", page_icon=ui.page_icon(), layout="wide")
+ui.style_charts()
 page = ui.navigation()
 with st.sidebar.container(gap="xsmall"):
-    above = st.container()
-    ui.shared_controls()
+    above, controls, below = st.container(), st.container(gap="xsmall"), st.container()
+    with below:
+        ui.present_control()
+    with controls:
+        ui.shared_controls()
     with above:
         ui.preset_control()
+ui.tour_banner()
 page.run()

@@ -84,7 +84,7 @@ def _spec(x: str, picking: str | None) -> dict[str, Any]:
         layers += _study_layers()
     layers += _measured_layers(x)
     layers.append(_reading_layer(x, picking))
-    spec: dict[str, Any] = alt.layer(*layers).properties(height=370).to_dict()
+    spec: dict[str, Any] = alt.layer(*layers).properties(height=300).to_dict()
     return spec
 
 
@@ -102,7 +102,10 @@ def _measured_layers(x: str) -> list[AnyChart]:
         title=X_AXES[x],
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(
-            format=".1f" if x == "ratio" else "%", values=[n / 10 for n in range(11)], grid=False
+            format=".1f" if x == "ratio" else "%",
+            values=[n / 10 for n in range(11)],
+            grid=False,
+            labelFlush=True,
         ),
     )
     vertical = alt.Y(

@@ -25,9 +25,17 @@ class Drawing:
     spec: Mapping[str, Any]  # shared by all drawings of its kind, so never to be changed
     frames: Mapping[str, pd.DataFrame]
 
-    def for_page(self) -> dict[str, Any]:
-        """What `st.vega_lite_chart` takes; colours and fonts are the theme's."""
-        return {**self.spec, "datasets": dict(self.frames)}
+    def for_page(self, type_scale: float = 1) -> dict[str, Any]:
+        """What `st.vega_lite_chart` takes; colours and fonts are the theme's.
+
+        `type_scale` times the theme's size is the size of the type.
+        """
+        content = {**self.spec, "datasets": dict(self.frames)}
+        if type_scale == 1:
+            return content
+        sizes = {"labelFontSize": 12 * type_scale, "titleFontSize": 14 * type_scale}
+        config = {"axis": sizes, "legend": sizes, "text": {"fontSize": 12 * type_scale}}
+        return {**content, "config": {**self.spec.get("config", {}), **config}}
 
     def for_print(self, colors: Sequence[str], width: int = 720) -> dict[str, Any]:
         """Vega-Lite on white, with the theme's `colors`, as it looks without a page around it."""

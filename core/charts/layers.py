@@ -148,6 +148,7 @@ def _row_axis() -> alt.Axis:
     """Every name, the longest ones shortened."""
     return alt.Axis(
         labelLimit=120,
+        labelFontSize=11,  # however large type is elsewhere: rows are close
         labelFlush=False,
         labelExpr="replace(trim(datum.label), 'downsample.0', 'down')",
         labelOverlap=False,

@@ -12,6 +12,7 @@ from core.errors import InputError
 from core.statistics import wilson_interval
 from core.training import default_recipe
 from core.training.recipe import OPTIMISERS
+from core.ui.chart import show_chart
 from core.ui.downloads import offer_all
 from core.ui.notices import offer_download
 from core.ui.resources import load_checkpoint, load_dataset, version_of
@@ -71,16 +72,16 @@ def _training_curve(loaded: Checkpoint) -> None:
     loss = charts.loss_curve(curve, epochs)
     validation = charts.validation_curve(ends, epochs)
     left, right = st.columns(2)
-    left.vega_lite_chart(
-        spec=loss.for_page(),
-        width="stretch",
-        key="loss",
+    show_chart(
+        loss,
+        "loss",
+        slot=left,
         alt="The training loss falling over the epochs.",
     )
-    right.vega_lite_chart(
-        spec=validation.for_page(),
-        width="stretch",
-        key="validation",
+    show_chart(
+        validation,
+        "validation",
+        slot=right,
         alt="The accuracy after each epoch, with its interval.",
     )
     offer_all({"loss": (loss, curve), "validation": (validation, ends)})

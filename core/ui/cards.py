@@ -53,7 +53,7 @@ def method_card(
         if evaluation is not None and reference is not None
         else None
     )
-    with slot.container(border=True):
+    with slot.container(border=True, gap="xsmall"):
         st.markdown(
             f"**{name}**, {SHORT[spec.method]}{AFTER[recovery.method]} · ratio {spec.ratio:.2f}"
             + (f" ({remark})" if remark else ""),

@@ -16,6 +16,7 @@ from core.recovery import Recovering
 from core.results import UNPRUNED, Result
 from core.sentences import Side, describe
 from core.ui.cards import cost_table, method_card
+from core.ui.chart import show_chart
 from core.ui.downloads import offer_downloads
 from core.ui.measuring import NOTHING, RECALIBRATED, curve_frame, on_same_images
 from core.ui.notices import explain_missing_images
@@ -60,15 +61,17 @@ class Comparison:
             self._draw_card(name)
         self._words = st.empty()
         self._draw_words()
+        place = st.container()
         self._x, self._study, self._fill, self._downloads = _chart_controls()
         # A slot that can be filled again is emptied at first, and a chart taken away is drawn anew
         # instead of moved: so only where numbers are still to come.
-        self._chart = st.empty() if self._unknown() or self._fill else st.container()
+        self._chart = place.empty() if self._unknown() or self._fill else place
         self._charts_drawn = 0
         self._draw_chart()
         self._progress = st.empty()
-        st.markdown("**Costs in full**")
-        self._table = st.empty()
+        with st.container(key="aside_costs"):
+            st.markdown("**Costs in full**")
+            self._table = st.empty()
         self._draw_table()
 
     def measure(self) -> None:
@@ -194,7 +197,8 @@ class Comparison:
                     baseline.evaluation,
                 )
             )
-        self._words.markdown("  \n".join(describe([side]) for side in sides) or "\u00a0  \n\u00a0")
+        lines = [f":small[{describe([side])}]" for side in sides] or ["\u00a0", "\u00a0"]
+        self._words.markdown("  \n".join(lines))
 
     def _draw_chart(self) -> None:
         settings = self._bench.settings
@@ -213,14 +217,14 @@ class Comparison:
         # A key cannot be drawn twice in one run, and the chart is, where points come in live.
         key = f"curve_{self._charts_drawn}"
         self._charts_drawn += 1
-        self._chart.vega_lite_chart(
-            spec=drawing.for_page(),
-            width="stretch",
-            key=key,
-            on_select=(lambda: _move_slider(key)) if by_ratio else "ignore",
-            selection_mode=picking,
+        show_chart(
+            drawing,
+            key,
             alt="Accuracy of both pruning methods against the amount pruned, as pruned and with "
             "batch-norm recalibrated, as far as measured.",
+            slot=self._chart,
+            on_select=(lambda: _move_slider(key)) if by_ratio else None,
+            selection=picking,
         )
         with self._downloads.container():
             offer_downloads(drawing, points, "accuracy", key)
@@ -242,7 +246,8 @@ def _move_slider(chart: str) -> None:
 
 def _chart_controls() -> tuple[str, bool, bool, DeltaGenerator]:
     """What the x axis shows, whether the study is drawn, whether to fill in, where downloads go."""
-    axis, study, fill, downloads = st.columns([4, 3, 3, 2], vertical_alignment="bottom")
+    row = st.container(key="aside_controls")
+    axis, study, fill, downloads = row.columns([4, 3, 3, 2], vertical_alignment="bottom")
     x = axis.segmented_control(
         "Accuracy against",
         list(X_AXES),
@@ -273,4 +278,5 @@ def _chart_controls() -> tuple[str, bool, bool, DeltaGenerator]:
 
 def show_comparison(bench: Workbench) -> None:
     """Draw the page's content; returns when everything at the slider's position is measured."""
-    Comparison(bench).measure()
+    with st.container(gap="xsmall"):
+        Comparison(bench).measure()

@@ -13,6 +13,8 @@ def navigation() -> StreamlitPage:
             ),
             st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
             st.Page("pages/baseline.py", title="Baseline", icon=":material/model_training:"),
+            st.Page("pages/tour.py", title="Tour", icon=":material/tour:"),
+            st.Page("pages/methods.py", title="Methods", icon=":material/menu_book:"),
         ],
         position="top",
     )

@@ -9,6 +9,7 @@ from core.data import DataSet
 from core.errors import InputError
 from core.statistics import wilson_interval
 from core.training import EpochEnd, Recipe, Step
+from core.ui.chart import show_chart
 
 
 def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None:
@@ -30,11 +31,12 @@ def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None
                     done = event.step / event.steps * event.epochs
                     steps.append({"epoch": done, "loss": event.loss, "rate": event.learning_rate})
                     loss = charts.loss_curve(_thinned(steps), recipe.epochs)
-                    loss_slot.vega_lite_chart(spec=loss.for_page(), width="stretch")
+                    show_chart(loss, None, "The loss so far.", slot=loss_slot)
                 case EpochEnd():
                     ends.append(epoch_row(event.epoch, event.correct, event.seen))
                     validation = charts.validation_curve(pd.DataFrame(ends), recipe.epochs)
-                    accuracy_slot.vega_lite_chart(spec=validation.for_page(), width="stretch")
+                    alt = "The validation accuracy after each epoch so far."
+                    show_chart(validation, None, alt, slot=accuracy_slot)
                 case baseline.Waiting(step=step):
                     if step is None:
                         bar.progress(0.0, "Another process trains this baseline; waiting for it …")

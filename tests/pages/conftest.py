@@ -4,9 +4,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from core import baseline, checkpoint
@@ -14,7 +16,7 @@ from core.checkpoint import Checkpoint
 from core.data import loading
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
-PAGES = ("compare", "layers", "baseline")
+PAGES = ("compare", "layers", "baseline", "tour", "methods")
 OpenApp = Callable[..., AppTest]
 
 
@@ -64,9 +66,21 @@ def metadata_of(loaded: Checkpoint) -> dict[str, object]:
     return {name: loaded.metadata[name] for name in set(loaded.metadata) - written_by_save}
 
 
+class PagesOfARunningServer(PagesManager):
+    """A server that has run app.py once no longer runs the files of the folder pages alone.
+
+    AppTest makes a new manager for each run, which forgets that.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        PagesManager.uses_pages_directory = False
+
+
 @pytest.fixture
-def open_app() -> OpenApp:
+def open_app(monkeypatch: pytest.MonkeyPatch) -> OpenApp:
     """Run the app on a page; fails on any exception that a person would see."""
+    monkeypatch.setattr("streamlit.testing.v1.app_test.PagesManager", PagesOfARunningServer)
 
     def open_page(page: str = "compare", **query: str) -> AppTest:
         os.chdir(APP.parent)

@@ -26,6 +26,7 @@ from core.recovery import Recovering
 from core.results import UNPRUNED, Result
 from core.sensitivity import SCAN_IMAGES, SCAN_RATIOS
 from core.sentences import describe_contest
+from core.ui.chart import show_chart
 from core.ui.downloads import offer_all
 from core.ui.layers.sensitivity import SCAN_SEED, losses_of
 from core.ui.measuring import NOTHING
@@ -260,10 +261,9 @@ def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> No
             SOLVED, others or {name: result.evaluation for name, result in results.items()}
         )
     )
-    st.vega_lite_chart(
-        spec=drawing.for_page(),
-        width="stretch",
-        key="contenders",
+    show_chart(
+        drawing,
+        "contenders",
         alt="The accuracy of each way to meet the budget, with its interval.",
     )
     if others:

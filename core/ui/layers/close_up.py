@@ -13,6 +13,7 @@ from core.cost import macs_per_layer
 from core.model import ResNet18
 from core.pruning import PruningSpec
 from core.pruning.groups import Group
+from core.ui.chart import show_chart
 from core.ui.downloads import offer_all
 from core.ui.resources import FileVersion, load_pruned, load_pruner
 from core.ui.workbench import Workbench
@@ -33,18 +34,16 @@ def show_close_up(bench: Workbench, layer: str) -> None:
             bins, threshold = distribution_frame(bench.file, spec, layer)
             distribution = charts.weight_distribution(bins.assign(method=name), threshold)
             st.caption(f"{name}: {_cut_in_words(threshold, int(bins['cut'].sum()))}")
-            st.vega_lite_chart(
-                spec=distribution.for_page(),
-                width="stretch",
-                key=f"distribution_{name}",
+            show_chart(
+                distribution,
+                f"distribution_{name}",
                 alt=f"The distribution of the weights of {layer}; grey is what {name} pruning "
                 "cuts.",
             )
             kernels = charts.kernel_map(maps[name], largest_norm)
-            st.vega_lite_chart(
-                spec=kernels.for_page(),
-                width="stretch",
-                key=f"kernels_{name}",
+            show_chart(
+                kernels,
+                f"kernels_{name}",
                 alt=f"The norms of the kernels of {layer} after {name} pruning, output by input "
                 "channels; what is gone comes last.",
             )
@@ -57,10 +56,9 @@ def show_close_up(bench: Workbench, layer: str) -> None:
     order = order_frame(bench.file, specs[CHANNELS], layer)
     if order is not None:
         ranking = charts.channel_order(order.assign(method=CHANNELS))
-        st.vega_lite_chart(
-            spec=ranking.for_page(),
-            width="stretch",
-            key="order",
+        show_chart(
+            ranking,
+            "order",
             alt=f"The channels of {layer} by importance; grey ones are removed.",
         )
         downloads[f"channels-{layer}"] = (ranking, order)

@@ -5,6 +5,7 @@ import streamlit as st
 
 from core import charts
 from core.charts import METHODS
+from core.ui.chart import show_chart
 from core.ui.downloads import offer_all
 from core.ui.resources import sparsity_frame
 from core.ui.workbench import Workbench
@@ -42,12 +43,11 @@ def show_overview(bench: Workbench) -> str:
         PICKED,
     )
     with slot:
-        st.vega_lite_chart(
-            spec=drawing.for_page(),
-            width="stretch",
-            key=CHART,
+        show_chart(
+            drawing,
+            CHART,
             on_select=_select_clicked,
-            selection_mode=PICKED,
+            selection=PICKED,
             alt="Heatmaps of the sparsity that both pruning methods reach in each layer at each "
             "ratio, with the number of weights of each layer between them.",
         )

@@ -14,6 +14,7 @@ from core.pruning.groups import Group
 from core.results import UNPRUNED, StoreError
 from core.sensitivity import SCAN_IMAGES, SCAN_RATIOS, scan_points, units
 from core.statistics import wilson_interval
+from core.ui.chart import show_chart
 from core.ui.downloads import offer_all
 from core.ui.measuring import RECOVERY_OF
 from core.ui.notices import explain_missing_images
@@ -134,10 +135,9 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
         drawing = charts.sensitivity_heatmap(losses, scan.units, unit_of(groups, scan, layer))
         with column:
             st.caption(f"**{name}**: {describe_scan(losses)}")
-            st.vega_lite_chart(
-                spec=drawing.for_page(),
-                width="stretch",
-                key=f"sensitivity_{name}",
+            show_chart(
+                drawing,
+                f"sensitivity_{name}",
                 alt=f"Heatmap of the accuracy that {name} pruning of one layer alone costs.",
             )
         downloads[f"sensitivity-{name.lower()}"] = (drawing, losses)
@@ -145,10 +145,9 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
     if len(curves):
         of_layer = charts.accuracy_against("ratio", curves, None, None, study=False)
         st.caption(f"Accuracy of the whole network where only **{layer}** is pruned")
-        st.vega_lite_chart(
-            spec=of_layer.for_page(),
-            width="stretch",
-            key="sensitivity_curves",
+        show_chart(
+            of_layer,
+            "sensitivity_curves",
             alt=f"Accuracy against the ratio where only {layer} is pruned.",
         )
         downloads[f"sensitivity-{layer}"] = (of_layer, curves)

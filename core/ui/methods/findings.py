@@ -1,0 +1,134 @@
+"""What was found, in one table: every number leads to the settings that show it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from core.charts import METHODS
+from core.evaluation import Evaluation
+from core.recovery import Recovery
+from core.sentences import percent
+from core.training import Recipe
+from core.ui.baseline_panels import OPTIMISER_LABELS
+from core.ui.presets import USUAL
+from core.ui.settings import (
+    CHANNEL_METHODS,
+    RECOVERIES,
+    SCOPES,
+    WEIGHT_ALLOCATIONS,
+    Settings,
+)
+from core.ui.workbench import Workbench
+
+RATIOS = (0.1, 0.3, 0.5, 0.7)
+NOT_MEASURED = "–"
+
+
+@dataclass(frozen=True)
+class Row:
+    label: str
+    method: str  # of METHODS
+    weights: str = "uniform"  # each as the sidebar says it
+    channels: str = "removed"
+    scope: str = "all"
+    recovery: str = "nothing"
+
+    def within(self, settings: Settings) -> Settings:
+        """The settings with this row's."""
+        return replace(
+            settings,
+            criterion="l1",
+            match="ratio",
+            channel_allocation="uniform",
+            weight_allocation=WEIGHT_ALLOCATIONS[self.weights],
+            channel_method=CHANNEL_METHODS[self.channels],
+            scope=SCOPES[self.scope],
+            recovery=Recovery.named(RECOVERIES[self.recovery]),
+        )
+
+    def link(self, settings: Settings, ratio: float) -> str:
+        """The address of the view that shows it, within this server."""
+        assert settings.baseline is not None
+        named = {
+            "weights": self.weights,
+            "channels": self.channels,
+            "scope": self.scope,
+            "recovery": self.recovery,
+        }
+        differing = {key: option for key, option in named.items() if option != USUAL[key]}
+        return "/?" + urlencode({"ratio": ratio, "baseline": settings.baseline.stem, **differing})
+
+
+FINE, CHANNELS = METHODS
+BN = "BN recalibrated"
+ROWS = (
+    Row("Weights zeroed, uniform", FINE),
+    Row("… and batch-norm recalibrated", FINE, recovery=BN),
+    Row("Weights zeroed, global", FINE, weights="global"),
+    Row("Channels removed", CHANNELS),
+    Row("… and batch-norm recalibrated", CHANNELS, recovery=BN),
+    Row("Internal channels removed", CHANNELS, scope="internal"),
+    Row("… and batch-norm recalibrated", CHANNELS, scope="internal", recovery=BN),
+    Row("Filters masked, as in the study", CHANNELS, channels="masked"),
+    Row("… and batch-norm recalibrated", CHANNELS, channels="masked", recovery=BN),
+)
+
+
+def show_findings(bench: Workbench) -> None:
+    """Accuracies of the sidebar's baseline at some ratios, as far as they were measured."""
+    header = f"| Accuracy in % at | {' | '.join(f'{ratio:.1f}' for ratio in RATIOS)} |"
+    lines = [header, "| --- |" + " ---: |" * len(RATIOS)]
+    seen: set[int] = set()
+    for row in ROWS:
+        cells = []
+        for ratio in RATIOS:
+            evaluation = _measured(bench, row, ratio)
+            if evaluation is None:
+                cells.append(NOT_MEASURED)
+            else:
+                seen.add(evaluation.seen)
+                text = percent(evaluation).replace("\u00a0%", "")  # which the header says once
+                cells.append(f"[{text}]({row.link(bench.settings, ratio)})")
+        lines.append(f"| {row.label} | {' | '.join(cells)} |")
+    st.markdown("\n".join(lines))
+    st.caption(_remark(seen))
+    st.markdown(f"**The recipe of this baseline.** {recipe_in_words(bench.checkpoint.metadata)}")
+
+
+def recipe_in_words(metadata: Mapping[str, Any]) -> str:
+    """How a baseline was trained, from what its file records."""
+    recipe = Recipe(**metadata["recipe"])
+    parts = [
+        f"{recipe.epochs} epochs of batches of {recipe.batch_size} images",
+        f"{OPTIMISER_LABELS[recipe.optimiser]}, its rate rising to {recipe.learning_rate:g} in the "
+        f"first {recipe.warm_up:.0%} of the steps and then falling to 0",
+        f"momentum {recipe.momentum:g}",
+        f"label smoothing {recipe.label_smoothing:g}",
+        f"images moved by up to {recipe.translate} pixels"
+        + (", mirrored in every other epoch" if recipe.flip else "")
+        + (f", a square of {recipe.cutout} pixels cut out" if recipe.cutout else ""),
+        f"seed {metadata['seed']}",
+    ]
+    text = "; ".join(parts) + "."
+    if start := metadata.get("started_from"):
+        text += f" It went on from a network of {start['epochs']} epochs (a warm restart)."
+    return text
+
+
+def _measured(bench: Workbench, row: Row, ratio: float) -> Evaluation | None:
+    settings = row.within(bench.settings)
+    result = bench.measurements.known(settings.spec(row.method, ratio), settings.recovery)
+    return result.evaluation if result else None
+
+
+def _remark(seen: set[int]) -> str:
+    if not seen:
+        return "Nothing of this was measured for this baseline yet: open the page Compare."
+    images = " or ".join(f"{number:,}" for number in sorted(seen))
+    return (
+        f"The sidebar's baseline, by L1, on {images} test images, with half of the 95 % interval. "
+        "Each number leads to the settings that show it; – was not measured."
+    )
