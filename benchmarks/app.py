@@ -1,32 +1,16 @@
 """The app in a real browser: from the command to the first chart, from the slider to the screen."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.benchmark import CannotRunError, Measured
+from benchmarks.benchmark import Measured
+from benchmarks.browser import CHART, IDLE, SECONDS_TO_WAIT, SLIDER, chromium, serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import ViewportSize
 
-ROOT = Path(__file__).resolve().parents[1]
-SECONDS_TO_WAIT = 120
-CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-CHART = "[data-testid='stVegaLiteChart'] svg.marks, [data-testid='stVegaLiteChart'] canvas"
-IDLE = (
-    "[data-testid='stApp'][data-test-connection-state='CONNECTED']"
-    "[data-test-script-state='notRunning']"
-)
-SLIDER = "[data-testid='stSlider'] input[type=range]"
+VIEWPORT: "ViewportSize" = {"width": 1280, "height": 900}
 LAYER = ".st-key-layer input"
 QUIET_MS = 500  # without a change on the page, after which it is done
 
@@ -45,10 +29,11 @@ SETTLED = f"""() => window.changed > window.pressed
 def cold_start(repeats: int) -> Measured:
     """Seconds from the command to the first chart on the screen, in a fresh process."""
     seconds = []
-    with _browser() as page:
+    with chromium() as browser:
+        page = browser.new_page(viewport=VIEWPORT)
         for _ in range(repeats):
             started = time.perf_counter()
-            with _server() as address:
+            with serving() as (address, _process):
                 page.goto(address)
                 page.wait_for_selector(CHART, timeout=1000 * SECONDS_TO_WAIT)
                 seconds.append(time.perf_counter() - started)
@@ -59,7 +44,8 @@ def cold_start(repeats: int) -> Measured:
 def slider(repeats: int) -> Measured:
     """Seconds from a key on the slider to the last change that it makes on the page."""
     seconds = []
-    with _server() as address, _browser() as page:
+    with serving() as (address, _process), chromium() as browser:
+        page = browser.new_page(viewport=VIEWPORT)
         page.goto(address)
         page.wait_for_selector(CHART, timeout=1000 * SECONDS_TO_WAIT)
         page.wait_for_selector(IDLE)
@@ -76,7 +62,8 @@ def slider(repeats: int) -> Measured:
 def close_up(repeats: int) -> Measured:
     """Seconds from choosing a layer to the last change that it makes on the page."""
     seconds = []
-    with _server() as address, _browser() as page:
+    with serving() as (address, _process), chromium() as browser:
+        page = browser.new_page(viewport=VIEWPORT)
         page.goto(f"{address}/layers")
         page.wait_for_selector(CHART, timeout=1000 * SECONDS_TO_WAIT)
         page.wait_for_selector(IDLE)
@@ -89,59 +76,3 @@ def close_up(repeats: int) -> Measured:
             if number > 0:
                 seconds.append(page.evaluate("(window.changed - window.pressed) / 1000"))
     return Measured(median(seconds), {"choice to screen": seconds})
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    """The app on a port of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--server.headless=true", "--server.fileWatcherType=none", f"--server.port={port}"]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", *options],
-            cwd=ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _wait_for_port(port, process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + SECONDS_TO_WAIT
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise CannotRunError("The app did not start.")
-
-
-@contextmanager
-def _browser() -> Iterator["Page"]:
-    try:
-        from playwright.sync_api import Error, sync_playwright
-    except ImportError as error:
-        raise CannotRunError(
-            "It needs Playwright: python -m pip install -r requirements-dev.txt."
-        ) from error
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(
-                executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"),
-                args=CHROMIUM_OPTIONS,
-            )
-        except Error as error:
-            raise CannotRunError(
-                "It needs Chromium: install it, or set CHROMIUM to its path."
-            ) from error
-        try:
-            yield browser.new_page(viewport={"width": 1280, "height": 900})
-        finally:
-            browser.close()
