@@ -657,7 +657,7 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         ((*FINE, "--ratio", 0.5, "--override", "fc=0", "fc=1"), ["once"]),
         ((*FINE, "--ratio", 0.5, "--override", "layer9=0.5"), ["layer9", "layer4.1.conv2"]),
         ((*SCAN, "BASELINE", "--subset", 9), ["9 images", "10 to 500"]),
-        ((*SCAN, "BASELINE", "--methods", "fine", "--criterion", "bn"), ["Batch-norm", "fine"]),
+        ((*SCAN, "BASELINE", "--methods", "fine", "--criterion", "bn"), ["BN γ", "fine"]),
         ((*SCAN, "BASELINE", "--ratios", "half"), ["--ratios", "half"]),
         (("sweep", "--baseline", "nowhere"), ["no checkpoint nowhere"]),
         (("sweep",), ["no baseline for cifar10", "python -m core train --dataset cifar10"]),

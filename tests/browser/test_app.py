@@ -18,8 +18,13 @@ from tests.pages.conftest import PAGES
 Visit = Callable[..., Visitor]
 
 
-def query_of(page: Page) -> dict[str, str]:
-    return {name: values[-1] for name, values in parse_qs(urlsplit(page.url).query).items()}
+def query_of(url: str) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
+def expect_query(page: Page, **expected: str) -> None:
+    """Wait for these among the parameters: on another page they are set by a run of their own."""
+    page.wait_for_url(lambda url: expected.items() <= query_of(url).items())
 
 
 def path_of(page_name: str) -> str:
@@ -62,7 +67,7 @@ def test_arrow_keys_and_the_mouse_move_the_slider_and_the_address(visitor: Visit
     page.focus(SLIDER)
     page.keyboard.press("ArrowRight")
     visitor.expect_ratio("0.31")
-    assert query_of(page)["ratio"] == "0.31"
+    assert query_of(page.url)["ratio"] == "0.31"
     track = page.get_by_test_id("stSlider").bounding_box()
     handle = page.locator(SLIDER).bounding_box()
     assert track is not None
@@ -72,7 +77,7 @@ def test_arrow_keys_and_the_mouse_move_the_slider_and_the_address(visitor: Visit
     expect(page.locator(SLIDER)).not_to_have_value("0.31")
     visitor.settle()
     assert visitor.ratio() > 0.6
-    assert float(query_of(page)["ratio"]) == visitor.ratio()
+    assert float(query_of(page.url)["ratio"]) == visitor.ratio()
     visitor.expect_calm()
 
 
@@ -83,7 +88,7 @@ def test_an_address_sets_the_controls_and_a_control_the_address(visitor: Visitor
     page.get_by_role("radio", name="nothing").click()
     expect(page.get_by_text("removed · ratio 0.55")).to_be_visible()
     visitor.settle()
-    assert query_of(page) == {"ratio": "0.55"}  # what is as usual is not in the address
+    assert query_of(page.url) == {"ratio": "0.55"}  # what is as usual is not in the address
     visitor.expect_calm()
 
 
@@ -93,7 +98,7 @@ def test_the_next_page_keeps_what_was_set(visitor: Visitor) -> None:
     expect(page.get_by_text("Which layers are padding")).to_be_visible()
     visitor.settle()
     assert visitor.ratio() == 0.7
-    assert query_of(page) | {"ratio": "0.7", "weights": "global"} == query_of(page)
+    expect_query(page, ratio="0.7", weights="global")
     page.get_by_role("link", name="Compare").click()
     visitor.expect_ratio("0.70")
     visitor.expect_calm()
@@ -130,7 +135,7 @@ def test_a_click_on_a_curve_moves_the_slider_there(visitor: Visitor) -> None:
     expect(page.locator(SLIDER)).not_to_have_value("0.3")
     visitor.settle()
     assert 0.5 < visitor.ratio() < 0.8
-    assert float(query_of(page)["ratio"]) == visitor.ratio()
+    assert float(query_of(page.url)["ratio"]) == visitor.ratio()
     visitor.expect_calm()
 
 
@@ -214,10 +219,10 @@ def test_presenting_leaves_the_view_and_the_keys_move_the_ratio(visitor: Visitor
     visitor.expect_ratio("0.30")
     page.keyboard.press("p")
     visitor.expect_ratio("0.95")
-    assert query_of(page) == {"present": "1", "ratio": "0.95"}
+    assert query_of(page.url) == {"present": "1", "ratio": "0.95"}
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("stSidebar")).to_be_visible()
-    assert "present" not in query_of(page)
+    assert "present" not in query_of(page.url)
     visitor.expect_calm()
 
 
@@ -226,16 +231,16 @@ def test_the_tour_can_be_given_with_a_remote_control(visitor: Visitor) -> None:
     page.get_by_role("button", name="Present the tour").click()
     for number in range(1, 6):
         expect(page.get_by_text(f"{number} of 5")).to_be_visible()
+        expect_query(page, tour=str(number))
         visitor.settle()
-        assert query_of(page)["tour"] == str(number)
         visitor.expect_calm()
         if number < 5:
             page.keyboard.press("PageDown")
-    assert query_of(page) | {"ratio": "0.5", "weights": "global"} == query_of(page)
+    expect_query(page, ratio="0.5", weights="global")
     page.keyboard.press("PageUp")
     expect(page.get_by_text("4 of 5")).to_be_visible()
+    expect_query(page, recovery="BN recalibrated")
     visitor.settle()
-    assert query_of(page)["recovery"] == "BN recalibrated"
     visitor.expect_calm()
 
 
