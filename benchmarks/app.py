@@ -33,7 +33,7 @@ def cold_start(repeats: int) -> Measured:
         page = browser.new_page(viewport=VIEWPORT)
         for _ in range(repeats):
             started = time.perf_counter()
-            with serving() as (address, _process):
+            with serving() as address:
                 page.goto(address)
                 page.wait_for_selector(CHART, timeout=1000 * SECONDS_TO_WAIT)
                 seconds.append(time.perf_counter() - started)
@@ -44,7 +44,7 @@ def cold_start(repeats: int) -> Measured:
 def slider(repeats: int) -> Measured:
     """Seconds from a key on the slider to the last change that it makes on the page."""
     seconds = []
-    with serving() as (address, _process), chromium() as browser:
+    with serving() as address, chromium() as browser:
         page = browser.new_page(viewport=VIEWPORT)
         page.goto(address)
         page.wait_for_selector(CHART, timeout=1000 * SECONDS_TO_WAIT)
@@ -62,7 +62,7 @@ def slider(repeats: int) -> Measured:
 def close_up(repeats: int) -> Measured:
     """Seconds from choosing a layer to the last change that it makes on the page."""
     seconds = []
-    with serving() as (address, _process), chromium() as browser:
+    with serving() as address, chromium() as browser:
         page = browser.new_page(viewport=VIEWPORT)
         page.goto(f"{address}/layers")
         page.wait_for_selector(CHART, timeout=1000 * SECONDS_TO_WAIT)

@@ -29,10 +29,8 @@ SLIDER = "[data-testid='stSlider'] input[type=range]"
 
 
 @contextmanager
-def serving(
-    root: Path = ROOT, environment: Mapping[str, str] | None = None
-) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """The app in `root` on a port of its own: its address and its process."""
+def serving(root: Path = ROOT, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The address of the app in `root`, on a port of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -47,7 +45,7 @@ def serving(
         )
         try:
             _wait_for_port(port, process)
-            yield f"http://127.0.0.1:{port}", process
+            yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait()

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.charts import METHODS
 from core.pruning.matching import HIGHEST_RATIO
+from core.ui.address import keep_in_address
 from core.ui.workbench import Workbench
 
 PARAMETER = "present"
@@ -46,11 +47,7 @@ def present_control() -> None:
     )
     if presenting:
         st.html(STYLE)
-    if presenting != (PARAMETER in st.query_params):
-        if presenting:
-            st.query_params[PARAMETER] = "1"
-        else:
-            del st.query_params[PARAMETER]
+    keep_in_address(PARAMETER, "1" if presenting else None)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from core.shipped_grid import FULL
+from core.ui.address import keep_in_address
 from core.ui.presenting import TOGGLE
 from core.ui.presets import USUAL
 from core.ui.settings import baseline_names, need_the_sidebar
@@ -93,12 +94,9 @@ def tour_banner() -> None:
         asked = st.query_params.get(PARAMETER, "")
         state[PARAMETER] = int(asked) if asked in _NUMBERS else 0
     number: int = state[PARAMETER]
+    keep_in_address(PARAMETER, str(number) if number else None)
     if not number:
-        if PARAMETER in st.query_params:
-            del st.query_params[PARAMETER]
         return
-    if st.query_params.get(PARAMETER) != str(number):
-        st.query_params[PARAMETER] = str(number)
     stop = STOPS[number - 1]
     with st.container(border=True, key="tour_banner"):
         text, ways = st.columns([5, 3], vertical_alignment="center")

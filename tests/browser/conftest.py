@@ -84,7 +84,7 @@ def offline() -> dict[str, str]:
 def address(browser: Browser, app_folder: Path, offline: dict[str, str]) -> Iterator[str]:
     """A server that many tests share."""
     assert browser.is_connected()  # without one there is nothing to serve
-    with serving(app_folder, offline) as (found, _):
+    with serving(app_folder, offline) as found:
         yield found
 
 
