@@ -74,13 +74,17 @@ def recover_fully(
     model: nn.Module, recovery: Recovery, dataset: DataSet, precision: str = "auto"
 ) -> nn.Module:
     """What `recover` returns."""
-    steps = recover(model, recovery, dataset, precision)
+    return finished(recover(model, recovery, dataset, precision))
+
+
+def finished(steps: Generator[Recovering, None, nn.Module]) -> nn.Module:
+    """What `recover` or `recalibrate` returns, its progress passed over."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            recovered: nn.Module = end.value
-            return recovered
+            network: nn.Module = end.value
+            return network
 
 
 def calibration_images(dataset: DataSet, recovery: Recovery) -> Tensor:

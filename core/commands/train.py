@@ -14,11 +14,12 @@ from core.checkpoint import Checkpoint
 from core.commands.common import Commands, json_option, load_announced, summary
 from core.model import Widths
 from core.training import EpochEnd, Recipe, Step, default_recipe
-from core.training.recipe import OPTIMISERS
+from core.training.recipe import OPTIMISERS, SCHEDULES
 
-AUGMENTATIONS = (
+OF_THE_RECIPE = (
     ("translate", "pixels that images are moved by at most"),
     ("cutout", "pixels, the side of a grey square in each image"),
+    ("average", "epochs at the end whose weights are averaged"),
 )
 FROM_THE_RECIPE = "default: what the optimiser's recipe has"
 
@@ -32,7 +33,8 @@ def add_train(commands: Commands) -> None:
     training.add_argument("--epochs", type=int, help="default: 5")
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
     training.add_argument("--learning-rate", type=float, help=f"at its peak; {FROM_THE_RECIPE}")
-    for name, meaning in AUGMENTATIONS:
+    training.add_argument("--schedule", choices=SCHEDULES, help=FROM_THE_RECIPE)
+    for name, meaning in OF_THE_RECIPE:
         training.add_argument(f"--{name}", type=int, help=f"{meaning}; {FROM_THE_RECIPE}")
     training.add_argument("--seed", type=int, default=0)
     training.add_argument(
@@ -61,7 +63,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
     if options.learning_rate is not None:
         recipe = recipe.at_rate(options.learning_rate)
-    given = {name: getattr(options, name) for name, _ in AUGMENTATIONS}
+    given = {name: getattr(options, name) for name in ("schedule", *dict(OF_THE_RECIPE))}
     return replace(recipe, **{name: value for name, value in given.items() if value is not None})
 
 

@@ -15,6 +15,7 @@ from core.data import normalise
 from core.device import best_device, has_native_bf16
 from core.evaluation import evaluate_fully
 from core.training.augment import Augmenter
+from core.training.averaging import WeightAverage
 from core.training.muon import Muon
 from core.training.progress import EpochEnd, History, Step
 from core.training.recipe import Recipe
@@ -39,7 +40,8 @@ def train(
     With a `resume_file` the state is saved there after every epoch, and a training that finds its
     own state there goes on from it: the same recipe, seed, images and first weights end in the same
     last ones. The caller removes the file once it has kept the result. Each epoch draws from a
-    generator of its own, seeded by (seed, epoch), so nothing random needs saving.
+    generator of its own, seeded by (seed, epoch), so nothing random needs saving. Where the recipe
+    averages weights, what is validated from then on, and what `model` becomes, is the average.
     """
     device = device or best_device()
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -58,7 +60,8 @@ def train(
             "start": fingerprint(model),
         }
     )
-    first_epoch = restore(resume_file, identity, model, optimisers, history)
+    average = WeightAverage(model) if recipe.average else None
+    first_epoch = restore(resume_file, identity, model, optimisers, history, average)
     autocast = (
         torch.autocast(device.type, torch.bfloat16) if has_native_bf16(device) else nullcontext()
     )
@@ -90,6 +93,8 @@ def train(
             loss.backward()  # type: ignore[no-untyped-call]
             for optimiser in optimisers:
                 optimiser.step()
+            if average is not None and epoch >= recipe.epochs - recipe.average:
+                average.update(model)
             correct = (logits.detach().argmax(1) == targets).sum()
             loss_sum += loss.detach()
             correct_sum += correct
@@ -113,13 +118,18 @@ def train(
                     images_per_second=rate,
                     seconds_left=(steps - step - 1) * len(rows) / rate,
                 )
+        shown = model
+        if average is not None and not average.is_empty:
+            shown = average.network(split.images, device)
         end = _end_epoch(
-            model, split, epoch + 1, recipe, device, loss_sum, correct_sum, steps_per_epoch, started
+            shown, split, epoch + 1, recipe, device, loss_sum, correct_sum, steps_per_epoch, started
         )
         history.epochs.append(asdict(end))
         if resume_file is not None:
-            save_state(resume_file, identity, model, optimisers, history)
+            save_state(resume_file, identity, model, optimisers, history, average)
         yield end
+    if average is not None:
+        model.load_state_dict(average.network(split.images, device).state_dict())
     model.eval()
 
 

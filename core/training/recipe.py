@@ -7,7 +7,7 @@ from typing import Any
 from core.errors import InputError
 
 OPTIMISERS = ("muon", "sgd")
-SCHEDULES = ("linear", "one-cycle")
+SCHEDULES = ("linear", "one-cycle", "constant")
 LARGEST_TRANSLATION = 16  # pixels, half an image
 LARGEST_CUTOUT = 32  # pixels, an image
 
@@ -29,6 +29,7 @@ class Recipe:
     translate: int = 2  # pixels at most, in each direction
     flip: bool = True  # left-right, every other epoch
     cutout: int = 0  # pixels, the side of a square that is made grey in each image
+    average: int = 0  # epochs at the end whose weights are averaged, after each step
 
     def __post_init__(self) -> None:
         for name, allowed in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
@@ -51,6 +52,10 @@ class Recipe:
             raise InputError(
                 f"Squares of 0 to {LARGEST_CUTOUT} pixels can be cut out, not {self.cutout!r}."
             )
+        if type(self.average) is not int or not 0 <= self.average <= self.epochs:
+            raise InputError(
+                f"Weights can be averaged over 0 to all {self.epochs} epochs, not {self.average!r}."
+            )
         if not 0 < self.learning_rate < math.inf:
             raise InputError(
                 f"The learning rate must be a number above 0, not {self.learning_rate!r}."
@@ -68,6 +73,8 @@ class Recipe:
             if rising:
                 return progress / self.warm_up
             return (1 - progress) / (1 - self.warm_up)
+        if self.schedule == "constant":
+            return progress / self.warm_up if rising else 1.0
         # One-cycle: Smith and Topin, "Super-Convergence", 2018; cosine both ways.
         if rising:
             return 0.04 + 0.96 * (1 - math.cos(math.pi * progress / self.warm_up)) / 2

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.files import written_atomically
+from core.training.averaging import WeightAverage
 from core.training.progress import History
 
 
@@ -21,6 +22,14 @@ def fingerprint(model: nn.Module) -> str:
     for tensor in model.state_dict().values():
         digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _momenta(model: nn.Module, optimisers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
@@ -38,9 +47,12 @@ def save_state(
     model: nn.Module,
     optimisers: list[torch.optim.Optimizer],
     history: History,
+    average: WeightAverage | None = None,
 ) -> None:
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= _momenta(model, optimisers)
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state().items()}
     contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     with written_atomically(path) as temporary:
         save_file(
@@ -56,6 +68,7 @@ def restore(
     model: nn.Module,
     optimisers: list[torch.optim.Optimizer],
     history: History,
+    average: WeightAverage | None = None,
 ) -> int:
     """Put the saved state back and return the epochs it has behind it, 0 where there is none."""
     if path is None or not path.exists():
@@ -68,15 +81,13 @@ def restore(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError):
         return 0  # a damaged state is worth no more than none
-    weights = {
-        name.removeprefix("model."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith("model.")
-    }
+    weights = _below("model.", tensors)
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if {name: tensor.shape for name, tensor in weights.items()} != shapes:
         return 0  # of a network of other widths
     model.load_state_dict(weights)
+    if average is not None:
+        average.restore(_below("average.", tensors))
     parameters = dict(model.named_parameters())
     for optimiser in optimisers:
         members = {id(p) for group in optimiser.param_groups for p in group["params"]}

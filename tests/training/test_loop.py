@@ -15,6 +15,7 @@ from core.data import DataSet, load
 from core.errors import InputError
 from core.evaluation import evaluate_fully
 from core.model import ResNet18, Widths, initialise
+from core.recovery import finished, recalibrate
 from core.training import EpochEnd, History, Recipe, Split, Step, loop, train
 from core.training.augment import Augmenter
 from tests.conftest import Child
@@ -299,6 +300,53 @@ class TestAStateThatDoesNotFit:
 
 def as_set(images: Tensor) -> set[bytes]:
     return {image.numpy().tobytes() for image in images}
+
+
+# The average of weights
+
+
+AVERAGING = replace(RECIPE, schedule="constant", average=2)
+
+
+def test_the_last_epochs_weights_are_averaged_step_by_step(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_EVENTS", 0.0)  # an event after each step
+    model = new_model()
+    passed: list[dict[str, Tensor]] = []
+    for event in train(model, split, AVERAGING, SEED, History()):
+        if isinstance(event, Step) and event.epoch > RECIPE.epochs - AVERAGING.average:
+            passed.append({name: p.detach().double() for name, p in model.named_parameters()})
+    assert len(passed) == AVERAGING.average * (len(split.labels) // RECIPE.batch_size)
+    for name, parameter in model.named_parameters():
+        mean = torch.stack([weights[name] for weights in passed]).mean(0)
+        assert torch.allclose(parameter.double(), mean, atol=1e-6), name
+        assert not torch.equal(parameter.double(), passed[-1][name]), name
+
+
+def test_an_averaged_network_has_statistics_of_its_own(split: Split) -> None:
+    model = new_model()
+    list(train(model, split, AVERAGING, SEED, History()))
+    recalibrated = finished(recalibrate(model, split.images))
+    assert are_bitwise_equal(model.state_dict(), recalibrated.state_dict())
+
+
+def test_what_is_validated_is_the_average(split: Split) -> None:
+    model, history = new_model(), History()
+    list(train(model, split, AVERAGING, SEED, history))
+    measured = evaluate_fully(model, split.validation_images, split.validation_labels)
+    assert history.epochs[-1]["correct"] == measured.correct
+
+
+def test_a_training_that_averages_goes_on_as_if_it_had_not_stopped(
+    split: Split, tmp_path: Path
+) -> None:
+    whole = trained_weights(split, AVERAGING)
+    state = tmp_path / "some.resume"
+    for event in train(new_model(), split, AVERAGING, SEED, History(), state):
+        if isinstance(event, EpochEnd) and event.epoch == 2:
+            break
+    assert are_bitwise_equal(trained_weights(split, AVERAGING, resume_file=state), whole)
 
 
 def test_held_out_images_are_stratified_and_do_not_train(digits: DataSet) -> None:

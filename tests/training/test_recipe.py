@@ -33,6 +33,12 @@ def test_the_one_cycle_schedule_is_torchs() -> None:
             scheduler.step()
 
 
+def test_the_constant_schedule_rises_and_stays() -> None:
+    recipe = Recipe(epochs=1, schedule="constant", warm_up=0.25)
+    progresses = (0.0, 0.125, 0.25, 0.6, 0.999)
+    assert [recipe.rate_factor(p) for p in progresses] == [0.0, 0.5, 1.0, 1.0, 1.0]
+
+
 @pytest.mark.parametrize("schedule", ["linear", "one-cycle"])
 def test_the_rate_has_one_peak_and_stays_within_it(schedule: str) -> None:
     recipe = Recipe(epochs=1, schedule=schedule, warm_up=0.25)
@@ -57,13 +63,16 @@ def test_a_recipe_without_warm_up_starts_at_its_peak() -> None:
         ("epochs", 2.0),
         ("epochs", True),
         ("optimiser", "adam"),
-        ("schedule", "constant"),
+        ("schedule", "staircase"),
         ("batch_size", 1),
         ("batch_size", 64.0),
         ("warm_up", 1.0),
         ("warm_up", -0.1),
         ("translate", 17),
         ("translate", 2.0),
+        ("average", -1),
+        ("average", 1.0),
+        ("average", 1001),
     ],
 )
 def test_an_impossible_setting_is_refused_in_a_sentence(setting: str, value: Any) -> None:

@@ -104,12 +104,14 @@ def recipe_in_words(metadata: Mapping[str, Any]) -> str:
     parts = [
         f"{recipe.epochs} epochs of batches of {recipe.batch_size} images",
         f"{OPTIMISER_LABELS[recipe.optimiser]}, its rate rising to {recipe.learning_rate:g} in the "
-        f"first {recipe.warm_up:.0%} of the steps and then falling to 0",
+        f"first {recipe.warm_up:.0%} of the steps and then "
+        + ("staying there" if recipe.schedule == "constant" else "falling to 0"),
         f"momentum {recipe.momentum:g}",
         f"label smoothing {recipe.label_smoothing:g}",
         f"images moved by up to {recipe.translate} pixels"
         + (", mirrored in every other epoch" if recipe.flip else "")
         + (f", a square of {recipe.cutout} pixels cut out" if recipe.cutout else ""),
+        *([f"weights averaged over the last {recipe.average} epochs"] if recipe.average else []),
         f"seed {metadata['seed']}",
     ]
     text = "; ".join(parts) + "."

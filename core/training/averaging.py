@@ -1,0 +1,39 @@
+"""The mean of the weights that training passes through, which often lies better than the last ones.
+
+Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", 2018.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from core.recovery import CALIBRATION_IMAGES, finished, recalibrate
+
+
+class WeightAverage:
+    """The equal-weighted mean of a model's parameters after every `update`."""
+
+    def __init__(self, model: nn.Module):
+        self._mean = AveragedModel(model)
+
+    @property
+    def is_empty(self) -> bool:
+        return int(self._mean.n_averaged) == 0
+
+    def update(self, model: nn.Module) -> None:
+        self._mean.update_parameters(model)
+
+    def network(self, images: Tensor, device: torch.device) -> nn.Module:
+        """The averaged network, with batch-norm statistics of its own, in eval mode.
+
+        Averaged weights never saw a batch, so their statistics are estimated from the first of the
+        training images, uint8 (N, 3, 32, 32), which come in no order.
+        """
+        some = images[:CALIBRATION_IMAGES]
+        return finished(recalibrate(self._mean.module, some, device=device))
+
+    def state(self) -> dict[str, Tensor]:
+        return self._mean.state_dict()
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        self._mean.load_state_dict(state)
