@@ -1,6 +1,8 @@
 """The SQLite file behind the store, and what happens to a file that is none of ours."""
 
+import errno
 import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,8 +16,24 @@ import filelock
 from core.errors import InputError
 
 APPLICATION_ID = 0x5052554E  # "PRUN", in the file's header
-SECONDS_TO_WAIT = 60  # for another process that writes
+SECONDS_TO_WAIT = 20  # for another process that writes
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+UNWRITABLE = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+)
+UNWRITABLE_ERRNO = (
+    errno.ENOSPC,
+    errno.EFBIG,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EEXIST,  # a file where the folder should be
+    errno.ENOTDIR,
+)
 
 Answer = TypeVar("Answer")
 
@@ -28,20 +46,23 @@ class Database:
     """One file, with the tables of `schema`, for any number of threads and processes.
 
     A file that is damaged, foreign or of another `version` is set aside under a new name; `notes`
-    says so. Where the folder cannot be written, the file is in a temporary one.
+    says so. Where the folder cannot be written, a copy in a temporary one serves until the process
+    ends. Where nothing can be written any more, as on a full disk, what is in the file is still
+    read, and `trouble` says why.
     """
 
     def __init__(self, path: Path, schema: str, version: int):
-        self.path = _writable(path)
+        self.path = path
         self.notes: list[str] = []
-        if self.path != path:
-            self.notes.append(
-                f"{path.parent} cannot be written: results are kept until this process ends."
-            )
+        self.trouble = ""
         self._schema = schema
         self._version = version
-        with self._errors(), self._alone():
-            self._prepare(self._wrong_kind)
+        try:
+            self._begin()
+        except StoreError as error:
+            if not _is_unwritable(error.__cause__):
+                raise
+            self._begin_elsewhere(error)
 
     def run(self, action: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Run `action` on a connection of its own. Raises StoreError where SQLite does.
@@ -54,11 +75,60 @@ class Database:
                 self._prepare(self._wrong_kind)
             else:
                 try:
-                    return self._run(action)
+                    answer = self._run(action)
                 except sqlite3.DatabaseError as error:
                     if not _may_be_damage(error) or not self._prepare(self._damage):
                         raise
+                else:
+                    self.trouble = ""
+                    return answer
         raise DamagedError
+
+    def read(self, action: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """As `run`; where nothing can be written, of the file as it was left.
+
+        SQLite writes to read, too: a file in WAL mode needs its log beside it.
+        """
+        try:
+            return self.run(action)
+        except StoreError as error:
+            if not _is_unwritable(error.__cause__):
+                raise
+            self.trouble = f"{str(error).rstrip('.')}: nothing new is kept."
+            return self._read_as_it_is(action)
+
+    def _begin(self) -> None:
+        with self._errors():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.path.parent, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            with self._alone():
+                self._prepare(self._wrong_kind)
+
+    def _begin_elsewhere(self, why: "StoreError") -> None:
+        """Go on with a copy in a temporary folder; where that is full too, only read the file."""
+        path = self.path
+        with self._errors():
+            try:
+                self.path = Path(tempfile.mkdtemp(prefix="pruning-explorer-")) / path.name
+                for suffix in ("", "-wal"):
+                    if Path(f"{path}{suffix}").exists():
+                        shutil.copyfile(f"{path}{suffix}", f"{self.path}{suffix}")
+                self._begin()
+            except (StoreError, OSError):
+                self.path = path
+                if self._read_as_it_is(self._wrong_kind) is not None:
+                    raise
+                self.trouble = f"{str(why).rstrip('.')}: nothing new is kept."
+            else:
+                self.notes.append(
+                    f"{path.parent} cannot be written: results are kept until this process ends."
+                )
+
+    def _read_as_it_is(self, action: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Of the file alone, without log and locks, which nobody can write either."""
+        with self._errors():
+            return self._run(action, "?immutable=1")
 
     def _alone(self) -> filelock.BaseFileLock:
         """While it is held nobody else has the file open, so that it may be renamed.
@@ -66,7 +136,9 @@ class Database:
         SQLite finds a file's log by its name: connections to a renamed file and to the one in its
         place would share it.
         """
-        return filelock.FileLock(self.path.with_suffix(".lock"), poll_interval=0.005)
+        return filelock.FileLock(
+            self.path.with_suffix(".lock"), SECONDS_TO_WAIT, poll_interval=0.005
+        )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -75,9 +147,10 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"The results in {self.path} cannot be used ({error}).") from error
 
-    def _run(self, action: Callable[[sqlite3.Connection], Answer]) -> Answer:
+    def _run(self, action: Callable[[sqlite3.Connection], Answer], how: str = "") -> Answer:
         # A connection of its own for each action: 0.2 ms, and nothing that threads could share.
-        connection = sqlite3.connect(self.path, SECONDS_TO_WAIT, isolation_level=None)
+        address = f"{self.path.resolve().as_uri()}{how}"
+        connection = sqlite3.connect(address, SECONDS_TO_WAIT, isolation_level=None, uri=True)
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode safe from any kill
@@ -148,6 +221,12 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return code & 0xFF in DAMAGE  # the other bits are details
 
 
+def _is_unwritable(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in UNWRITABLE
+    return isinstance(error, OSError) and error.errno in UNWRITABLE_ERRNO
+
+
 class DamagedError(Exception):
     """The file was damaged and is set aside, or was gone; a new one stands in its place."""
 
@@ -162,14 +241,3 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
-
-
-def _writable(path: Path) -> Path:
-    """`path`, or one in a temporary folder where its own cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if os.access(path.parent, os.W_OK):
-            return path
-    except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="pruning-explorer-")) / path.name

@@ -11,7 +11,7 @@ import numpy as np
 
 from core import baseline
 from core.errors import InputError
-from core.results.database import Answer, DamagedError, Database, transaction
+from core.results.database import Answer, DamagedError, Database, StoreError, transaction
 from core.results.key import UNPRUNED, Key
 from core.results.result import CurvePoint, Result
 from core.results.rows import (
@@ -41,16 +41,21 @@ class ResultStore:
     """All results under one path. Any number of threads and processes may use one file.
 
     `folder` is where shipped results (*.results.csv) are looked for. `notes` are sentences that a
-    person should see, such as that a damaged file was set aside.
+    person should see, such as that a damaged file was set aside, or that the disk is full.
     """
 
     def __init__(self, path: Path, folder: Path | None = None):
         self._database = Database(path, SCHEMA, SCHEMA_VERSION)
-        self.notes = self._database.notes
+        self._notes: list[str] = []
         self._folder = folder
         self._labels: dict[str, np.ndarray] = {}  # of the data sets asked for
         self._refused: dict[Path, str] = {}  # shipped files that cannot be read, by version
         self.refresh()
+
+    @property
+    def notes(self) -> list[str]:
+        trouble = [self._database.trouble] if self._database.trouble else []
+        return [*self._database.notes, *self._notes, *trouble]
 
     @property
     def path(self) -> Path:
@@ -183,9 +188,14 @@ class ResultStore:
             shipped = read_shipped(path)
         except InputError as error:
             self._refused[path] = version
-            self.notes.append(str(error))
+            self._notes.append(str(error))
             return False
-        self._replace(path.name, version, shipped)
+        try:
+            self._replace(path.name, version, shipped)
+        except StoreError as error:
+            self._refused[path] = version
+            self._notes.append(f"{path.name} was not taken in: {error}")
+            return False
         return True
 
     def _readable(self, row: sqlite3.Row, labels: np.ndarray) -> Result | None:
@@ -196,7 +206,7 @@ class ResultStore:
             condition = " AND ".join(f"{name} = ?" for name in KEY_COLUMNS)
             values = [row[name] for name in KEY_COLUMNS]
             self._run(lambda c: c.execute(f"DELETE FROM results WHERE {condition}", values))
-            self.notes.append("A stored result was damaged and has been removed.")
+            self._notes.append("A stored result was damaged and has been removed.")
             return None
 
     def _replace(self, file: str, version: str | None, shipped: Shipped | None) -> None:
@@ -217,16 +227,25 @@ class ResultStore:
         self._run(write)
 
     def _query(self, sql: str, parameters: dict[str, Any]) -> list[sqlite3.Row]:
-        return self._run(lambda connection: connection.execute(sql, parameters).fetchall())
+        return self._anew(
+            self._database.read, lambda connection: connection.execute(sql, parameters).fetchall()
+        )
 
     def _run(self, action: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        return self._anew(self._database.run, action)
+
+    def _anew(
+        self,
+        way: Callable[[Callable[[sqlite3.Connection], Answer]], Answer],
+        action: Callable[[sqlite3.Connection], Answer],
+    ) -> Answer:
         """Run `action`; where the file was damaged, on a new one with what ships."""
         try:
-            return self._database.run(action)
+            return way(action)
         except DamagedError:
             self._refused.clear()
             self.refresh()
-            return self._database.run(action)
+            return way(action)
 
 
 def _keep_labels(connection: sqlite3.Connection, labels: dict[str, np.ndarray]) -> None:

@@ -1,17 +1,19 @@
 """Nothing that was kept is lost, whoever writes at once, gets killed or leaves a file behind."""
 
 import os
+import resource
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from threading import Barrier as ThreadBarrier
 from typing import Any
 
+import filelock
 import numpy as np
 import pytest
 
@@ -474,6 +476,97 @@ def test_where_the_folder_cannot_be_written_a_temporary_one_serves(
     for result in (LOCAL[0], LOCAL[-1]):
         assert differences(store.get(result.key), result) == []
     assert len(list(temporary.rglob("results.sqlite"))) == 1
+
+
+@pytest.mark.usefixtures("temporary")
+def test_what_was_kept_in_a_folder_that_can_only_be_read_is_known_and_more_is_kept_apart(
+    path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(ResultStore(path, folder), LOCAL[0])
+    before = path.read_bytes()
+    monkeypatch.setattr("core.results.database.os.access", lambda where, _: where != path.parent)
+    store = ResultStore(path, folder)
+    put(store, LOCAL[1])
+    assert all(store.has(result.key) for result in (LOCAL[0], LOCAL[1], SHIPPED[0]))
+    assert str(path.parent) in store.notes[0]
+    assert path.read_bytes() == before
+
+
+# A full disk
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No process of this one's can write a byte into any file, or make one longer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_on_a_full_disk_what_is_known_is_answered_and_nothing_lost(
+    full: ResultStore, path: Path
+) -> None:
+    put(full, LOCAL[0])
+    with full_disk():
+        known = full.get(LOCAL[0].key)
+        assert full.has(SHIPPED[0].key)
+        with pytest.raises(StoreError) as caught:
+            put(full, LOCAL[1])
+        notes = full.notes
+    assert differences(known, LOCAL[0]) == []
+    assert str(path) in str(caught.value)
+    assert len(notes) == 1
+    assert str(path) in notes[0]
+    assert notes[0].endswith(": nothing new is kept.")
+    put(full, LOCAL[1])  # once there is room again
+    assert full.notes == []
+    assert full.has(LOCAL[0].key)
+    assert full.has(LOCAL[1].key)
+    assert quick_check(path) == "ok"
+
+
+@pytest.mark.usefixtures("temporary")
+def test_a_store_opened_on_a_full_disk_answers(full: ResultStore, path: Path, folder: Path) -> None:
+    put(full, LOCAL[0])
+    with full_disk():
+        store = ResultStore(path, folder)
+        known, notes = store.get(LOCAL[0].key), store.notes
+    assert differences(known, LOCAL[0]) == []
+    assert notes[0].endswith(": nothing new is kept.")
+
+
+@pytest.mark.usefixtures("temporary")
+def test_a_full_disk_without_a_store_is_said(path: Path, folder: Path) -> None:
+    with full_disk(), pytest.raises(StoreError, match=r"results\.sqlite .+\.$"):
+        ResultStore(path, folder)
+    assert ResultStore(path, folder).has(SHIPPED[0].key)
+
+
+def test_what_ships_anew_is_not_taken_in_on_a_full_disk(full: ResultStore, folder: Path) -> None:
+    ship(folder, SHIPPED[0], name="more")
+    with full_disk():
+        full.refresh()
+        notes = full.notes
+        assert full.has(SHIPPED[0].key)
+    assert "more.results.csv was not taken in" in notes[0]
+
+
+# A file that is locked
+
+
+def test_a_store_that_another_holds_for_long_is_said(
+    full: ResultStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.results.database.SECONDS_TO_WAIT", 0.1)
+    with (
+        filelock.FileLock(path.with_suffix(".lock")),
+        pytest.raises(StoreError, match=rf"{path} .+lock.+\.$"),
+    ):
+        full.get(LOCAL[0].key)
+    assert full.has(SHIPPED[0].key)
 
 
 @pytest.mark.parametrize("damage", CONTENTS[:3])
