@@ -1,14 +1,12 @@
 """Accuracies for the pages: from the store, else evaluated live, one at a time, and then stored."""
 
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from core.charts import METHODS, RECOVERIES
 from core.checkpoint import Checkpoint
@@ -25,30 +23,10 @@ from core.statistics import wilson_interval
 from core.sweep import Measurer, Point, Progress, sweep
 from core.ui.resources import FileVersion, load_dataset, load_pruner
 from core.ui.settings import Settings
+from core.ui.turns import my_turn
 
-SECONDS_BETWEEN_LOOKS = 0.1
 NOTHING, RECALIBRATED = Recovery(), Recovery.named("bn")
 RECOVERY_OF = dict(zip(RECOVERIES, (NOTHING, RECALIBRATED), strict=True))
-
-
-@st.cache_resource
-def _turn() -> threading.Semaphore:
-    return threading.Semaphore(1)
-
-
-@contextmanager
-def _my_turn() -> Iterator[None]:
-    """Wait until no other session evaluates; moving a control while waiting gives up the place."""
-    turn = _turn()
-    if not turn.acquire(blocking=False):
-        notice = st.empty()
-        while not turn.acquire(timeout=SECONDS_BETWEEN_LOOKS):
-            notice.caption(":material/hourglass_top: Waiting for another viewer's evaluation …")
-        notice.empty()
-    try:
-        yield
-    finally:
-        turn.release()
 
 
 class Measurements:
@@ -155,7 +133,7 @@ class Measurements:
         """
         assert self.images is not None
         measurer = self._new_measurer(ScanMeasurer, self.images)
-        with _my_turn():
+        with my_turn():
             yield from sweep(measurer, points, self._store)
 
     def nearest(self, spec: PruningSpec, recovery: Recovery) -> Result | None:
@@ -174,7 +152,7 @@ class Measurements:
             yield known
             return
         assert self._measurer is not None
-        with _my_turn():
+        with my_turn():
             if known := self.known(spec, recovery):  # measured by another viewer meanwhile
                 yield known
                 return

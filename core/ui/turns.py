@@ -1,0 +1,64 @@
+"""Whose turn it is to use the processor: one session at a time, first come, first served."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+class Queue:
+    """Tickets in the order in which they were drawn; the first one's holder may go."""
+
+    def __init__(self) -> None:
+        self._tickets: list[object] = []
+        self._changed = threading.Condition()
+
+    def join(self) -> object:
+        ticket = object()
+        with self._changed:
+            self._tickets.append(ticket)
+        return ticket
+
+    def ahead_of(self, ticket: object, seconds: float) -> int:
+        """How many go before it, after waiting at most so long until nobody does."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._tickets[0] is ticket, seconds)
+            return self._tickets.index(ticket)
+
+    def leave(self, ticket: object) -> None:
+        with self._changed:
+            self._tickets.remove(ticket)
+            self._changed.notify_all()
+
+
+@st.cache_resource
+def _evaluations() -> Queue:
+    return Queue()
+
+
+@contextmanager
+def my_turn() -> Iterator[None]:
+    """Wait until no other session evaluates; moving a control while waiting gives up the place."""
+    queue = _evaluations()
+    ticket = queue.join()
+    try:
+        if queue.ahead_of(ticket, 0):
+            _wait(queue, ticket)
+        yield
+    finally:
+        queue.leave(ticket)
+
+
+def _wait(queue: Queue, ticket: object) -> None:
+    notice = st.empty()
+    # Each notice is also where Streamlit stops a session whose viewer moved on.
+    while ahead := queue.ahead_of(ticket, SECONDS_BETWEEN_LOOKS):
+        others = "1 evaluation" if ahead == 1 else f"{ahead} evaluations"
+        notice.caption(
+            f":material/hourglass_top: Waiting for {others} of other viewers, first come, first "
+            "served …"
+        )
+    notice.empty()
