@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+from safetensors import SafetensorError
 
 from core import checkpoint
 from core.checkpoint import Checkpoint
@@ -126,15 +127,21 @@ def obtain(
         _make_writable(needed)
     progress_file = working.with_suffix(".progress.json")
     lock = filelock.FileLock(working.with_suffix(".lock"))
-    waited = yield from _acquire(lock, progress_file)
     try:
+        waited = yield from _acquire(lock, progress_file)
         if path.exists() and (waited or not overwrite):
             yield _checked(path, request)
             return
         yield from _train_and_save(request, path, overwrite, working, progress_file)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"Training stopped: {working.parent} cannot be written ({error}). Make room there and "
+            "start it again: it goes on from its last finished epoch."
+        ) from error
     finally:
-        progress_file.unlink(missing_ok=True)
-        lock.release()
+        if lock.is_locked:
+            progress_file.unlink(missing_ok=True)
+            lock.release()
     yield _checked(path, request)
 
 

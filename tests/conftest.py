@@ -1,7 +1,9 @@
 """What many tests share: the data sets, one small trained network, processes to kill."""
 
 import multiprocessing
+import resource
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,17 @@ def trained(
     *_, found = baseline.obtain(small_request, folder=folder)
     assert isinstance(found, Checkpoint)
     return found
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """This process can write no byte into a file, as where the disk is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class Child:

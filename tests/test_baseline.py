@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -21,7 +22,7 @@ from core.evaluation import evaluate_fully
 from core.model import ResNet18, Widths
 from core.pruning import PruningSpec, prune
 from core.training import EpochEnd, Recipe, Step, default_recipe, train
-from tests.conftest import Child
+from tests.conftest import Child, full_disk
 
 Start = Callable[[Callable[[Path], Iterable[Any]], Path], Child]
 
@@ -236,6 +237,29 @@ def test_a_folder_that_cannot_be_written_is_said_before_training(
     monkeypatch.setattr(os, "access", lambda path, _: blocked not in str(path))
     with pytest.raises(InputError, match=rf"{blocked}\S* cannot be written .+\.$"):
         obtained(request_, out=tmp_path / "out" / "file", folder=tmp_path / "work")
+
+
+def take_until_full(events: Iterator[Any], epochs: int) -> None:
+    """Take all events; the disk is full as soon as so many epochs have ended."""
+    ended = 0
+    with ExitStack() as stack:
+        for event in events:
+            ended += isinstance(event, EpochEnd)
+            if ended == epochs:
+                stack.enter_context(full_disk())
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 2])
+def test_a_disk_that_is_full_stops_training_with_a_sentence_and_loses_no_epoch(
+    request_: Request, known: Checkpoint, tmp_path: Path, epochs: int
+) -> None:
+    with pytest.raises(InputError, match=rf"{tmp_path}/\S+ cannot be written .+\.$"):
+        take_until_full(obtain(request_, folder=tmp_path), epochs)
+    assert not list(tmp_path.rglob("*.safetensors"))
+    events = list(obtain(request_, folder=tmp_path))
+    assert sum(isinstance(event, EpochEnd) for event in events) == 2 - epochs
+    assert isinstance(events[-1], Checkpoint)
+    assert events[-1].fingerprint == known.fingerprint
 
 
 # Several at once

@@ -1,12 +1,11 @@
 """Nothing that was kept is lost, whoever writes at once, gets killed or leaves a file behind."""
 
 import os
-import resource
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import pytest
 
 from core.results import Key, Result, ResultStore, StoreError
-from tests.conftest import SPAWN
+from tests.conftest import SPAWN, full_disk
 from tests.results.conftest import LABELS, SHIPPED, differences, key_of, put, result_of, ship
 
 WRITERS = 4
@@ -493,17 +492,6 @@ def test_what_was_kept_in_a_folder_that_can_only_be_read_is_known_and_more_is_ke
 
 
 # A full disk
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """No process of this one's can write a byte into any file, or make one longer."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_on_a_full_disk_what_is_known_is_answered_and_nothing_lost(
