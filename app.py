@@ -8,6 +8,7 @@ from core.device import keep_freed_memory
 keep_freed_memory()
 st.set_page_config(page_title="Pruning explorer", page_icon=ui.page_icon(), layout="wide")
 ui.style_charts()
+ui.drop_what_controls_stumble_over()
 page = ui.navigation()
 with st.sidebar.container(gap="xsmall"):
     above, controls, below = st.container(), st.container(gap="xsmall"), st.container()
@@ -18,4 +19,4 @@ with st.sidebar.container(gap="xsmall"):
     with above:
         ui.preset_control()
 ui.tour_banner()
-page.run()
+ui.run_calmly(page)

@@ -3,6 +3,8 @@
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from core.errors import InputError
+
 
 def navigation() -> StreamlitPage:
     """Draw the menu; return the page that is asked for."""
@@ -18,6 +20,14 @@ def navigation() -> StreamlitPage:
         ],
         position="top",
     )
+
+
+def run_calmly(page: StreamlitPage) -> None:
+    """Run a page; what a person can put right is a sentence on it, wherever it was met."""
+    try:
+        page.run()
+    except InputError as error:
+        st.warning(str(error), icon=":material/warning:")
 
 
 def run_the_whole_app() -> None:

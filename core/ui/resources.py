@@ -11,6 +11,7 @@ from core import baseline, checkpoint, data
 from core.checkpoint import Checkpoint
 from core.cost import Cost, compressed_bytes, cost
 from core.data import DataSet
+from core.errors import InputError
 from core.model import ResNet18
 from core.pruning import Pruned, Pruner, PruningSpec, ratio_that_removes
 from core.results import ResultStore, open_store
@@ -21,7 +22,11 @@ FileVersion = tuple[str, int]
 
 
 def version_of(path: Path) -> FileVersion:
-    return str(path), path.stat().st_mtime_ns
+    """Raises InputError where the file went away since it was listed."""
+    try:
+        return str(path), path.stat().st_mtime_ns
+    except OSError as error:
+        raise InputError(f"{path} is gone ({error.strerror}). Choose another baseline.") from error
 
 
 def load_dataset(name: str) -> DataSet:

@@ -7,7 +7,6 @@ import streamlit as st
 from core.charts import METHODS as METHOD_NAMES
 from core.checkpoint import Checkpoint
 from core.cost import Cost
-from core.errors import InputError
 from core.pruning import Pruned, PruningSpec
 from core.ui.measuring import Measurements
 from core.ui.resources import (
@@ -52,7 +51,10 @@ class Workbench:
 
 
 def open_workbench() -> Workbench:
-    """Load what the sidebar asks for; without a baseline, say what to do and stop the page."""
+    """Load what the sidebar asks for; without a baseline, say what to do and stop the page.
+
+    Raises InputError where the baseline is damaged or gone, or the store of results out of use.
+    """
     settings = current_settings()
     if settings.baseline is None:
         st.info(
@@ -63,11 +65,7 @@ def open_workbench() -> Workbench:
         st.page_link("pages/baseline.py", label="Go to Baseline", icon=":material/arrow_forward:")
         st.stop()
     file = version_of(settings.baseline)
-    try:
-        loaded = load_checkpoint(file)
-    except InputError as error:
-        st.warning(str(error), icon=":material/warning:")
-        st.stop()
+    loaded = load_checkpoint(file)
     store = load_store()
     for note in store.notes:
         st.caption(f":material/info: {note}")
