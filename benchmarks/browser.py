@@ -30,7 +30,16 @@ SLIDER = "[data-testid='stSlider'] input[type=range]"
 
 @contextmanager
 def serving(root: Path = ROOT, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The address of the app in `root`, on a port of its own."""
+    """The address of the app in `root`."""
+    with server(root, environment) as (address, _):
+        yield address
+
+
+@contextmanager
+def server(
+    root: Path = ROOT, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """The app in `root` on a port of its own: its address and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -45,7 +54,7 @@ def serving(root: Path = ROOT, environment: Mapping[str, str] | None = None) -> 
         )
         try:
             _wait_for_port(port, process)
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", process
         finally:
             process.terminate()
             process.wait()
