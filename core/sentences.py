@@ -56,6 +56,13 @@ def _recovered(pruned: Evaluation, recalibrated: Evaluation) -> str:
     return f"{how} it is {percent(recalibrated)} (not told apart)"
 
 
+def describe_choice(chosen_on: int, judged: Mapping[str, Evaluation]) -> str:
+    """How settings that were chosen on some images do on the others, by method."""
+    kept = " and ".join(f"{method} keeps {percent(each)}" for method, each in judged.items())
+    seen = min(each.seen for each in judged.values())
+    return f"Chosen on {chosen_on:,} of the test images; on the other {seen:,} {kept}."
+
+
 def describe_contest(chosen: str, evaluations: Mapping[str, Evaluation]) -> str:
     """Whether `chosen` won against the best of the others, all on the same images."""
     mine = evaluations[chosen]

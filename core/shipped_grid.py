@@ -22,6 +22,15 @@ def shipped_points(name: str) -> list[Point]:
         *grid(["channel"], EVERY_TWENTIETH, scopes=["internal"], recoveries=BOTH),
         *grid(["fine"], EVERY_TWENTIETH, allocations=["global"], recoveries=BOTH),
     ]
+    if name == FULL:
+        points += grid(
+            ["channel"],
+            EVERY_TWENTIETH,
+            criteria=["bn"],
+            allocations=["global"],
+            scopes=["internal"],
+            recoveries=BOTH,
+        )
     if name == FIVE_EPOCHS:
         points += grid(["channel-mask"], EVERY_TWENTIETH, recoveries=BOTH)
     return list(dict.fromkeys(points))

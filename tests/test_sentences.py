@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.evaluation import Evaluation
-from core.sentences import Side, describe, describe_contest, percent
+from core.sentences import Side, describe, describe_choice, describe_contest, percent
 from core.statistics import wilson_interval
 
 LABELS = np.tile(np.arange(10), 100)
@@ -90,3 +90,11 @@ def test_a_contest_is_won_lost_or_undecided() -> None:
     assert "did not pay" in words(850, uniform=900)
     assert "cannot tell them apart" in words(900, uniform=899)
     assert "nothing else" in words(900)
+
+
+def test_what_was_chosen_on_some_images_is_judged_on_the_others() -> None:
+    words = describe_choice(2000, {"fine": evaluation(915), "channel": evaluation(880)})
+    assert words == (
+        "Chosen on 2,000 of the test images; on the other 1,000 fine keeps 91.5\u00a0% ± 1.7 "
+        "and channel keeps 88.0\u00a0% ± 2.0."
+    )

@@ -11,10 +11,11 @@ RECOVERIES = ("none", "bn")
 TWENTIETHS = range(5, 100, 5)  # in hundredths, the unpruned network left out
 HUNDREDTHS = range(1, 96)
 
-Curve = tuple[str, str, str]
-DEFAULTS: list[Curve] = [("fine", "uniform", "all"), ("channel", "uniform", "all")]
-OTHERS: list[Curve] = [("channel", "uniform", "internal"), ("fine", "global", "all")]
-MASK: Curve = ("channel-mask", "uniform", "all")
+Curve = tuple[str, str, str, str]
+DEFAULTS: list[Curve] = [("fine", "l1", "uniform", "all"), ("channel", "l1", "uniform", "all")]
+OTHERS: list[Curve] = [("channel", "l1", "uniform", "internal"), ("fine", "l1", "global", "all")]
+MASK: Curve = ("channel-mask", "l1", "uniform", "all")
+BEST: Curve = ("channel", "bn", "global", "internal")
 
 
 def key(point: Point) -> Key:
@@ -28,7 +29,7 @@ def expected(name: str) -> set[tuple[Curve, int, str]]:
         for curve in DEFAULTS:
             for hundredths in HUNDREDTHS if name == FULL else TWENTIETHS:
                 found.add((curve, hundredths, recovery))
-        for curve in OTHERS if name == FULL else [*OTHERS, MASK]:
+        for curve in [*OTHERS, BEST if name == FULL else MASK]:
             for hundredths in TWENTIETHS:
                 found.add((curve, hundredths, recovery))
     return found
@@ -37,7 +38,7 @@ def expected(name: str) -> set[tuple[Curve, int, str]]:
 @pytest.mark.parametrize(
     ("name", "number"),
     [
-        (FULL, 2 * (1 + 2 * 95 + 2 * 19)),
+        (FULL, 2 * (1 + 2 * 95 + 3 * 19)),
         (FIVE_EPOCHS, 2 * (1 + 5 * 19)),
     ],
 )
@@ -46,14 +47,14 @@ def test_the_grid_is_the_one_written_out(name: str, number: int) -> None:
     assert len(keys) == len(expected(name)) == number
     found = {
         (
-            (key.spec.method, key.spec.allocation, key.spec.scope),
+            (key.spec.method, key.spec.criterion, key.spec.allocation, key.spec.scope),
             round(100 * key.spec.ratio),
             key.recovery.method,
         )
         for key in keys
     }
     assert found == expected(name)
-    assert {(key.spec.criterion, key.spec.seed) for key in keys} == {("l1", 0)}
+    assert {key.spec.seed for key in keys} == {0}
     assert {key.recovery for key in keys} == {Recovery(), Recovery.named("bn")}
 
 

@@ -8,18 +8,20 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core import charts
 from core.charts import METHODS as METHOD_NAMES
+from core.choice import CHOICE_IMAGES, CHOICE_SEED
 from core.cost import Cost
 from core.evaluation import Evaluation
 from core.pruning import PruningSpec
 from core.pruning.matching import HIGHEST_RATIO
 from core.recovery import Recovering
 from core.results import UNPRUNED, Result
-from core.sentences import Side, describe
+from core.sentences import Side, describe, describe_choice
 from core.ui.cards import cost_table, method_card
 from core.ui.chart import show_chart
 from core.ui.downloads import offer_downloads
 from core.ui.measuring import NOTHING, RECALIBRATED, curve_frame, on_same_images
 from core.ui.notices import explain_missing_images
+from core.ui.presets import BEST, is_set
 from core.ui.progress import measured, show_progress
 from core.ui.resources import load_compressed_bytes
 from core.ui.workbench import Workbench
@@ -197,8 +199,22 @@ class Comparison:
                     baseline.evaluation,
                 )
             )
-        lines = [f":small[{describe([side])}]" for side in sides] or ["\u00a0", "\u00a0"]
-        self._words.markdown("  \n".join(lines))
+        lines = [describe([side]) for side in sides] or ["\u00a0", "\u00a0"]
+        if is_set(BEST):
+            lines.append(self._judgement() or "\u00a0")
+        self._words.markdown("  \n".join(f":small[{line}]" for line in lines))
+
+    def _judgement(self) -> str | None:
+        """The chosen settings on the images that they were not chosen on, where both are known."""
+        chosen_on = self._bench.on_subset(CHOICE_IMAGES, CHOICE_SEED)
+        judged = {
+            name: evaluation
+            for name, subject in self._subjects.items()
+            if subject.result and (evaluation := chosen_on.apart_from_its_images(subject.result))
+        }
+        if len(judged) < len(self._subjects):
+            return None
+        return describe_choice(CHOICE_IMAGES, judged)
 
     def _draw_chart(self) -> None:
         settings = self._bench.settings
