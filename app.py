@@ -7,7 +7,7 @@ from core.device import keep_freed_memory
 
 keep_freed_memory()
 st.set_page_config(page_title="Pruning explorer", page_icon=ui.page_icon(), layout="wide")
-ui.style_charts()
+ui.apply_style()
 ui.drop_what_controls_stumble_over()
 page = ui.navigation()
 with st.sidebar.container(gap="xsmall"):

@@ -58,9 +58,9 @@ def _recovered(pruned: Evaluation, recalibrated: Evaluation) -> str:
 
 def describe_choice(chosen_on: int, judged: Mapping[str, Evaluation]) -> str:
     """How settings that were chosen on some images do on the others, by method."""
-    kept = " and ".join(f"{method} keeps {percent(each)}" for method, each in judged.items())
+    kept = ", ".join(f"{method} {percent(each)}" for method, each in judged.items())
     seen = min(each.seen for each in judged.values())
-    return f"Chosen on {chosen_on:,} of the test images; on the other {seen:,} {kept}."
+    return f"Chosen on {chosen_on:,} of the test images; on the other {seen:,}: {kept}."
 
 
 def describe_contest(chosen: str, evaluations: Mapping[str, Evaluation]) -> str:

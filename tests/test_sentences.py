@@ -95,6 +95,6 @@ def test_a_contest_is_won_lost_or_undecided() -> None:
 def test_what_was_chosen_on_some_images_is_judged_on_the_others() -> None:
     words = describe_choice(2000, {"fine": evaluation(915), "channel": evaluation(880)})
     assert words == (
-        "Chosen on 2,000 of the test images; on the other 1,000 fine keeps 91.5\u00a0% ± 1.7 "
-        "and channel keeps 88.0\u00a0% ± 2.0."
+        "Chosen on 2,000 of the test images; on the other 1,000: fine 91.5\u00a0% ± 1.7, "
+        "channel 88.0\u00a0% ± 2.0."
     )

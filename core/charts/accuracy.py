@@ -89,13 +89,12 @@ def _spec(x: str, picking: str | None) -> dict[str, Any]:
 
 
 def _measured_layers(x: str) -> list[AnyChart]:
-    color = method_color().legend(top_legend())
+    color = method_color().legend(top_legend(symbolOpacity=1))
+    shape = method_shape().legend(top_legend(symbolOpacity=1))
     dash = alt.StrokeDash(
         "recovery:N",
         scale=alt.Scale(domain=RECOVERIES, range=DASHES),
-        legend=alt.Legend(
-            orient="top", title=None, symbolType="stroke", symbolSize=250, symbolStrokeWidth=2
-        ),
+        legend=top_legend(symbolType="stroke", symbolSize=250, symbolStrokeWidth=2),
     )
     horizontal = alt.X(
         f"{x}:Q",
@@ -126,7 +125,7 @@ def _measured_layers(x: str) -> list[AnyChart]:
         .encode(x=horizontal, y="low:Q", y2="high:Q", color=color),
         points.transform_filter(alt.datum.dot)
         .mark_point(filled=True, size=40, opacity=1)
-        .encode(x=horizontal, y=vertical, color=color, shape=method_shape().legend(top_legend())),
+        .encode(x=horizontal, y=vertical, color=color, shape=shape),
     ]
 
 

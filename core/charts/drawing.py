@@ -70,5 +70,7 @@ def method_shape() -> alt.Shape:
     return alt.Shape("method:N", scale=alt.Scale(domain=METHODS, range=SHAPES))
 
 
-def top_legend() -> alt.Legend:
-    return alt.Legend(orient="top", title=None, symbolOpacity=1)
+def top_legend(**options: Any) -> alt.Legend:
+    """In one row, or on a phone one below the other."""
+    columns = alt.ExprRef("width < 400 ? 1 : 0")
+    return alt.Legend(orient="top", title=None, columns=columns, **options)

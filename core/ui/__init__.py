@@ -10,13 +10,14 @@ from core.ui.navigation import navigation, run_calmly
 from core.ui.presenting import present_control, presented
 from core.ui.presets import preset_control
 from core.ui.settings import Settings, current_settings, shared_controls
-from core.ui.style import style_charts
+from core.ui.style import apply_style
 from core.ui.tour import show_tour, tour_banner
 from core.ui.workbench import Workbench, open_workbench
 
 __all__ = [
     "Settings",
     "Workbench",
+    "apply_style",
     "current_settings",
     "drop_what_controls_stumble_over",
     "navigation",
@@ -35,7 +36,6 @@ __all__ = [
     "show_layer_views",
     "show_overview",
     "show_tour",
-    "style_charts",
     "tour_banner",
     "training_form",
 ]

@@ -59,10 +59,11 @@ def method_card(
             + (f" ({remark})" if remark else ""),
             help=WHAT_HAPPENS[spec.method] + WHAT_FOLLOWS[recovery.method],
         )
-        accuracy, parameters, macs = st.columns([5, 4, 4])
-        with accuracy:
+        # A row that stays one on a phone, where columns would be stacked.
+        row = st.container(horizontal=True, gap="xsmall")
+        with row:
             _accuracy(evaluation, reference.evaluation if reference else None, test)
-        parameters.metric(
+        row.metric(
             "Parameters",
             millions(cost.nonzero),
             delta=f"{cost.nonzero / baseline_cost.nonzero:.1%} left",
@@ -70,7 +71,7 @@ def method_card(
             delta_arrow="off",
             help="That are there and not zero.",
         )
-        macs.metric(
+        row.metric(
             "MACs",
             millions(cost.macs),
             delta=f"{cost.macs / baseline_cost.macs:.1%} left",

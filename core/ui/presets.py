@@ -53,7 +53,7 @@ def preset_control() -> None:
     """
     now = next((preset.name for preset in PRESETS if is_set(preset)), None)
     st.session_state["preset"] = now
-    st.segmented_control(
+    st.pills(
         "Preset",
         [preset.name for preset in PRESETS],
         key="preset",

@@ -1,7 +1,9 @@
 """The controls in the sidebar, which all pages share and the URL keeps."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -130,14 +132,21 @@ def current_settings() -> Settings:
         subset=int(state["subset"]),
         seed=int(state["seed"]),
         ratio=round(float(state["ratio"]), 2),
-        match=MATCHES[state["match"]],
-        recovery=Recovery.named(RECOVERIES[state["recovery"]]),
-        weight_allocation=WEIGHT_ALLOCATIONS[state["weights"]],
-        criterion=CRITERIA[state["criterion"]],
-        channel_allocation=CHANNEL_ALLOCATIONS[state["allocation"]],
-        scope=SCOPES[state["scope"]],
-        channel_method=CHANNEL_METHODS[state["channels"]],
+        **how_to_prune(state.to_dict()),
     )
+
+
+def how_to_prune(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `Settings` from what the controls of these keys are set to."""
+    return {
+        "match": MATCHES[options["match"]],
+        "recovery": Recovery.named(RECOVERIES[options["recovery"]]),
+        "weight_allocation": WEIGHT_ALLOCATIONS[options["weights"]],
+        "criterion": CRITERIA[options["criterion"]],
+        "channel_allocation": CHANNEL_ALLOCATIONS[options["allocation"]],
+        "scope": SCOPES[options["scope"]],
+        "channel_method": CHANNEL_METHODS[options["channels"]],
+    }
 
 
 def need_the_sidebar() -> None:

@@ -3,11 +3,12 @@
 import streamlit as st
 
 # The theme's grey for charts has a contrast of 3.8 on white; this is the colour of the page's text.
-CHART_TEXT = """<style>
+# Metrics in a row share it evenly, so that none moves when another's number gets longer.
+STYLE = """<style>
 [data-testid="stVegaLiteChart"] svg text { fill: currentColor; }
+[data-testid="stHorizontalBlock"] > :has(> [data-testid="stMetric"]) { flex: 1 1 0; }
 </style>"""
 
 
-def style_charts() -> None:
-    """Make the type in all charts as legible as that around them."""
-    st.html(CHART_TEXT)
+def apply_style() -> None:
+    st.html(STYLE)

@@ -177,6 +177,7 @@ def test_every_number_of_the_findings_leads_to_the_page_that_shows_it(
         *grid(["fine"], (0.5,)),
         *grid(["fine"], (0.5,), allocations=["global"]),
         *grid(["channel"], (0.5,), scopes=["internal"], recoveries=["none", "bn"]),
+        *grid(["channel"], (0.5,), ["bn"], ["global"], ["internal"], ["bn"]),
         *grid(["channel-mask"], (0.5,)),
     ]
     for _ in sweep(measurer, points, open_store(checkpoints)):
@@ -187,7 +188,8 @@ def test_every_number_of_the_findings_leads_to_the_page_that_shows_it(
     assert len(cells) == len(points)
     for text, link in cells:
         _, query = page_and_query(link)
-        page = open_app(dataset="digits", subset="200", **query)
+        assert query["dataset"] == "digits"
+        page = open_app(subset="200", **query)
         assert_understood(page, query)
         accuracy = text.split(" ")[0] + "%"
         assert accuracy in [metric.value for metric in page.metric if metric.label == "Accuracy"]

@@ -1,7 +1,7 @@
 """What was found, in one table: every number leads to the settings that show it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,18 +9,11 @@ import streamlit as st
 
 from core.charts import METHODS
 from core.evaluation import Evaluation
-from core.recovery import Recovery
 from core.sentences import percent
 from core.training import Recipe
 from core.ui.baseline_panels import OPTIMISER_LABELS
 from core.ui.presets import USUAL
-from core.ui.settings import (
-    CHANNEL_METHODS,
-    RECOVERIES,
-    SCOPES,
-    WEIGHT_ALLOCATIONS,
-    Settings,
-)
+from core.ui.settings import DATASETS, Settings, how_to_prune
 from core.ui.workbench import Workbench
 
 RATIOS = (0.1, 0.3, 0.5, 0.7)
@@ -31,49 +24,40 @@ NOT_MEASURED = "–"
 class Row:
     label: str
     method: str  # of METHODS
-    weights: str = "uniform"  # each as the sidebar says it
-    channels: str = "removed"
-    scope: str = "all"
-    recovery: str = "nothing"
+    options: Mapping[str, str] = field(default_factory=dict)  # of the sidebar, where not usual
 
     def within(self, settings: Settings) -> Settings:
         """The settings with this row's."""
-        return replace(
-            settings,
-            criterion="l1",
-            match="ratio",
-            channel_allocation="uniform",
-            weight_allocation=WEIGHT_ALLOCATIONS[self.weights],
-            channel_method=CHANNEL_METHODS[self.channels],
-            scope=SCOPES[self.scope],
-            recovery=Recovery.named(RECOVERIES[self.recovery]),
-        )
+        return replace(settings, **how_to_prune({**USUAL, **self.options}))
 
     def link(self, settings: Settings, ratio: float) -> str:
         """The address of the view that shows it, within this server."""
         assert settings.baseline is not None
-        named = {
-            "weights": self.weights,
-            "channels": self.channels,
-            "scope": self.scope,
-            "recovery": self.recovery,
-        }
-        differing = {key: option for key, option in named.items() if option != USUAL[key]}
+        dataset = next(label for label, name in DATASETS.items() if name == settings.dataset)
+        said = {**self.options, "dataset": dataset}
+        differing = {key: option for key, option in said.items() if option != USUAL[key]}
         return "/?" + urlencode({"ratio": ratio, "baseline": settings.baseline.stem, **differing})
 
 
 FINE, CHANNELS = METHODS
-BN = "BN recalibrated"
+RECALIBRATED = {"recovery": "BN recalibrated"}
+GLOBAL = {"weights": "global"}
+INTERNAL = {"scope": "internal"}
+MASKED = {"channels": "masked"}
+BEST = {"scope": "internal", "allocation": "global", "criterion": "BN γ"}
 ROWS = (
     Row("Weights zeroed, uniform", FINE),
-    Row("… and batch-norm recalibrated", FINE, recovery=BN),
-    Row("Weights zeroed, global", FINE, weights="global"),
+    Row("… and batch-norm recalibrated", FINE, RECALIBRATED),
+    Row("Weights zeroed, global", FINE, GLOBAL),
+    Row("… and batch-norm recalibrated", FINE, GLOBAL | RECALIBRATED),
     Row("Channels removed", CHANNELS),
-    Row("… and batch-norm recalibrated", CHANNELS, recovery=BN),
-    Row("Internal channels removed", CHANNELS, scope="internal"),
-    Row("… and batch-norm recalibrated", CHANNELS, scope="internal", recovery=BN),
-    Row("Filters masked, as in the study", CHANNELS, channels="masked"),
-    Row("… and batch-norm recalibrated", CHANNELS, channels="masked", recovery=BN),
+    Row("… and batch-norm recalibrated", CHANNELS, RECALIBRATED),
+    Row("Internal channels removed", CHANNELS, INTERNAL),
+    Row("… and batch-norm recalibrated", CHANNELS, INTERNAL | RECALIBRATED),
+    Row("Internal channels removed, by BN γ, global", CHANNELS, BEST),
+    Row("… and batch-norm recalibrated", CHANNELS, BEST | RECALIBRATED),
+    Row("Filters masked, as in the study", CHANNELS, MASKED),
+    Row("… and batch-norm recalibrated", CHANNELS, MASKED | RECALIBRATED),
 )
 
 
@@ -92,8 +76,10 @@ def show_findings(bench: Workbench) -> None:
                 seen.add(evaluation.seen)
                 text = percent(evaluation).replace("\u00a0%", "")  # which the header says once
                 cells.append(f"[{text}]({row.link(bench.settings, ratio)})")
-        lines.append(f"| {row.label} | {' | '.join(cells)} |")
-    st.markdown("\n".join(lines))
+        if set(cells) != {NOT_MEASURED}:
+            lines.append(f"| {row.label} | {' | '.join(cells)} |")
+    if seen:
+        st.markdown("\n".join(lines))
     st.caption(_remark(seen))
     st.markdown(f"**The recipe of this baseline.** {recipe_in_words(bench.checkpoint.metadata)}")
 
@@ -131,6 +117,6 @@ def _remark(seen: set[int]) -> str:
         return "Nothing of this was measured for this baseline yet: open the page Compare."
     images = " or ".join(f"{number:,}" for number in sorted(seen))
     return (
-        f"The sidebar's baseline, by L1, on {images} test images, with half of the 95 % interval. "
-        "Each number leads to the settings that show it; – was not measured."
+        f"The sidebar's baseline, by L1 unless said otherwise, on {images} test images, with half "
+        "of the 95 % interval. Each number leads to the settings that show it."
     )
