@@ -1,11 +1,19 @@
 """Which prunings the results that ship are of, against a list that is written out here."""
 
+from itertools import pairwise
+
+import numpy as np
 import pytest
 
+from core import checkpoint
+from core.baseline import CHECKPOINTS
+from core.data import DataSet
+from core.pruning import PruningSpec
 from core.recovery import Recovery
-from core.results import Key
+from core.results import RESULTS_SUFFIX, Key, Result, read_shipped
+from core.results.result import subset_positions
 from core.shipped_grid import FIVE_EPOCHS, FULL, shipped_points
-from core.sweep import Point, grid
+from core.sweep import Measurer, Point, grid
 
 RECOVERIES = ("none", "bn")
 TWENTIETHS = range(5, 100, 5)  # in hundredths, the unpruned network left out
@@ -82,3 +90,79 @@ def test_both_recoveries_of_a_network_stand_side_by_side(name: str) -> None:
     for raw, recovered in zip(points[::2], points[1::2], strict=True):
         assert raw.spec == recovered.spec
         assert (raw.recovery.method, recovered.recovery.method) == RECOVERIES
+
+
+def test_what_ships_is_small_enough_for_a_repository() -> None:
+    files = [*CHECKPOINTS.glob("*.results.*")]
+    assert 0 < sum(file.stat().st_size for file in files) < 10_000_000
+
+
+@pytest.fixture(scope="module", params=[FULL, FIVE_EPOCHS])
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def shipped(name: str) -> list[Result]:
+    return read_shipped(CHECKPOINTS / f"{name}{RESULTS_SUFFIX}").results
+
+
+def test_what_ships_is_the_whole_grid_and_nothing_else(name: str, shipped: list[Result]) -> None:
+    keys = {result.key for result in shipped}
+    first = shipped[0].key
+    assert first.subset == 10_000
+    assert first.checkpoint == checkpoint.load(CHECKPOINTS / f"{name}.safetensors").fingerprint
+    expected = {
+        Key(
+            first.checkpoint,
+            point.spec,
+            point.recovery,
+            first.data,
+            first.subset,
+            first.subset_seed,
+            first.precision,
+        )
+        for point in shipped_points(name)
+    }
+    assert keys == expected
+    assert len(shipped) == len(expected)
+
+
+def test_more_pruning_leaves_less_in_everything_that_ships(shipped: list[Result]) -> None:
+    curves: dict[object, list[Result]] = {}
+    for result in shipped:
+        curves.setdefault((result.key.settings, result.key.recovery), []).append(result)
+    for curve in curves.values():
+        curve.sort(key=lambda result: result.key.hundredths)
+        for less, more in pairwise(curve):
+            assert more.cost.nonzero < less.cost.nonzero
+            assert more.cost.macs <= less.cost.macs
+
+
+SPOT_CHECKS = (
+    Point(PruningSpec("fine", 0.7), Recovery()),
+    Point(PruningSpec("channel", 0.3), Recovery.named("bn")),
+    Point(PruningSpec("channel", 0.55, scope="internal"), Recovery()),
+)
+
+
+def test_what_ships_is_what_a_live_evaluation_finds(
+    name: str, shipped: list[Result], cifar10: DataSet
+) -> None:
+    live = Measurer(
+        checkpoint.load(CHECKPOINTS / f"{name}.safetensors"), cifar10, subset=500, seed=3
+    )
+    for point in SPOT_CHECKS:
+        stored = next(
+            result
+            for result in shipped
+            if (result.key.spec, result.key.recovery) == (point.spec, point.recovery)
+        )
+        *_, found = live.measure(point)
+        assert isinstance(found, Result)
+        assert found.key.data == stored.key.data
+        assert found.cost == stored.cost
+        of_the_same_images = stored.predictions[subset_positions(live.test_labels, 500, 3)]
+        # Another processor or precision rounds otherwise and turns a few images in a hundred over
+        # where a network is hardly certain of anything; another network would turn most of them.
+        assert np.mean(found.predictions == of_the_same_images) > 0.95
