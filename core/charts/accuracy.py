@@ -186,19 +186,15 @@ def _reading_layer(x: str, picking: str | None) -> AnyChart:
 
 def _readings(points: pd.DataFrame) -> pd.DataFrame:
     """A row for each ratio, a column of text for each curve; "not measured" where it has none."""
-    half_widths = 50 * (points["high"] - points["low"])
-    texts = points.assign(
-        curve=points["method"] + ", " + points["recovery"],
-        text=[
-            f"{100 * accuracy:.1f} % ± {half_width:.1f} of {seen:,}"
-            for accuracy, half_width, seen in zip(
-                points["accuracy"], half_widths, points["seen"], strict=True
-            )
-        ],
-    )
-    wide = texts.pivot(index="ratio", columns="curve", values="text")
-    all_curves = wide.reindex(columns=list(CURVES)).astype("string")
-    return all_curves.fillna("not measured").reset_index()
+    texts: dict[float, dict[str, str]] = {}
+    for row in points.to_dict("records"):
+        texts.setdefault(row["ratio"], {})[f"{row['method']}, {row['recovery']}"] = (
+            f"{100 * row['accuracy']:.1f} % ± {50 * (row['high'] - row['low']):.1f} "
+            f"of {row['seen']:,}"
+        )
+    unknown = dict.fromkeys(CURVES, "not measured")
+    rows = [{"ratio": ratio, **unknown, **texts[ratio]} for ratio in sorted(texts)]
+    return pd.DataFrame(rows, columns=["ratio", *CURVES]).astype({"ratio": float})
 
 
 def _with_stretches(points: pd.DataFrame) -> pd.DataFrame:

@@ -93,15 +93,18 @@ class ResultStore:
             else [(replace(key, spec=UNPRUNED), "= 0"), (key, "> 0")]
         )
         columns = f"hundredths, subset, {', '.join(CURVE_COLUMNS)}"
-        rows = [
-            row
-            for each, ratios in wanted
-            for row in self._query(
+        queries = [
+            (
                 f"SELECT {columns} FROM results WHERE {ON_THESE_IMAGES} AND hundredths {ratios} "
                 f"ORDER BY hundredths, {BEST_LAST}",
                 parameters_of(each, whole=len(labels)),
             )
+            for each, ratios in wanted
         ]
+        rows = self._anew(
+            self._database.read,
+            lambda connection: [row for query in queries for row in connection.execute(*query)],
+        )
         best = {row["hundredths"]: row for row in rows}
         return [
             CurvePoint(
