@@ -627,6 +627,7 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         ((*TRAIN, "--learning-rate", "nan"), ["learning rate", "nan"]),
         ((*TRAIN, "--translate", 17), ["17", "16"]),
         ((*TRAIN, "--cutout", -1), ["-1", "32"]),
+        ((*TRAIN, "--warm-up", 1), ["0 to below 1", "1.0"]),
         ((*TRAIN, "--start-from", "nowhere"), ["no checkpoint nowhere"]),
         ((*TRAIN, "--start-from", "BASELINE"), ["widths", "cannot start"]),
         ((*FINE, "--ratio", 0.5, "--recovery", "prayer"), ["--recovery", "prayer", "bn"]),

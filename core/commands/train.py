@@ -16,11 +16,12 @@ from core.model import Widths
 from core.training import EpochEnd, Recipe, Step, default_recipe
 from core.training.recipe import OPTIMISERS, SCHEDULES
 
-OF_THE_RECIPE = (
-    ("translate", "pixels that images are moved by at most"),
-    ("cutout", "pixels, the side of a grey square in each image"),
-    ("average", "epochs at the end whose weights are averaged"),
-)
+OF_THE_RECIPE: dict[str, tuple[type, str]] = {
+    "warm_up": (float, "part of the training in which the rate rises to its peak"),
+    "translate": (int, "pixels that images are moved by at most"),
+    "cutout": (int, "pixels, the side of a grey square in each image"),
+    "average": (int, "epochs at the end whose weights are averaged"),
+}
 FROM_THE_RECIPE = "default: what the optimiser's recipe has"
 
 
@@ -34,8 +35,10 @@ def add_train(commands: Commands) -> None:
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
     training.add_argument("--learning-rate", type=float, help=f"at its peak; {FROM_THE_RECIPE}")
     training.add_argument("--schedule", choices=SCHEDULES, help=FROM_THE_RECIPE)
-    for name, meaning in OF_THE_RECIPE:
-        training.add_argument(f"--{name}", type=int, help=f"{meaning}; {FROM_THE_RECIPE}")
+    for name, (kind, meaning) in OF_THE_RECIPE.items():
+        training.add_argument(
+            f"--{name.replace('_', '-')}", type=kind, help=f"{meaning}; {FROM_THE_RECIPE}"
+        )
     training.add_argument("--seed", type=int, default=0)
     training.add_argument(
         "--width", type=int, default=64, help="channels of the first stage; default: 64"
@@ -63,7 +66,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
     if options.learning_rate is not None:
         recipe = recipe.at_rate(options.learning_rate)
-    given = {name: getattr(options, name) for name in ("schedule", *dict(OF_THE_RECIPE))}
+    given = {name: getattr(options, name) for name in ("schedule", *OF_THE_RECIPE)}
     return replace(recipe, **{name: value for name, value in given.items() if value is not None})
 
 
