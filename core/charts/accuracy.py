@@ -58,14 +58,17 @@ def accuracy_against(
     macs_removed, accuracy, low, high (all 0 to 1), correct, seen. `baseline` is its accuracy,
     `current` the slider's ratio. `picking` names the selection, by ratio, of the point clicked.
     """
-    references = [("Chance", CHANCE)] + ([("Baseline", baseline)] if baseline is not None else [])
+    # Labels stand where curves are not: these start at the baseline and end at chance.
+    references = [("Chance", CHANCE, 0)]
+    if baseline is not None:
+        references.append(("Baseline", baseline, 1))
     middle = (STUDY["low"] + STUDY["high"]) / 2
     return Drawing(
         _spec(x, picking),
         {
             "points": _with_stretches(points),
             "readings": _readings(points),
-            "references": pd.DataFrame(references, columns=["label", "accuracy"]),
+            "references": pd.DataFrame(references, columns=["label", "accuracy", "at"]),
             "slider": pd.DataFrame({"ratio": [] if current is None else [current]}),
             "study": STUDY.assign(accuracy=middle)[: None if study else 0],
         },
@@ -217,9 +220,13 @@ def _reference_layers() -> list[AnyChart]:
     references = named("references").encode(y="accuracy:Q")
     return [
         references.mark_rule(strokeDash=[6, 4], color="gray"),
-        references.mark_text(align="right", baseline="bottom", dy=-3, dx=-4, color="gray").encode(
-            x=alt.datum(1), text="label:N"
-        ),
+        references.mark_text(
+            align=alt.expr("datum.at ? 'right' : 'left'"),
+            dx=alt.expr("datum.at ? -4 : 4"),
+            dy=-3,
+            baseline="bottom",
+            color="gray",
+        ).encode(x="at:Q", text="label:N"),
     ]
 
 

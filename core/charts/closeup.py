@@ -92,8 +92,8 @@ def _map_spec(largest_norm: float) -> dict[str, Any]:
                 legend=alt.Legend(
                     title="Mean norm of a kernel",
                     orient="bottom",
-                    format=".2f",
-                    tickCount=3,
+                    values=[0, largest_norm],
+                    format=".2g",
                     gradientLength=150,
                 ),
             )

@@ -75,12 +75,17 @@ def _numbers(bench: Workbench, specs: dict[str, PruningSpec], layer: str) -> pd.
         left = _weights_left(bench, spec)
         columns[name] = [
             f"{left[layer]:,}",
-            f"{left[layer] / sum(left.values()):.1%}",
+            _share(left[layer], sum(left.values())),
             f"{macs[layer] / 1e6:,.1f} M",
-            f"{macs[layer] / sum(macs.values()):.1%}",
+            _share(macs[layer], sum(macs.values())),
         ]
     rows = ("Weights not zero", "share of all weights", "MACs executed", "share of all MACs")
     return pd.DataFrame(columns, index=list(rows))
+
+
+def _share(part: int, whole: int) -> str:
+    """In percent, with a digit more where there is little of it."""
+    return f"{part / whole:.1%}" if part >= 0.01 * whole else f"{part / whole:.2%}"
 
 
 def _weights_left(bench: Workbench, spec: PruningSpec | None) -> dict[str, int]:
