@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -216,9 +216,14 @@ def _started_from(request: Request) -> dict[str, Any] | None:
     """Which weights training started from, and how many epochs were behind them."""
     if request.start is None:
         return None
-    metadata = request.start.metadata
+    start = request.start
+    return {"fingerprint": start.fingerprint, "epochs": epochs_in_all(start.metadata)}
+
+
+def epochs_in_all(metadata: Mapping[str, Any]) -> int:
+    """Of a baseline's training, with those of the baselines that it went on from."""
     before = (metadata.get("started_from") or {}).get("epochs", 0)
-    return {"fingerprint": request.start.fingerprint, "epochs": before + metadata["epochs"]}
+    return int(before + metadata["epochs"])
 
 
 def _measure(model: ResNet18, request: Request) -> dict[str, Any]:

@@ -44,9 +44,9 @@ def _validation_spec(epochs: int) -> dict[str, Any]:
     points = named("ends").encode(x=_epoch_axis(epochs))
     vertical = alt.Y(
         "accuracy:Q",
-        title="Validation accuracy",
-        scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(format="%"),
+        title="Accuracy",
+        scale=alt.Scale(zero=False),
+        axis=alt.Axis(format="%", tickCount=5),
     )
     line = points.mark_line(point=alt.OverlayMarkDef(size=50), strokeWidth=2).encode(
         y=vertical,
@@ -58,7 +58,7 @@ def _validation_spec(epochs: int) -> dict[str, Any]:
             alt.Tooltip("seen:Q", title="Images", format=","),
         ],
     )
-    bars = points.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q")
+    bars = points.mark_rule(strokeWidth=2, color="gray").encode(y=alt.Y("low:Q"), y2="high:Q")
     spec: dict[str, Any] = (
         (bars + line)
         .properties(height=240, title="Accuracy after each epoch, with intervals")

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import charts, data
+from core import baseline, charts, data
 from core.checkpoint import Checkpoint
 from core.data import DataSet
 from core.errors import InputError
@@ -39,7 +39,6 @@ def show_baseline(settings: Settings) -> None:
         return
     accuracy = loaded.metadata["accuracy"]
     low, high = wilson_interval(accuracy["correct"], accuracy["seen"])
-    recipe = loaded.metadata["recipe"]
     numbers = st.columns([3, 4, 2, 2])
     numbers[0].metric(
         "Test accuracy",
@@ -51,7 +50,15 @@ def show_baseline(settings: Settings) -> None:
         "not the training seed.",
     )
     numbers[1].metric("Test images right", f"{accuracy['correct']:,} of {accuracy['seen']:,}")
-    numbers[2].metric("Epochs", recipe["epochs"])
+    in_all = baseline.epochs_in_all(loaded.metadata)
+    last = loaded.metadata["epochs"]
+    numbers[2].metric(
+        "Epochs",
+        in_all,
+        delta=f"below: the last {last}" if in_all > last else None,
+        delta_color="off",
+        delta_arrow="off",
+    )
     numbers[3].metric("File", f"{settings.baseline.stat().st_size / 1e6:.1f} MB")
     _training_curve(loaded)
     with st.expander("Where it comes from"):
