@@ -61,7 +61,7 @@ class Comparison:
         for name, column in zip(METHOD_NAMES, st.columns(len(METHOD_NAMES)), strict=True):
             self._cards[name] = column.empty()
             self._draw_card(name)
-        self._words = st.empty()
+        self._words = st.container(key="in_words").empty()
         self._draw_words()
         place = st.container()
         self._x, self._study, self._fill, self._downloads = _chart_controls()

@@ -25,6 +25,10 @@ html {{ font-size: {TYPE_SCALE:.0%}; }}
 [data-testid="stPopover"], [data-testid="stTooltipIcon"], [class*="st-key-aside"]
 {{ display: none; }}
 [data-testid="stMainBlockContainer"] {{ padding: 0.5rem 2rem; }}
+/* A stop of the tour has its own title and sentence; the keys work unseen. */
+.stApp:has(.st-key-tour_banner) .st-key-in_words {{ display: none; }}
+.stApp:has(.st-key-tour_banner) .st-key-question
+{{ position: absolute; opacity: 0; pointer-events: none; }}
 </style>"""
 
 
@@ -58,10 +62,11 @@ def presented(bench: Workbench, question: str) -> Iterator[None]:
         yield
         return
     ratios = playable(bench)
-    asked, keys = st.columns([6, 5], vertical_alignment="center")
-    asked.markdown(f"#### {question}")
-    with keys:
-        _keys(bench.settings.ratio, ratios)
+    with st.container(key="question"):
+        asked, keys = st.columns([6, 5], vertical_alignment="center")
+        asked.markdown(f"#### {question}")
+        with keys:
+            _keys(bench.settings.ratio, ratios)
     yield
     if st.session_state.get(PLAYING):
         later = [ratio for ratio in ratios if ratio > bench.settings.ratio]

@@ -99,7 +99,7 @@ def tour_banner() -> None:
         return
     stop = STOPS[number - 1]
     with st.container(border=True, key="tour_banner"):
-        text, ways = st.columns([5, 3], vertical_alignment="center")
+        text, ways = st.columns([2, 1], vertical_alignment="center")
         text.markdown(f"**{number} of {len(STOPS)} · {stop.title}**  \n{stop.sentence}")
         with ways.container(horizontal=True, horizontal_alignment="right", gap="xsmall"):
             went_back = st.button(

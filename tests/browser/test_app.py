@@ -244,6 +244,17 @@ def test_the_tour_can_be_given_with_a_remote_control(visitor: Visitor) -> None:
     visitor.expect_calm()
 
 
+def test_a_stop_of_the_tour_leaves_room_for_its_chart_and_the_keys_work(visitor: Visitor) -> None:
+    page = visitor.open("/?present=1&tour=4").page  # 1280 by 720, as many projectors
+    visitor.wait_for_chart()
+    box = page.locator(CHART).bounding_box()
+    assert box is not None
+    assert box["y"] + 220 < 720  # legend and lines
+    page.keyboard.press("ArrowRight")
+    visitor.expect_ratio("0.35")
+    visitor.expect_calm()
+
+
 @pytest.mark.parametrize("page_name", PAGES)
 def test_nothing_is_wider_than_a_phone(visitors: Visit, page_name: str) -> None:
     visitor = visitors(width=390, height=844).open(path_of(page_name))
