@@ -64,7 +64,7 @@ def close_up(repeats: int) -> Measured:
     seconds = []
     with serving() as address, chromium() as browser:
         page = browser.new_page(viewport=VIEWPORT)
-        page.goto(f"{address}/layers")
+        page.goto(f"{address}/layers?view=Close-up")
         page.wait_for_selector(CHART, timeout=1000 * SECONDS_TO_WAIT)
         page.wait_for_selector(IDLE)
         page.evaluate(WATCH)

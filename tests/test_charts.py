@@ -175,10 +175,11 @@ def test_sensitivity_has_a_cell_for_each_unit_and_ratio() -> None:
     rows = [(layer, ratio / 10, ratio / 20 - 0.01) for layer in LAYERS for ratio in range(1, 10)]
     losses = pd.DataFrame(rows, columns=["unit", "ratio", "lost"])
     losses = losses.assign(accuracy=0.5, low=0.4, high=0.6, seen=2000)
+    labels = {layer: f"row {number}" for number, layer in enumerate(LAYERS)}
     for selected, marked in (("fc", 1), ("", 0)):
-        svg = drawn_svg(charts.sensitivity_heatmap(losses, LAYERS, selected))
+        svg = drawn_svg(charts.sensitivity_heatmap(losses, labels, selected))
         assert outlines(svg, "#0072B2") == marked
-        assert "Points of accuracy lost" in texts(svg)
+        assert {"Points of accuracy lost", *labels.values()} <= texts(svg)
 
 
 def test_a_layer_close_up_is_drawn() -> None:
@@ -213,4 +214,6 @@ def test_a_training_is_drawn() -> None:
     curve = pd.DataFrame({"epoch": [0.5, 1.0], "loss": [2.0, 1.0], "rate": [0.1, 0.0]})
     ends = pd.DataFrame({"epoch": [1], "accuracy": [0.5], "low": [0.4], "high": [0.6], "seen": [9]})
     assert "Training loss" in texts(drawn_svg(charts.loss_curve(curve, 1)))
-    assert "Validation accuracy" in texts(drawn_svg(charts.validation_curve(ends, 1)))
+    assert "Accuracy after each epoch, with intervals" in texts(
+        drawn_svg(charts.validation_curve(ends, 1))
+    )

@@ -10,8 +10,15 @@ import pandas as pd
 from core.charts.drawing import METHODS, AnyChart, Drawing, named
 
 SPARSITY_SCALE = alt.Scale(scheme="viridis", domain=[0, 1])
-# Small losses matter most, and there are many of them: the scale is stretched towards 0.
-LOSS_SCALE = alt.Scale(type="sqrt", scheme="orangered", domain=[0, 80], clamp=True)
+# Points lost are purple, points gained green. Small losses matter most, and there are many of them:
+# the scale is stretched towards 0, where it turns.
+LOSS_SCALE_STOPS = [-5, 0, 5, 25, 80]
+LOSS_SCALE = alt.Scale(
+    type="symlog",
+    domain=LOSS_SCALE_STOPS,
+    range=["#7FBF7B", "#F7F7F7", "#C2A5CF", "#9970AB", "#40004B"],
+    clamp=True,
+)
 STEP = 0.05  # of the ratio, from column to column
 ROW_HEIGHT = 15  # pixels
 AROUND = 130  # pixels: axis and legend
@@ -157,24 +164,25 @@ def _row_axis() -> alt.Axis:
     )
 
 
-def sensitivity_heatmap(losses: pd.DataFrame, units: Sequence[str], selected: str) -> Drawing:
+def sensitivity_heatmap(losses: pd.DataFrame, labels: Mapping[str, str], selected: str) -> Drawing:
     """The accuracy lost where one layer, or one group of channels, was pruned alone.
 
     `losses`: unit, ratio (steps of 0.1), lost (of the accuracy, 0 to 1; below 0 where it rose),
-    accuracy, low and high (its interval), seen. `selected` is a unit, whose row is marked.
+    accuracy, low and high (its interval), seen. `labels` names the row of each unit, from the first
+    to the last; `selected` is a unit, whose row is marked.
     """
     return Drawing(
-        _sensitivity_spec(tuple(units)),
+        _sensitivity_spec(tuple(labels.values())),
         {
-            "cells": losses.assign(points=100 * losses["lost"]),
-            "selected": pd.DataFrame({"unit": [selected] if selected in units else []}),
+            "cells": losses.assign(points=100 * losses["lost"], row=losses["unit"].map(labels)),
+            "selected": pd.DataFrame({"row": [labels[selected]] if selected in labels else []}),
         },
     )
 
 
 @lru_cache(maxsize=16)
-def _sensitivity_spec(units: tuple[str, ...]) -> dict[str, Any]:
-    down = alt.Y("unit:N", scale=alt.Scale(domain=list(units)), title=None, axis=_row_axis())
+def _sensitivity_spec(rows: tuple[str, ...]) -> dict[str, Any]:
+    down = alt.Y("row:N", scale=alt.Scale(domain=list(rows)), title=None, axis=_row_axis())
     cells = (
         named("cells")
         .mark_rect()
@@ -192,7 +200,7 @@ def _sensitivity_spec(units: tuple[str, ...]) -> dict[str, Any]:
                     title="Points of accuracy lost",
                     orient="bottom",
                     gradientLength=200,
-                    values=[0, 2, 10, 25, 50, 80],
+                    values=LOSS_SCALE_STOPS,
                 ),
             ),
             tooltip=[
@@ -209,7 +217,7 @@ def _sensitivity_spec(units: tuple[str, ...]) -> dict[str, Any]:
     selected = named("selected").mark_rect(fill=None, strokeWidth=1.5, stroke="#0072B2")
     spec: dict[str, Any] = (
         alt.layer(cells, selected.encode(y=down))
-        .properties(height=ROW_HEIGHT * len(units) + AROUND)
+        .properties(height=ROW_HEIGHT * len(rows) + AROUND)
         .to_dict()
     )
     return spec

@@ -287,7 +287,7 @@ def test_every_setting_works_on_every_page(open_app: OpenApp, query: dict[str, s
 def test_layers_draws_every_layer_at_every_step_below_two_thousand_marks(
     open_app: OpenApp,
 ) -> None:
-    app = open_app("layers", dataset="digits")
+    app = open_app("layers", dataset="digits", view="Close-up")
     sizes = [sum(map(len, frames.values())) for frames in frames_of(app)]
     assert len(frames_of(app)[0]["cells"]) == 2 * 21 * 20
     assert max(sizes) < 2000
@@ -298,7 +298,7 @@ def test_the_url_selects_the_layer_of_the_close_up(
     open_app: OpenApp, small_baselines: dict[str, Path]
 ) -> None:
     name = "layer3.0.conv2"
-    app = open_app("layers", dataset="digits", layer=name, ratio="0.5")
+    app = open_app("layers", dataset="digits", view="Close-up", layer=name, ratio="0.5")
     assert app.selectbox(key="layer").value == name
     assert f"**{name}**, before and after" in words(app)
     assert "layer3.0.downsample.0, layer3.1.conv2" in words(app)  # what it is coupled with
@@ -315,7 +315,8 @@ def test_the_url_selects_the_layer_of_the_close_up(
 @pytest.mark.parametrize("layer", ["conv1", "layer2.0.downsample.0", "fc", "<b>", ""])
 @pytest.mark.parametrize("channels", ["removed", "masked"])
 def test_every_layer_has_a_close_up(open_app: OpenApp, layer: str, channels: str) -> None:
-    app = open_app("layers", dataset="digits", layer=layer, channels=channels, criterion="BN γ")
+    settings = {"layer": layer, "channels": channels, "criterion": "BN γ"}
+    app = open_app("layers", dataset="digits", view="Close-up", **settings)
     assert len(app.get("image")) == (2 if layer in ("conv1", "<b>", "") else 0)
 
 

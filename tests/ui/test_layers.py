@@ -40,6 +40,14 @@ def test_words_name_the_most_fragile_and_count_the_padding() -> None:
     assert describe_scan(losses()) == "not scanned yet."
 
 
+def test_words_set_coupled_channels_against_the_others() -> None:
+    found = losses(stream=[0, 0.3, 0], stem=[0, 0.1, 0], a=[0, 0.01, 0], b=[0, 0.03, 0])
+    assert describe_scan(found, {"stream", "stem"}) == (
+        "half of stream alone costs 30.0 points; 0 of 4 cost less than 1. On average half of a "
+        "residual stream costs 20.0, half of what is inside a block 2.0."
+    )
+
+
 def pruned(**layers: tuple[float, int]) -> pd.DataFrame:
     """Sparsity and channels left of layers of 8 channels."""
     rows = [(name, sparsity, 8, left) for name, (sparsity, left) in layers.items()]

@@ -29,7 +29,7 @@ def show_overview(bench: Workbench) -> str:
     words, chosen = st.columns([5, 3], vertical_alignment="bottom")
     # Before the chart, which marks what is selected here.
     selected: str = chosen.selectbox(
-        "Layer for the close-up",
+        "Layer to look at",
         layers,
         key="layer",
         bind="query-params",

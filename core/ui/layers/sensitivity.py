@@ -1,6 +1,6 @@
 """What each layer can bear: one pruned at a time, everything else as it was."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -23,6 +23,12 @@ from core.ui.workbench import Workbench
 
 HALF = 0.5  # the ratio that the words are about
 SCAN_SEED = 0  # of the draw of the images that a scan is on
+WHY_THEY_DIFFER = (
+    "A weight goes alone, the smallest first. A channel takes all of its weights along, large ones "
+    "too, and +2 means that it goes in two more layers, which a residual addition couples with "
+    "this one. Batch-norm then sees other inputs than it was trained for: what *BN recalibrated* "
+    "gives back was never lost."
+)
 COLUMNS = ["unit", "recovery", "ratio", "accuracy", "low", "high", "correct", "seen", "lost"]
 
 
@@ -129,18 +135,24 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
         "with the baseline recalibrated likewise.",
     )
     groups = load_pruner(bench.file).graph.groups
+    coupled = {group.name: len(group.producers) for group in groups if group.is_residual}
     downloads: dict[str, tuple[charts.Drawing, pd.DataFrame]] = {}
     for column, (name, scan) in zip(st.columns(len(scans)), scans.items(), strict=True):
         losses = scan.losses[(scan.losses["recovery"] == shown) & (scan.losses["ratio"] > 0)]
-        drawing = charts.sensitivity_heatmap(losses, scan.units, unit_of(groups, scan, layer))
+        others = coupled if scan.method == "channel" else {}
+        labels = {
+            unit: f"{unit} +{others[unit] - 1}" if unit in others else unit for unit in scan.units
+        }
+        drawing = charts.sensitivity_heatmap(losses, labels, unit_of(groups, scan, layer))
         with column:
-            st.caption(f"**{name}**: {describe_scan(losses)}")
+            st.caption(f"**{name}**: {describe_scan(losses, others)}")
             show_chart(
                 drawing,
                 f"sensitivity_{name}",
                 alt=f"Heatmap of the accuracy that {name} pruning of one layer alone costs.",
             )
         downloads[f"sensitivity-{name.lower()}"] = (drawing, losses)
+    st.caption(WHY_THEY_DIFFER)
     curves = _curves(groups, scans, layer)
     if len(curves):
         of_layer = charts.accuracy_against("ratio", curves, None, None, study=False)
@@ -170,17 +182,25 @@ def _curves(groups: tuple[Group, ...], scans: Mapping[str, Scan], layer: str) ->
     return pd.concat(parts, ignore_index=True).assign(parameters_removed=0.0, macs_removed=0.0)
 
 
-def describe_scan(losses: pd.DataFrame) -> str:
+def describe_scan(losses: pd.DataFrame, coupled: Collection[str] = ()) -> str:
     """Which layers are fragile and which are padding, in words.
 
-    `losses`: unit, ratio, lost (0 to 1).
+    `losses`: unit, ratio, lost (0 to 1). `coupled`: units that a residual addition couples, which
+    are set against the others.
     """
     half = losses[losses["ratio"] == HALF].sort_values("lost", kind="stable")
     if not len(half):
         return "not scanned yet."
     units_found, lost = list(half["unit"]), [100 * each for each in half["lost"]]
     unharmed = sum(each < 1 for each in lost)
-    return (
+    text = (
         f"half of {units_found[-1]} alone costs {lost[-1]:.1f} points; "
         f"{unharmed} of {len(lost)} cost less than 1."
+    )
+    if not coupled:
+        return text
+    means = 100 * half.groupby(half["unit"].isin(coupled))["lost"].mean()
+    return (
+        f"{text} On average half of a residual stream costs {means[True]:.1f}, half of what is "
+        f"inside a block {means[False]:.1f}."
     )

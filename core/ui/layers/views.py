@@ -8,19 +8,19 @@ from core.ui.layers.close_up import show_close_up
 from core.ui.layers.sensitivity import show_sensitivity
 from core.ui.workbench import Workbench
 
-VIEWS = ("Close-up", "Sensitivity", "By hand", "Budget")
+VIEWS = ("Sensitivity", "Close-up", "By hand", "Budget")
 
 
 def show_layer_views(bench: Workbench, layer: str) -> None:
     """Tabs, of which only the open one is worked out."""
     tabs = st.tabs(VIEWS, key="view", on_change="rerun", bind="query-params")
-    close_up, sensitivity, by_hand, budget = tabs
-    if close_up.open:
-        with close_up:
-            show_close_up(bench, layer)
+    sensitivity, close_up, by_hand, budget = tabs
     if sensitivity.open:
         with sensitivity:
             show_sensitivity(bench, layer)
+    if close_up.open:
+        with close_up:
+            show_close_up(bench, layer)
     if by_hand.open:
         with by_hand:
             show_by_hand(bench)
