@@ -199,7 +199,9 @@ class Comparison:
                     baseline.evaluation,
                 )
             )
-        lines = [describe([side]) for side in sides] or ["\u00a0", "\u00a0"]
+        # Unpruned, both sides are the same network. The lines are always two, so that nothing jumps.
+        lines = list(dict.fromkeys(describe([side]) for side in sides))
+        lines += ["\u00a0"] * (len(METHOD_NAMES) - len(lines))
         if is_set(BEST):
             lines.append(self._judgement() or "\u00a0")
         self._words.markdown("  \n".join(f":small[{line}]" for line in lines))
