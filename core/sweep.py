@@ -1,7 +1,8 @@
 """Many prunings of one baseline, measured and kept: only what the store does not have yet."""
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -183,11 +184,17 @@ class Measurer:
         return self._last[1]
 
 
-def sweep(measurer: Measurer, points: Sequence[Point], store: ResultStore) -> Iterator[Progress]:
+def sweep(
+    measurer: Measurer,
+    points: Sequence[Point],
+    store: ResultStore,
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Iterator[Progress]:
     """Measure the points that the store lacks, and keep each as soon as it is finished.
 
     The generator can be dropped, or its process killed, at any event: what was finished is in the
-    store, and the next sweep goes on from there. Raises StoreError where nothing can be kept.
+    store, and the next sweep goes on from there. Each point is measured within a `turn`, so that
+    others can have theirs between two points. Raises StoreError where nothing can be kept.
     """
     wanted: dict[Key, Point] = {}
     for point in points:
@@ -198,14 +205,15 @@ def sweep(measurer: Measurer, points: Sequence[Point], store: ResultStore) -> It
     seconds_left = None
     started = time.perf_counter()
     for finished, point in enumerate(missing.values()):
-        for event in measurer.measure(point):
-            if not isinstance(event, Result):
-                yield Progress(point, finished, len(missing), seconds_left)
-                continue
-            store.put([event], measurer.test_labels)
-            done += _work(point)
-            seconds_left = (time.perf_counter() - started) * max(0.0, work - done) / done
-            yield Progress(point, finished + 1, len(missing), seconds_left, event)
+        with turn():
+            for event in measurer.measure(point):
+                if not isinstance(event, Result):
+                    yield Progress(point, finished, len(missing), seconds_left)
+                    continue
+                store.put([event], measurer.test_labels)
+                done += _work(point)
+                seconds_left = (time.perf_counter() - started) * max(0.0, work - done) / done
+                yield Progress(point, finished + 1, len(missing), seconds_left, event)
 
 
 def _work(point: Point) -> float:

@@ -29,7 +29,7 @@ class ChannelPruner:
 
         Raises InputError for an override of a group that is not in scope.
         """
-        in_scope = [group for group in self._groups if spec.scope == "all" or not group.is_residual]
+        in_scope = [group for group in self._groups if group.is_in(spec.scope)]
         scores = {group.name: self._scores[group.name] for group in in_scope}
         overrides = dict(spec.overrides)
         refuse_unknown(overrides, scores, "group of channels")

@@ -72,6 +72,10 @@ class Group:
     consumers: tuple[tuple[str, int], ...]  # layers they enter, and inputs there per channel
     is_residual: bool  # whether an addition couples them
 
+    def is_in(self, scope: str) -> bool:
+        """Whether pruning in this scope, one of SCOPES, may touch it."""
+        return scope == "all" or not self.is_residual
+
 
 @dataclass(frozen=True)
 class NetworkGraph:

@@ -52,17 +52,17 @@ class Result:
             loss_sum=self.loss_sum,
         )
 
-    def apart_from(self, size: int, seed: int, test_labels: np.ndarray) -> Evaluation:
-        """The evaluation on those of its images that are not in a subset.
+    def apart_from(self, size: int, seed: int, test_labels: np.ndarray) -> Evaluation | None:
+        """The evaluation on those of its images that are not in a subset; None where none is left.
 
         For what was chosen on that subset, and so cannot be judged on it. The loss is not known by
-        image, so it is NaN. Raises ValueError where no image is left.
+        image, so it is NaN.
         """
         mine = subset_positions(test_labels, self.key.subset, self.key.subset_seed)
         theirs = subset_positions(test_labels, size, 0 if size == len(test_labels) else seed)
         apart = ~np.isin(mine, theirs)
         if not apart.any():
-            raise ValueError("All images of the result are in the subset.")
+            return None
         return Evaluation(
             total=int(apart.sum()),
             predictions=self.predictions[apart].astype(np.int64),

@@ -49,13 +49,15 @@ class ResultStore:
         self._notes: list[str] = []
         self._folder = folder
         self._labels: dict[str, np.ndarray] = {}  # of the data sets asked for
-        self._refused: dict[Path, str] = {}  # shipped files that cannot be read, by version
+        # Shipped files that cannot be taken in: as which version, and why.
+        self._refused: dict[Path, tuple[str, str]] = {}
         self.refresh()
 
     @property
     def notes(self) -> list[str]:
         trouble = [self._database.trouble] if self._database.trouble else []
-        return [*self._database.notes, *self._notes, *trouble]
+        refusals = [why for _, why in self._refused.values()]
+        return [*self._database.notes, *self._notes, *refusals, *trouble]
 
     @property
     def path(self) -> Path:
@@ -174,6 +176,7 @@ class ResultStore:
         known = {
             row["file"]: row["version"] for row in self._query("SELECT * FROM shipped_files", {})
         }
+        self._refused = {path: why for path, why in self._refused.items() if path in shipped}
         gone = known.keys() - {path.name for path in shipped}
         for name in gone:
             self._replace(name, None, None)
@@ -185,20 +188,19 @@ class ResultStore:
 
     def _take_in(self, path: Path, version: str) -> bool:
         """Whether the file could be read; one that could not is not tried again as it is."""
-        if self._refused.get(path) == version:
+        if self._refused.get(path, ("", ""))[0] == version:
             return False
         try:
             shipped = read_shipped(path)
         except InputError as error:
-            self._refused[path] = version
-            self._notes.append(str(error))
+            self._refused[path] = (version, str(error))
             return False
         try:
             self._replace(path.name, version, shipped)
         except StoreError as error:
-            self._refused[path] = version
-            self._notes.append(f"{path.name} was not taken in: {error}")
+            self._refused[path] = (version, f"{path.name} was not taken in: {error}")
             return False
+        self._refused.pop(path, None)
         return True
 
     def _readable(self, row: sqlite3.Row, labels: np.ndarray) -> Result | None:

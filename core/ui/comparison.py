@@ -1,6 +1,6 @@
 """The comparison of both methods: cards, words, curve, costs, in slots that do not jump."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import streamlit as st
@@ -106,14 +106,15 @@ class Comparison:
         if result := measurements.known(spec, self._recovery):
             return Subject(spec, result, result.cost)
         if measurements.images is None and (result := measurements.nearest(spec, self._recovery)):
-            return Subject(result.key.spec, result, result.cost, is_nearest=True)
+            nearest = replace(spec, ratio=result.key.spec.ratio)
+            return Subject(nearest, result, result.cost, is_nearest=True)
         return Subject(spec, None, self._bench.cost(spec))
 
     def _measure(self, unknown: list[str]) -> None:
         """The baseline, then what is unknown at the slider, then the curve if it was asked for."""
         measurements = self._bench.measurements
         if unknown:
-            events = measurements.measure(UNPRUNED, NOTHING)
+            events = measurements.measure_here(UNPRUNED, NOTHING)
             measured(self._progress, "Evaluating the baseline", events)
         for name in unknown:
             subject = self._subjects[name]
@@ -199,7 +200,7 @@ class Comparison:
                     baseline.evaluation,
                 )
             )
-        # Unpruned, both sides are the same network. The lines are always two, so that nothing jumps.
+        # Unpruned, both sides are the same network. Always two lines, so that nothing jumps.
         lines = list(dict.fromkeys(describe([side]) for side in sides))
         lines += ["\u00a0"] * (len(METHOD_NAMES) - len(lines))
         if is_set(BEST):
@@ -209,14 +210,12 @@ class Comparison:
     def _judgement(self) -> str | None:
         """The chosen settings on the images that they were not chosen on, where both are known."""
         chosen_on = self._bench.on_subset(CHOICE_IMAGES, CHOICE_SEED)
-        judged = {
-            name: evaluation
-            for name, subject in self._subjects.items()
-            if subject.result and (evaluation := chosen_on.apart_from_its_images(subject.result))
-        }
-        if len(judged) < len(self._subjects):
+        results = {n: each.result for n, each in self._subjects.items() if each.result is not None}
+        if len(results) < len(METHOD_NAMES) or not on_same_images(*results.values()):
             return None
-        return describe_choice(CHOICE_IMAGES, judged)
+        judged = {name: chosen_on.apart_from_its_images(each) for name, each in results.items()}
+        evaluations = {name: each for name, each in judged.items() if each is not None}
+        return describe_choice(CHOICE_IMAGES, evaluations) if evaluations else None
 
     def _draw_chart(self) -> None:
         settings = self._bench.settings

@@ -113,8 +113,6 @@ class Measurements:
     def apart_from_its_images(self, result: Result) -> Evaluation | None:
         """A result on those images that are not in the settings' subset; None for no image."""
         size = min(self._settings.subset, self._images_of(result))
-        if size == self._images_of(result):
-            return None
         return result.apart_from(size, self._settings.seed, self._labels_of(result))
 
     def _labels_of(self, result: Result) -> np.ndarray:
@@ -133,13 +131,15 @@ class Measurements:
         """
         assert self.images is not None
         measurer = self._new_measurer(ScanMeasurer, self.images)
-        with my_turn():
-            yield from sweep(measurer, points, self._store)
+        yield from sweep(measurer, points, self._store, my_turn)
 
     def nearest(self, spec: PruningSpec, recovery: Recovery) -> Result | None:
-        """The result at the ratio nearest to the spec's that is known; never an interpolation."""
+        """The result at the ratio nearest to the spec's that is known; never an interpolation.
+
+        None where nothing but the unpruned network is, which is on every curve.
+        """
         points = self.curve(spec, recovery)
-        if not points:
+        if not any(point.ratio for point in points):
             return None
         ratio = min((point.ratio for point in points), key=lambda known: abs(known - spec.ratio))
         return self.known(replace(spec, ratio=ratio), recovery)
@@ -150,13 +150,27 @@ class Measurements:
         """Yield progress and last the result; a known one at once. Needs the images."""
         if known := self.known(spec, recovery):
             yield known
-            return
+        else:
+            yield from self.measure_here(spec, recovery)
+
+    def measure_here(
+        self, spec: PruningSpec, recovery: Recovery
+    ) -> Iterator[Recovering | Evaluation | Result]:
+        """As `measure`, but known is only what is on this machine's images.
+
+        For all that is compared with a live result: shipped ones may be on another copy of the
+        data set.
+        """
         assert self._measurer is not None
+        point = Point(spec, recovery)
+        if known := self._store.find(self._measurer.key(point)):
+            yield known
+            return
         with my_turn():
-            if known := self.known(spec, recovery):  # measured by another viewer meanwhile
+            if known := self._store.find(self._measurer.key(point)):  # by another viewer meanwhile
                 yield known
                 return
-            for event in self._measurer.measure(Point(spec, recovery)):
+            for event in self._measurer.measure(point):
                 if isinstance(event, Result):
                     with suppress(StoreError):  # shown all the same; measured again next time
                         self._store.put([event], self._measurer.test_labels)
@@ -217,7 +231,7 @@ CURVE_COLUMNS = (
 
 
 def curve_frame(measurements: Measurements, settings: Settings, baseline: Cost) -> pd.DataFrame:
-    """The frame that `charts.accuracy_frame` starts from: everything known in these settings."""
+    """The frame of `charts.accuracy_against`: everything known in these settings."""
     rows = []
     for method in METHODS:
         for name, recovery in RECOVERY_OF.items():

@@ -583,9 +583,21 @@ def test_a_file_that_is_repaired_is_taken_in(tmp_path: Path, path: Path) -> None
     npz_of(broken).rename(tmp_path / "elsewhere")
     store = ResultStore(path, tmp_path)
     assert not store.has(SHIPPED[0].key)
+    assert len(store.notes) == 1
     (tmp_path / "elsewhere").rename(npz_of(broken))
     store.refresh()
     assert store.has(SHIPPED[0].key)
+    assert store.notes == []
+
+
+def test_a_broken_file_that_is_taken_away_is_not_spoken_of(tmp_path: Path, path: Path) -> None:
+    broken = ship(tmp_path)
+    npz_of(broken).unlink()
+    store = ResultStore(path, tmp_path)
+    assert len(store.notes) == 1
+    broken.unlink()
+    store.refresh()
+    assert store.notes == []
 
 
 @pytest.mark.parametrize("name", ["table: a wrong count", "arrays: missing"])

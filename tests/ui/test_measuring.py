@@ -164,6 +164,48 @@ def test_the_reference_is_on_the_very_images_of_a_live_result(
     assert np.array_equal(reference.predictions, expected.predictions)
 
 
+def test_what_was_chosen_on_all_images_of_a_live_result_is_not_judged_on_it(
+    store: ResultStore, trained: Checkpoint
+) -> None:
+    live = finished(measurements(store, trained, subset=100))
+    assert measurements(store, trained, subset=200).apart_from_its_images(live) is None
+    judged = measurements(store, trained, subset=60).apart_from_its_images(live)
+    assert judged is not None
+    assert judged.seen == 40
+
+
+def test_live_results_on_another_copy_of_the_images_are_compared_with_its_own_baseline(
+    store: ResultStore,
+    trained: Checkpoint,
+    digits: DataSet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = Measurer(trained, digits)
+    for spec in (SPEC, UNPRUNED):
+        *_, shipped = whole.measure(Point(spec, NOTHING))
+        assert isinstance(shipped, Result)
+        store.put([shipped], whole.test_labels)
+    another = replace(digits, test_images=255 - digits.test_images)
+    monkeypatch.setattr(measuring, "load_dataset", lambda _name: another)
+    here = measurements(store, trained, subset=100)
+    live = finished(here, PruningSpec("fine", 0.6))
+    assert live.key.data == another.fingerprint
+    assert here.reference(live) is None
+    results = {spec: list(here.measure_here(spec, NOTHING))[-1] for spec in (UNPRUNED, SPEC)}
+    reference = here.reference(live)
+    assert reference is not None
+    assert reference is not results[UNPRUNED]  # but read again, from the store
+    part = Measurer(trained, another, 100, 0)
+    for spec, found in ((UNPRUNED, reference), (SPEC, results[SPEC])):
+        *_, expected = part.measure(Point(spec, NOTHING))
+        assert isinstance(expected, Result)
+        assert isinstance(found, Result)
+        assert np.array_equal(found.predictions, expected.predictions)
+    known = here.known(SPEC, NOTHING)
+    assert known is not None
+    assert known.key.data == digits.fingerprint  # what ships is still preferred where it is alone
+
+
 @pytest.mark.usefixtures("without_images")
 def test_the_nearest_measured_ratio_stands_in(
     store: ResultStore, trained: Checkpoint, digits: DataSet
@@ -178,6 +220,9 @@ def test_the_nearest_measured_ratio_stands_in(
     nearest = here.nearest(SPEC, NOTHING)
     assert nearest is not None
     assert nearest.key.spec.ratio == 0.6
+    *_, unpruned = whole.measure(Point(UNPRUNED, NOTHING))
+    assert isinstance(unpruned, Result)
+    store.put([unpruned], whole.test_labels)
     assert here.nearest(PruningSpec("channel", 0.5), NOTHING) is None
 
 

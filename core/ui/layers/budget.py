@@ -84,8 +84,8 @@ def show_budget(bench: Workbench) -> None:
     solved: Solved | None = st.session_state.get(STATE)
     if solved is None or not _is_of_these_settings(bench, solved):
         st.caption(
-            f"Chosen on {SCAN_IMAGES:,} test images, judged on the others, against one ratio for "
-            "all layers and against global allocation."
+            f"Chosen on up to {SCAN_IMAGES:,} test images, judged on the others, against one ratio "
+            "for all layers and against global allocation."
         )
         return
     results = _results(bench, solved, progress)
@@ -160,7 +160,7 @@ def _bearings(bench: Workbench, spec: PruningSpec, names: tuple[str, ...]) -> di
                 "What single layers bear was not measured in these settings: scan them first, "
                 "under Sensitivity."
             )
-        is_out = spec.method == "channel" and spec.scope == "internal" and groups[name].is_residual
+        is_out = spec.method == "channel" and not groups[name].is_in(spec.scope)
         found[name] = (
             Bearing((0.0,), (0.0,))
             if is_out
@@ -188,12 +188,12 @@ def _search(
         return measurements.on_its_images(result).evaluation.accuracy
 
     baseline = correct(
-        measured(progress, "Evaluating the baseline", measurements.measure(UNPRUNED, NOTHING))
+        measured(progress, "Evaluating the baseline", measurements.measure_here(UNPRUNED, NOTHING))
     )
 
     def loss_of(part: float) -> Generator[tuple[float, Event], None, float]:
         lost = 0.0
-        for event in measurements.measure(solved_for(part), recovery):
+        for event in measurements.measure_here(solved_for(part), recovery):
             if isinstance(event, Result):
                 lost = baseline - correct(event)
             else:
@@ -220,18 +220,25 @@ def _is_of_these_settings(bench: Workbench, solved: Solved) -> bool:
 
 
 def _results(bench: Workbench, solved: Solved, progress: DeltaGenerator) -> dict[str, Result]:
-    """Each contender on the whole test set: known, or measured now; nothing without images."""
-    measurements = bench.on_subset(LARGEST_SUBSET, 0)
-    found = {}
-    for name, spec in solved.contenders.items():
-        result = measurements.known(spec, bench.settings.recovery)
-        if result is None:
-            if measurements.images is None:
-                explain_missing_images(measurements.no_images)
-                return {}
-            events = measurements.measure(spec, bench.settings.recovery)
-            result = measured(progress, f"Evaluating on all test images: {name}", events)
-        found[name] = result
+    """Each contender on the whole test set: known, or measured now; nothing without images.
+
+    All are on the same images: this machine's, where there are any.
+    """
+    measurements, recovery = bench.on_subset(LARGEST_SUBSET, 0), bench.settings.recovery
+    if measurements.images is not None:
+        return {
+            name: measured(
+                progress,
+                f"Evaluating on all test images: {name}",
+                measurements.measure_here(spec, recovery),
+            )
+            for name, spec in solved.contenders.items()
+        }
+    known = {name: measurements.known(spec, recovery) for name, spec in solved.contenders.items()}
+    found = {name: result for name, result in known.items() if result is not None}
+    if len(found) < len(known):
+        explain_missing_images(measurements.no_images)
+        return {}
     return found
 
 

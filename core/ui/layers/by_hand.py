@@ -118,7 +118,7 @@ def _fill(key: str, ratios: dict[str, float]) -> None:
 
 def _in_scope(bench: Workbench, spec: PruningSpec, unit: str) -> bool:
     groups = {group.name: group for group in load_pruner(bench.file).graph.groups}
-    return spec.scope == "all" or not groups[unit].is_residual
+    return spec.method != "channel" or groups[unit].is_in(spec.scope)
 
 
 def _size(bench: Workbench, spec: PruningSpec, unit: str) -> int:
@@ -137,7 +137,9 @@ def _cards(bench: Workbench, specs: Mapping[str, PruningSpec]) -> None:
         found[name] = measurements.known(spec, recovery)
         is_live[name] = found[name] is None
         if found[name] is None and measurements.images is not None:
-            measured(progress, "Evaluating the baseline", measurements.measure(UNPRUNED, NOTHING))
+            measured(
+                progress, "Evaluating the baseline", measurements.measure_here(UNPRUNED, NOTHING)
+            )
             events = measurements.measure(spec, recovery)
             found[name] = measured(progress, f"Evaluating: {name.lower()}", events)
         result = found[name]
