@@ -253,9 +253,13 @@ def _checked(path: Path, request: Request) -> Checkpoint:
         "started_from": _started_from(request),
     }
     differs = any(loaded.metadata.get(name) != value for name, value in asked_for.items())
-    if differs or loaded.model.widths != request.widths:
+    if (
+        differs
+        or loaded.model.widths != request.widths
+        or Recipe.from_json(loaded.metadata["recipe"]) != request.recipe
+    ):
         raise checkpoint.CheckpointError(
-            f"{path} holds another network than the baseline asked for. "
-            "Choose another name with --out, or ask for it to be overwritten."
+            f"{path} holds another network, or one of another recipe, than the baseline asked "
+            "for. Choose another name with --out, or ask for it to be overwritten."
         )
     return loaded

@@ -28,7 +28,16 @@ from core.model import ResNet18, Widths, on_meta
 
 FORMAT = "pruning-explorer-1"
 ARCHITECTURE = "resnet18-cifar"
-BATCH_NORM_TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+OF_A_BASELINE = {
+    "epochs": int,
+    "seed": int,
+    "held_out": int,
+    "recipe": dict,
+    "history": dict,
+    "data": dict,
+    "accuracy": dict,
+}
+"""What the metadata of a baseline must say of it, for others to rely on."""
 
 
 class CheckpointError(InputError):
@@ -158,6 +167,8 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
     data set than `dataset`.
     """
     metadata = read_metadata(path)
+    if metadata.get("kind") == "baseline":
+        _check_baseline(path, metadata)
     trained_on = metadata.get("dataset")
     if dataset is not None and trained_on != dataset:
         raise CheckpointError(
@@ -183,6 +194,26 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
         raise CheckpointError(f"{path} holds weights that are not finite numbers. Get it again.")
     model.eval().requires_grad_(False)
     return Checkpoint(model, str(trained_on), MappingProxyType(metadata), path)
+
+
+def _check_baseline(path: Path, metadata: Mapping[str, Any]) -> None:
+    lacking = [
+        name for name, kind in OF_A_BASELINE.items() if not isinstance(metadata.get(name), kind)
+    ]
+    if not lacking:
+        accuracy, data = metadata["accuracy"], metadata["data"]
+        counts = [accuracy.get("correct"), accuracy.get("seen")]
+        if not (
+            all(isinstance(count, int) for count in counts) and 0 <= counts[0] <= counts[1] > 0
+        ):
+            lacking = ["accuracy"]
+        elif not isinstance(data.get("fingerprint"), str):
+            lacking = ["data"]
+    if lacking:
+        raise CheckpointError(
+            f"{path} should be a baseline, but its metadata has no usable {lacking[0]}. "
+            "Get it again."
+        )
 
 
 def provenance() -> dict[str, Any]:

@@ -206,6 +206,7 @@ class TestAFileThatIsSomethingElse:
             {"seed": 1},
             {"held_out": 20},
             {"recipe": default_recipe("digits", epochs=3)},
+            {"recipe": default_recipe("digits", epochs=2).at_rate(0.01)},
         ],
         ids=str,
     )

@@ -20,7 +20,17 @@ from core.model import ResNet18, Widths, initialise
 
 NARROW = Widths.regular(2)
 UNEVEN = Widths((3, 5, 4, 9), (1, 2, 3, 4, 5, 6, 7, 8))
-METADATA = {"kind": "baseline", "seed": 3, "history": {"curve": [[0.5, 2.25]]}, "note": "γ × 2"}
+METADATA = {
+    "kind": "baseline",
+    "epochs": 2,
+    "seed": 3,
+    "held_out": 0,
+    "recipe": {"epochs": 2},
+    "history": {"curve": [[0.5, 2.25]]},
+    "data": {"source": "digits", "fingerprint": "0123456789abcdef"},
+    "accuracy": {"correct": 7, "seen": 10},
+    "note": "γ × 2",
+}
 
 
 def some_network(widths: Widths = NARROW, seed: int = 0) -> ResNet18:
@@ -226,6 +236,28 @@ def test_a_foreign_safetensors_file_is_refused(path: Path) -> None:
 def test_another_format_or_architecture_is_refused(path: Path, entry: str, value: Any) -> None:
     rewritten(path, **{entry: value})
     assert "no checkpoint of this project" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        *((entry, ...) for entry in ("epochs", "seed", "held_out", "recipe", "history")),
+        ("accuracy", ...),
+        ("accuracy", 0.9),
+        ("accuracy", {"correct": 9}),
+        ("accuracy", {"correct": 9, "seen": 8}),
+        ("accuracy", {"correct": 0, "seen": 0}),
+        ("accuracy", {"correct": "9", "seen": 10}),
+        ("data", ...),
+        ("data", {"fingerprint": 1}),
+    ],
+    ids=str,
+)
+def test_a_baseline_that_says_too_little_of_itself_is_refused(
+    path: Path, entry: str, value: Any
+) -> None:
+    rewritten(path, **{entry: value})
+    assert f"no usable {entry}" in refusal(path)
 
 
 @pytest.mark.parametrize("raw", ["", "{", "[" * 100_000, "9" * 5_000], ids=lambda raw: raw[:2])

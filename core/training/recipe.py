@@ -1,6 +1,7 @@
 """How a network is trained, as data."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -82,6 +83,19 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, recorded: Mapping[str, Any]) -> "Recipe":
+        """What `to_json` gave; what an older version did not record was at its default.
+
+        Raises InputError for what no recipe has.
+        """
+        try:
+            return cls(**recorded)
+        except TypeError as error:
+            raise InputError(
+                f"The recorded recipe cannot be read ({error}): another version wrote it."
+            ) from error
 
 
 def default_recipe(dataset: str, epochs: int | None = None, optimiser: str = "muon") -> Recipe:

@@ -116,7 +116,15 @@ def shared_controls() -> None:
 
 def baseline_names(dataset_label: str) -> list[str]:
     """What the control Baseline offers for a data set."""
-    return [path.stem for path in baseline.available(DATASETS[dataset_label])]
+    return list(_by_name(DATASETS[dataset_label]))
+
+
+def _by_name(dataset: str) -> dict[str, Path]:
+    """A data set's baselines; one trained here that is called as one that ships says so."""
+    found: dict[str, Path] = {}
+    for path in baseline.available(dataset):
+        found[f"{path.stem} (local)" if path.stem in found else path.stem] = path
+    return found
 
 
 def current_settings() -> Settings:
@@ -124,7 +132,7 @@ def current_settings() -> Settings:
     need_the_sidebar()
     state = st.session_state
     dataset = DATASETS[state["dataset"]]
-    by_name = {path.stem: path for path in baseline.available(dataset)}
+    by_name = _by_name(dataset)
     first = next(iter(by_name.values()), None)
     return Settings(
         dataset=dataset,
@@ -197,7 +205,7 @@ _CRITERION_HELP = "How a weight or a channel is scored; the lowest scores go fir
 _DATASET_HELP = "The digits are scikit-learn's: small, and always at hand."
 _RECOVERY_HELP = (
     "What the numbers above the chart are of. Recalibrating estimates every batch-norm's "
-    "statistics again from 2,000 training images, without any gradient; the chart shows both."
+    "statistics again from up to 2,000 training images, without any gradient; the chart shows both."
 )
 _MATCH_HELP = (
     "At the same ratio channel pruning removes far more parameters, because a layer loses outputs "

@@ -100,6 +100,14 @@ def test_each_data_set_has_its_recipe(
     assert default_recipe(dataset, 3, optimiser).epochs == 3
 
 
+def test_a_recipe_comes_back_from_its_record() -> None:
+    recipe = Recipe(epochs=7, optimiser="sgd", learning_rate=0.1, cutout=8, average=2)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert Recipe.from_json({"epochs": 7}) == Recipe(epochs=7)  # written before there was more
+    with pytest.raises(InputError, match="dropout"):
+        Recipe.from_json({"epochs": 7, "dropout": 0.5})
+
+
 def test_an_unknown_optimiser_is_refused() -> None:
     with pytest.raises(InputError, match="There is no optimiser 'adam': choose muon or sgd"):
         default_recipe("cifar10", optimiser="adam")
