@@ -18,5 +18,6 @@ with st.sidebar.container(gap="xsmall"):
         ui.shared_controls()
     with above:
         ui.preset_control()
+ui.way_out()
 ui.tour_banner()
 ui.run_calmly(page)

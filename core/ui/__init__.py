@@ -7,7 +7,7 @@ from core.ui.icon import page_icon
 from core.ui.layers import show_layer_views, show_overview
 from core.ui.methods import show_explanation, show_findings
 from core.ui.navigation import navigation, run_calmly
-from core.ui.presenting import present_control, presented
+from core.ui.presenting import present_control, presented, way_out
 from core.ui.presets import preset_control
 from core.ui.settings import Settings, current_settings, shared_controls
 from core.ui.style import apply_style
@@ -38,4 +38,5 @@ __all__ = [
     "show_tour",
     "tour_banner",
     "training_form",
+    "way_out",
 ]

@@ -25,9 +25,12 @@ html {{ font-size: {TYPE_SCALE:.0%}; }}
 [data-testid="stPopover"], [data-testid="stTooltipIcon"], [class*="st-key-aside"]
 {{ display: none; }}
 [data-testid="stMainBlockContainer"] {{ padding: 0.5rem 2rem; }}
+/* The way out is on every page, in the corner, beside the keys. */
+.st-key-leave {{ position: fixed; top: 0.5rem; right: 2rem; width: auto; z-index: 100; }}
+.st-key-keys {{ padding-right: 7.5rem; }}
 /* A stop of the tour has its own title and sentence; the keys work unseen. */
 .stApp:has(.st-key-tour_banner) .st-key-in_words {{ display: none; }}
-.stApp:has(.st-key-tour_banner) .st-key-question
+.stApp:has(.st-key-tour_banner) :is(.st-key-question, .st-key-leave)
 {{ position: absolute; opacity: 0; pointer-events: none; }}
 </style>"""
 
@@ -46,12 +49,18 @@ def present_control() -> None:
     presenting = st.toggle(
         "Present",
         key=TOGGLE,
-        help="Larger type and the view alone. The arrow keys move the ratio, P plays it from 0 to "
+        help="Larger type and the view alone. The arrow keys move the ratio, P plays it on to "
         "0.95, Esc comes back here.",
     )
     if presenting:
         st.html(STYLE)
     keep_in_address(PARAMETER, "1" if presenting else None)
+
+
+def way_out() -> None:
+    """Back to the whole app, from any page; in its main part, because the sidebar is hidden."""
+    if is_presenting():
+        st.button("Leave", key="leave", shortcut="Esc", on_click=_leave)
 
 
 @contextmanager
@@ -116,7 +125,6 @@ def _keys(ratio: float, ratios: Sequence[float]) -> None:
             args=(not playing, ratio, ratios),
             disabled=len(ratios) < 2,
         )
-        st.button("Leave", shortcut="Esc", on_click=_leave)
 
 
 def _move(ratio: float) -> None:
