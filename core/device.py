@@ -3,7 +3,6 @@
 import ctypes
 
 import torch
-from torch import nn
 
 from core.errors import InputError
 
@@ -18,10 +17,6 @@ def best_device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
-
-
-def device_of(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
 
 
 def has_native_bf16(device: torch.device) -> bool:

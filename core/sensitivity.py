@@ -48,10 +48,14 @@ def scan_points(
     ratios: Sequence[float] = SCAN_RATIOS,
     recoveries: Sequence[str] = ("none", "bn"),
     criterion: str = "l1",
+    seed: int = 0,
 ) -> list[Point]:
-    """The unpruned network, then each unit at each ratio, from the input to the output."""
+    """The unpruned network, then each unit at each ratio, from the input to the output.
+
+    `seed` is of the criterion `random`.
+    """
     specs = [
-        PruningSpec(method, 0.0, criterion, overrides=((unit, ratio),))
+        PruningSpec(method, 0.0, criterion, seed=seed, overrides=((unit, ratio),))
         for unit in units(model, method)
         for ratio in ratios
     ]

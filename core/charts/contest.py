@@ -34,7 +34,7 @@ def _spec(names: tuple[str, ...]) -> dict[str, Any]:
     )
     across = alt.X(
         "accuracy:Q",
-        title="Accuracy on the images that chose nothing",
+        title="Accuracy on the test images",
         scale=alt.Scale(zero=False, nice=True, padding=20),
         axis=alt.Axis(format=".0%", tickCount=6),
     )

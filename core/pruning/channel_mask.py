@@ -22,7 +22,7 @@ class FilterMasker:
     def __init__(self, baseline: nn.Module, graph: NetworkGraph, criterion: str, seed: int):
         self._baseline = baseline
         generator = torch.Generator().manual_seed(seed)
-        self._scores: dict[str, Tensor] = {
+        self.scores: dict[str, Tensor] = {  # of its filters, by convolution
             name: filter_scores(
                 layer.weight, batch_norm_behind(baseline, graph, name), criterion, generator
             ).cpu()
@@ -36,12 +36,12 @@ class FilterMasker:
         Raises InputError for an override of a layer that is no convolution of the network.
         """
         overrides = dict(spec.overrides)
-        refuse_unknown(overrides, self._scores, "convolution")
+        refuse_unknown(overrides, self.scores, "convolution")
         return {
             name: lowest_indices(
                 scores, min(count(overrides.get(name, spec.ratio), len(scores)), len(scores) - 1)
             )
-            for name, scores in self._scores.items()
+            for name, scores in self.scores.items()
         }
 
     def prune(self, spec: PruningSpec) -> nn.Module:

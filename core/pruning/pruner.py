@@ -37,9 +37,9 @@ class Pruner:
         return self._method(spec).kept_weights(spec, layer)
 
     def channel_scores(self, spec: PruningSpec) -> dict[str, Tensor]:
-        """Of each group's channels, (channels,), for a spec of the method `channel`."""
+        """(channels,) of each group; for `channel-mask` of each convolution, (filters,)."""
         method = self._method(spec.canonical())
-        assert isinstance(method, ChannelPruner)
+        assert not isinstance(method, FineGrainedPruner)
         return method.scores
 
     def _method(self, spec: PruningSpec) -> Method:

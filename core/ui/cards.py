@@ -14,7 +14,8 @@ from core.statistics import PairedTest, mcnemar
 
 WHAT_FOLLOWS = {
     "none": "",
-    "bn": " Then every batch-norm's statistics were estimated again from 2,000 training images.",
+    "bn": " Then every batch-norm's statistics were estimated again from up to 2,000 "
+    "training images.",
 }
 NEW_LINE = "  \n"  # Markdown's
 AFTER = {"none": "", "bn": " + BN"}

@@ -35,7 +35,7 @@ def load_dataset(name: str) -> DataSet:
 
 
 @st.cache_resource(show_spinner="Reading the images …", max_entries=3)
-def _load_dataset(name: str, _configured: str | None) -> DataSet:
+def _load_dataset(name: str, configured: str | None) -> DataSet:  # noqa: ARG001, part of the key
     return data.load(name)
 
 

@@ -63,7 +63,7 @@ def test_without_images_pruning_and_costs_work_and_accuracy_says_why_not(
     assert metrics(app)["Accuracy"] == ["–", "–"]
     assert "CIFAR10_DIR" in words(app)
     assert all(value.endswith("M") for value in metrics(app)["Parameters"])
-    assert len(charts(open_app("layers"))) >= 6
+    assert len(charts(open_app("layers", view="Close-up"))) >= 6
 
 
 @pytest.mark.usefixtures("small_baselines")
@@ -239,7 +239,8 @@ def test_moving_the_slider_changes_nothing_but_the_few_marks_that_move(
     open_app: OpenApp, page: str
 ) -> None:
     first, second = (
-        open_app(page, dataset="digits", subset="50", ratio=ratio) for ratio in ("0.3", "0.31")
+        open_app(page, dataset="digits", subset="50", view="Close-up", ratio=ratio)
+        for ratio in ("0.3", "0.31")
     )
     assert charts(first) == charts(second)
     for before, after in zip(frames_of(first), frames_of(second), strict=True):
@@ -278,6 +279,7 @@ def test_matched_by_parameters_both_methods_leave_about_as_many(open_app: OpenAp
 )
 def test_every_setting_works_on_every_page(open_app: OpenApp, query: dict[str, str]) -> None:
     app = open_app("compare", **({"dataset": "digits", "subset": "50"} | query))
+    open_app("layers", **({"dataset": "digits", "subset": "50", "view": "Close-up"} | query))
     for page in PAGES[1:]:
         app.switch_page(f"pages/{page}.py").run()
         assert_calm(app)
@@ -328,7 +330,9 @@ def test_layers_are_scanned_on_demand_and_then_known(
     monkeypatch.setattr("core.ui.layers.sensitivity.SCAN_IMAGES", 100)
     monkeypatch.setattr(
         "core.ui.layers.sensitivity.scan_points",
-        lambda model, method, criterion: scan_points(model, method, (0.5,), criterion=criterion),
+        lambda model, method, criterion, seed: scan_points(
+            model, method, (0.5,), criterion=criterion, seed=seed
+        ),
     )
     app = open_app("layers", dataset="digits", view="Sensitivity")
     assert "not scanned yet" in words(app)

@@ -189,7 +189,7 @@ def test_every_number_of_the_findings_leads_to_the_page_that_shows_it(
     for text, link in cells:
         _, query = page_and_query(link)
         assert query["dataset"] == "digits"
-        page = open_app(subset="200", **query)
+        page = open_app(**query)
         assert_understood(page, query)
         accuracy = text.split(" ")[0] + "%"
         assert accuracy in [metric.value for metric in page.metric if metric.label == "Accuracy"]

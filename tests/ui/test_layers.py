@@ -46,6 +46,10 @@ def test_words_set_coupled_channels_against_the_others() -> None:
         "half of stream alone costs 30.0 points; 0 of 4 cost less than 1. On average half of a "
         "residual stream costs 20.0, half of what is inside a block 2.0."
     )
+    begun = losses(stream=[0, 0.3, 0])
+    assert describe_scan(begun, {"stream", "stem"}) == (
+        "half of stream alone costs 30.0 points; 0 of 1 cost less than 1."
+    )
 
 
 def pruned(**layers: tuple[float, int]) -> pd.DataFrame:
@@ -97,6 +101,7 @@ def test_a_layers_unit_is_itself_or_its_group() -> None:
 
 
 def test_coupled_layers_are_named() -> None:
-    assert "layer1.0.conv2, layer1.1.conv2" in _coupling(GROUPS, "conv1")
-    assert "without any other" in _coupling(GROUPS, "layer1.0.conv1")
-    assert "classes" in _coupling(GROUPS, "fc")
+    assert "layer1.0.conv2, layer1.1.conv2" in _coupling(GROUPS, "conv1", "channel")
+    assert "without any other" in _coupling(GROUPS, "layer1.0.conv1", "channel")
+    assert "classes" in _coupling(GROUPS, "fc", "channel")
+    assert "for themselves" in _coupling(GROUPS, "conv1", "channel-mask")

@@ -52,7 +52,8 @@ def show_close_up(bench: Workbench, layer: str) -> None:
             stem = f"{layer}-{name.lower()}"
             downloads[f"weights-{stem}"] = (distribution, bins)
             downloads[f"kernels-{stem}"] = (kernels, maps[name])
-    st.caption(_coupling(load_pruner(bench.file).graph.groups, layer))
+    groups = load_pruner(bench.file).graph.groups
+    st.caption(_coupling(groups, layer, specs[CHANNELS].method))
     order = order_frame(bench.file, specs[CHANNELS], layer)
     if order is not None:
         ranking = charts.channel_order(order.assign(method=CHANNELS))
@@ -103,9 +104,11 @@ def _cut_in_words(threshold: float | None, cut: int) -> str:
     return f"{cut:,} weights go, up to ± {threshold:.3g}"
 
 
-def _coupling(groups: tuple[Group, ...], layer: str) -> str:
+def _coupling(groups: tuple[Group, ...], layer: str, method: str) -> str:
     """Who shares the layer's output channels."""
     group = next((group for group in groups if layer in group.producers), None)
+    if method == "channel-mask":
+        return "Its filters are scored and masked for themselves, whatever couples them."
     if group is None:
         return "Its outputs are the classes, which stay; its inputs go with the layer before it."
     others = [name for name in group.producers if name != layer]
@@ -152,17 +155,13 @@ def map_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame:
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def order_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame | None:
-    """The frame of `charts.channel_order` but for the method; None for what has no group.
-
-    Masked filters are ordered as the channels of their group would be.
-    """
+    """The frame of `charts.channel_order` but for the method; None for what keeps all channels."""
     pruner = load_pruner(file)
     group = next((each for each in pruner.graph.groups if layer in each.producers), None)
     if group is None:
         return None
-    scores = pruner.channel_scores(
-        PruningSpec("channel", spec.ratio, spec.criterion, seed=spec.seed)
-    )[group.name]
+    scored = layer if spec.method == "channel-mask" else group.name
+    scores = pruner.channel_scores(spec)[scored]
     stays = pruner.kept_weights(spec, layer).flatten(1).any(1)
     order = scores.sort(stable=True).indices
     return pd.DataFrame(

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import product
 
 import pandas as pd
 import streamlit as st
@@ -14,6 +13,7 @@ from core.pruning.groups import Group
 from core.results import UNPRUNED, StoreError
 from core.sensitivity import SCAN_IMAGES, SCAN_RATIOS, scan_points, units
 from core.statistics import wilson_interval
+from core.sweep import Point
 from core.ui.chart import show_chart
 from core.ui.downloads import offer_all
 from core.ui.measuring import RECOVERY_OF
@@ -59,14 +59,12 @@ def load_scan(bench: Workbench, spec: PruningSpec) -> Scan:
     """What is known of a method and criterion; ratio and allocation of `spec` play no role."""
     measurements = bench.on_subset(SCAN_IMAGES, SCAN_SEED)
     found = units(bench.checkpoint.model, spec.method)
-    places = list(product(found, SCAN_RATIOS))
-    alone = [
-        PruningSpec(spec.method, 0.0, spec.criterion, seed=spec.seed, overrides=(place,))
-        for place in places
-    ]
+    points = _points(bench, spec)
     rows = []
     missing = 0
     for name, recovery in RECOVERY_OF.items():
+        _, *alone = [point.spec for point in points if point.recovery == recovery]
+        places = [place for each in alone for place in each.overrides]
         unpruned, *counts = measurements.counts([UNPRUNED, *alone], recovery)
         whole = [((unit, 0.0), unpruned) for unit in found]
         for (unit, ratio), count in [*whole, *zip(places, counts, strict=True)]:
@@ -78,6 +76,12 @@ def load_scan(bench: Workbench, spec: PruningSpec) -> Scan:
             interval = wilson_interval(correct, seen)
             rows.append((unit, name, ratio, correct / seen, *interval, correct, seen, lost))
     return Scan(spec.method, found, pd.DataFrame(rows, columns=COLUMNS), missing)
+
+
+def _points(bench: Workbench, spec: PruningSpec) -> list[Point]:
+    return scan_points(
+        bench.checkpoint.model, spec.method, criterion=spec.criterion, seed=spec.seed
+    )
 
 
 def losses_of(bench: Workbench, spec: PruningSpec) -> pd.DataFrame:
@@ -92,7 +96,7 @@ def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
     missing = sum(scan.missing for scan in scans.values())
     st.caption(
         f"{missing:,} points of this scan were not measured yet: each layer, or group of channels, "
-        f"alone at {len(SCAN_RATIOS)} ratios, on {SCAN_IMAGES:,} test images."
+        f"alone at {len(SCAN_RATIOS)} ratios, on up to {SCAN_IMAGES:,} test images."
     )
     if not st.button("Scan the layers", icon=":material/troubleshoot:", key="scan_layers"):
         return False
@@ -104,10 +108,7 @@ def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
     specs = bench.specs()
     try:
         for number, name in enumerate(METHODS):
-            points = scan_points(
-                bench.checkpoint.model, specs[name].method, criterion=specs[name].criterion
-            )
-            for progress in measurements.scan(points):
+            for progress in measurements.scan(_points(bench, specs[name])):
                 part = progress.finished / max(1, progress.missing)
                 left = progress.seconds_left
                 bar.progress(
@@ -200,6 +201,8 @@ def describe_scan(losses: pd.DataFrame, coupled: Collection[str] = ()) -> str:
     if not coupled:
         return text
     means = 100 * half.groupby(half["unit"].isin(coupled))["lost"].mean()
+    if len(means) < 2:  # the scan has only begun
+        return text
     return (
         f"{text} On average half of a residual stream costs {means[True]:.1f}, half of what is "
         f"inside a block {means[False]:.1f}."

@@ -11,6 +11,7 @@ from core.charts import METHODS
 from core.evaluation import Evaluation
 from core.sentences import percent
 from core.training import Recipe
+from core.ui import presets
 from core.ui.baseline_panels import OPTIMISER_LABELS
 from core.ui.presets import USUAL
 from core.ui.settings import DATASETS, Settings, how_to_prune
@@ -36,7 +37,9 @@ class Row:
         dataset = next(label for label, name in DATASETS.items() if name == settings.dataset)
         said = {**self.options, "dataset": dataset}
         differing = {key: option for key, option in said.items() if option != USUAL[key]}
-        return "/?" + urlencode({"ratio": ratio, "baseline": settings.baseline.stem, **differing})
+        images = {"subset": settings.subset, "seed": settings.seed}
+        baseline = {"baseline": settings.baseline.stem}
+        return "/?" + urlencode({"ratio": ratio, **baseline, **differing, **images})
 
 
 FINE, CHANNELS = METHODS
@@ -44,7 +47,7 @@ RECALIBRATED = {"recovery": "BN recalibrated"}
 GLOBAL = {"weights": "global"}
 INTERNAL = {"scope": "internal"}
 MASKED = {"channels": "masked"}
-BEST = {"scope": "internal", "allocation": "global", "criterion": "BN γ"}
+BEST = {key: presets.BEST.sidebar[key] for key in ("scope", "allocation", "criterion")}
 ROWS = (
     Row("Weights zeroed, uniform", FINE),
     Row("… and batch-norm recalibrated", FINE, RECALIBRATED),
@@ -86,7 +89,7 @@ def show_findings(bench: Workbench) -> None:
 
 def recipe_in_words(metadata: Mapping[str, Any]) -> str:
     """How a baseline was trained, from what its file records."""
-    recipe = Recipe(**metadata["recipe"])
+    recipe = Recipe.from_json(metadata["recipe"])
     parts = [
         f"{recipe.epochs} epochs of batches of {recipe.batch_size} images",
         f"{OPTIMISER_LABELS[recipe.optimiser]}, its rate rising to {recipe.learning_rate:g} in the "
