@@ -7,12 +7,14 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from core.shipped_grid import FULL
+from core.ui import presenting
 from core.ui.address import keep_in_address
-from core.ui.presenting import TOGGLE
+from core.ui.presenting import TOGGLE, is_presenting
 from core.ui.presets import USUAL
 from core.ui.settings import baseline_names, need_the_sidebar
 
 PARAMETER = "tour"
+ARRIVING = "arriving"  # in the session: the stop is a new one, whose page may be another
 
 
 @dataclass(frozen=True)
@@ -72,19 +74,15 @@ def show_tour() -> None:
                 f"**{number}. {stop.title}**  \n{stop.sentence}  \n"
                 f":small[[Link to this view]({link_to(number)})]"
             )
-            if way_in.button(
-                "Go", key=f"go_{number}", on_click=_set, args=(number,), width="stretch"
-            ):
-                _go(number)
-    if st.button(
+            way_in.button("Go", key=f"go_{number}", on_click=_set, args=(number,), width="stretch")
+    st.button(
         "Present the tour",
         type="primary",
         icon=":material/slideshow:",
         on_click=_present,
         help="Larger type and the views alone; the keys page up and page down, which a "
         "presenter's remote control sends, move on and back.",
-    ):
-        _go(1)
+    )
 
 
 def tour_banner() -> None:
@@ -97,19 +95,20 @@ def tour_banner() -> None:
     keep_in_address(PARAMETER, str(number) if number else None)
     if not number:
         return
+    if state.pop(ARRIVING, False):
+        _go(number)
     stop = STOPS[number - 1]
-    with st.container(border=True, key="tour_banner"):
-        text, ways = st.columns([2, 1], vertical_alignment="center")
-        text.markdown(f"**{number} of {len(STOPS)} · {stop.title}**  \n{stop.sentence}")
-        with ways.container(horizontal=True, horizontal_alignment="right", gap="xsmall"):
-            went_back = st.button(
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="tour_banner"):
+        st.markdown(f"**{number} of {len(STOPS)} · {stop.title}**  \n{stop.sentence}")
+        with st.container(horizontal=True, gap="xsmall", width="content"):
+            st.button(
                 "Back",
                 shortcut="PageUp",
                 disabled=number == 1,
                 on_click=_set,
                 args=(number - 1,),
             )
-            went_on = st.button(
+            st.button(
                 "Next",
                 type="primary",
                 shortcut="PageDown",
@@ -118,8 +117,6 @@ def tour_banner() -> None:
                 args=(number + 1,),
             )
             st.button("End", on_click=_set, args=(0,))
-    if went_back or went_on:  # the stop is already the new one; its page may be another
-        _go(number)
 
 
 def link_to(number: int) -> str:
@@ -135,6 +132,7 @@ _NUMBERS = {str(number) for number in range(1, len(STOPS) + 1)}
 def _set(number: int) -> None:
     """Move the tour and the sidebar; before the sidebar is drawn. 0 ends the tour."""
     st.session_state[PARAMETER] = number
+    st.session_state[ARRIVING] = number > 0
     if not number:
         return
     settings: dict[str, str | float] = {**USUAL, **STOPS[number - 1].settings}
@@ -151,4 +149,7 @@ def _present() -> None:
 
 def _go(number: int) -> None:
     """To the stop's page. Giving no parameters would clear those of widgets, which is refused."""
-    st.switch_page(f"pages/{STOPS[number - 1].page}.py", query_params={PARAMETER: str(number)})
+    parameters = {PARAMETER: str(number)}
+    if is_presenting():
+        parameters[presenting.PARAMETER] = "1"
+    st.switch_page(f"pages/{STOPS[number - 1].page}.py", query_params=parameters)

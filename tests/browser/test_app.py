@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from benchmarks.browser import CHART, SLIDER
 from core.results import RESULTS_SUFFIX
+from core.ui.tour import STOPS
 from tests.browser.conftest import FIVE_EPOCHS, SLOW, Visitor
 from tests.pages.conftest import PAGES
 
@@ -25,6 +26,10 @@ def query_of(url: str) -> dict[str, str]:
 def expect_query(page: Page, **expected: str) -> None:
     """Wait for these among the parameters: on another page they are set by a run of their own."""
     page.wait_for_url(lambda url: expected.items() <= query_of(url).items())
+
+
+def expect_path(page: Page, path: str) -> None:
+    page.wait_for_url(lambda url: urlsplit(url).path == path)
 
 
 def path_of(page_name: str) -> str:
@@ -231,8 +236,10 @@ def test_the_tour_can_be_given_with_a_remote_control(visitor: Visitor) -> None:
     page.get_by_role("button", name="Present the tour").click()
     for number in range(1, 6):
         expect(page.get_by_text(f"{number} of 5")).to_be_visible()
-        expect_query(page, tour=str(number))
+        expect_path(page, path_of(STOPS[number - 1].page))
+        expect_query(page, tour=str(number), present="1")
         visitor.settle()
+        expect(page.get_by_test_id("stSidebar")).to_be_hidden()
         visitor.expect_calm()
         if number < 5:
             page.keyboard.press("PageDown")
@@ -240,7 +247,18 @@ def test_the_tour_can_be_given_with_a_remote_control(visitor: Visitor) -> None:
     page.keyboard.press("PageUp")
     expect(page.get_by_text("4 of 5")).to_be_visible()
     expect_query(page, recovery="BN recalibrated")
+    expect_path(page, "/")
     visitor.settle()
+    visitor.expect_calm()
+
+
+@pytest.mark.parametrize("page_name", PAGES)
+def test_escape_leaves_the_presentation_on_every_page(visitor: Visitor, page_name: str) -> None:
+    page = visitor.open(f"{path_of(page_name)}?present=1").page
+    expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("stSidebar")).to_be_visible()
+    assert "present" not in query_of(page.url)
     visitor.expect_calm()
 
 
