@@ -71,7 +71,7 @@ def kernel_map(close_up: CloseUp, most_cells: int = MOST_CELLS) -> KernelMap:
     """Where in a layer the weights are, in at most so many cells.
 
     Output and input channels of which nothing stays come last, so that what was removed with them
-    is seen as one area.
+    is seen as one area; no cell is of both kinds.
     """
     outputs, inputs = close_up.weights.shape[:2]
     kernels = (close_up.weights * close_up.kept).reshape(outputs, inputs, -1)
@@ -80,6 +80,8 @@ def kernel_map(close_up: CloseUp, most_cells: int = MOST_CELLS) -> KernelMap:
     rows = _last_where(~kept.any(1))
     columns = _last_where(~kept.any(0))
     row_edges, column_edges = _edges(outputs, inputs, most_cells)
+    row_edges = _with_edge_at(int(kept.any(1).sum()), row_edges)
+    column_edges = _with_edge_at(int(kept.any(0).sum()), column_edges)
     return KernelMap(
         row_edges,
         column_edges,
@@ -102,6 +104,16 @@ def _edges(rows: int, columns: int, most_cells: int) -> tuple[np.ndarray, np.nda
         np.linspace(0, rows, row_parts + 1).round().astype(np.int64),
         np.linspace(0, columns, column_parts + 1).round().astype(np.int64),
     )
+
+
+def _with_edge_at(place: int, edges: np.ndarray) -> np.ndarray:
+    """As many edges, the nearest of which between the ends is moved to `place`."""
+    inner = edges[1:-1]
+    if not len(inner) or place in (edges[0], edges[-1]):
+        return edges
+    moved = edges.copy()
+    moved[1 + np.abs(inner - place).argmin()] = place
+    return moved
 
 
 def _means(matrix: np.ndarray, row_edges: np.ndarray, column_edges: np.ndarray) -> np.ndarray:

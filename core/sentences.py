@@ -31,9 +31,10 @@ def describe(sides: list[Side]) -> str:
 
 def _describe(side: Side) -> str:
     if side.ratio == 0:
-        return f"At 0.00 nothing is pruned: {percent(side.baseline)}."
-    start = f"At {side.ratio:.2f}, {side.doing} leaves {percent(side.pruned)}"
-    against = _against_baseline(side.pruned, side.baseline)
+        start, against = f"At 0.00 nothing is pruned: {percent(side.baseline)}", ""
+    else:
+        start = f"At {side.ratio:.2f}, {side.doing} leaves {percent(side.pruned)}"
+        against = _against_baseline(side.pruned, side.baseline)
     if side.recalibrated is None:
         return f"{start}{against}."
     return f"{start}{against}; {_recovered(side.pruned, side.recalibrated)}."
@@ -45,7 +46,7 @@ def _against_baseline(pruned: Evaluation, baseline: Evaluation) -> str:
         return ", no better than guessing"
     if not mcnemar(baseline.is_right, pruned.is_right).significant:
         unpruned = f"{100 * baseline.accuracy:.1f}\u00a0%"
-        return f" (not told apart from the unpruned {unpruned})"
+        return f" (no clear change from the unpruned {unpruned})"
     return ""
 
 
@@ -53,7 +54,7 @@ def _recovered(pruned: Evaluation, recalibrated: Evaluation) -> str:
     how = "with batch-norm statistics estimated again"
     if mcnemar(pruned.is_right, recalibrated.is_right).significant:
         return f"{how} it is {percent(recalibrated)}"
-    return f"{how} it is {percent(recalibrated)} (not told apart)"
+    return f"{how} it is {percent(recalibrated)}, no clear change"
 
 
 def describe_choice(chosen_on: int, judged: Mapping[str, Evaluation]) -> str:

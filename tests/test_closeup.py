@@ -105,6 +105,17 @@ def test_the_map_conserves_what_stays_and_its_size(
     assert (found.norms * cells).sum() == pytest.approx(float(norms.sum()), rel=1e-4)
 
 
+@pytest.mark.parametrize("stay", [(0, 0), (1, 1), (257, 5), (5, 257), (511, 511), (512, 512)])
+def test_no_cell_of_the_map_is_half_removed(stay: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(1)
+    outputs, inputs = (torch.randperm(512, generator=generator)[:number] for number in stay)
+    kept = torch.zeros(512, 512, 1, 1, dtype=torch.bool)
+    kept[outputs[:, None], inputs] = True
+    found = kernel_map(CloseUp(torch.ones(512, 512, 1, 1), kept))
+    assert set(np.unique(found.kept)) <= {0.0, 1.0}
+    assert found.kept.shape == (44, 45)
+
+
 @pytest.mark.parametrize(
     ("shape", "cells"),
     [((64, 3, 3, 3), (64, 3)), ((10, 512), (10, 200)), ((512, 512, 3, 3), (44, 45))],

@@ -35,14 +35,14 @@ def test_a_loss_and_its_recovery_are_told() -> None:
     words = describe([side(205, 727)])
     assert words.startswith("At 0.30, removing channels leaves 20.5\u00a0% ± 2.5")
     assert "with batch-norm statistics estimated again it is 72.7\u00a0% ± 2.8" in words
-    assert "not told apart" not in words
+    assert "no clear change" not in words
     assert "guessing" not in words
     assert words.endswith(".")
 
 
 def test_what_the_images_cannot_tell_apart_is_said_to_be_so() -> None:
     words = describe([side(899, 898)])
-    assert words.count("not told apart") == 2
+    assert words.count("no clear change") == 2
     assert "unpruned 90.0\u00a0%" in words
 
 
@@ -50,11 +50,11 @@ def test_the_test_is_paired_so_many_flips_of_equal_number_are_no_difference() ->
     same_accuracy = Side(
         "removing channels", 0.3, evaluation(900, 100), None, evaluation(900, first_wrong=0)
     )
-    assert "not told apart" in describe([same_accuracy])
+    assert "no clear change" in describe([same_accuracy])
 
 
 def test_a_small_but_one_sided_difference_is_told_apart() -> None:
-    assert "not told apart" not in describe([side(880, None)])  # 20 lost, none gained
+    assert "no clear change" not in describe([side(880, None)])  # 20 lost, none gained
 
 
 @pytest.mark.parametrize(("correct", "guessing"), [(100, True), (115, True), (130, False)])
@@ -67,7 +67,10 @@ def test_without_a_recalibrated_network_none_is_mentioned() -> None:
 
 
 def test_at_ratio_0_nothing_is_pruned() -> None:
-    assert describe([side(900, 900, ratio=0.0)]) == "At 0.00 nothing is pruned: 90.0\u00a0% ± 1.9."
+    words = "At 0.00 nothing is pruned: 90.0\u00a0% ± 1.9"
+    assert describe([side(900, None, ratio=0.0)]) == f"{words}."
+    again = "with batch-norm statistics estimated again it is 90.0\u00a0% ± 1.9, no clear change"
+    assert describe([side(900, 900, ratio=0.0)]) == f"{words}; {again}."
 
 
 def test_both_sides_are_told_in_turn_and_nothing_where_nothing_is_known() -> None:

@@ -42,6 +42,8 @@ STUDY = pd.DataFrame(
     columns=["method", "ratio", "low", "high"],
 )
 
+STUDY_LABEL_AT = ("Channels", 0.1)  # below this point, away from the curves
+
 
 def accuracy_against(
     x: str,
@@ -233,6 +235,14 @@ def _reference_layers() -> list[AnyChart]:
 def _study_layers() -> list[AnyChart]:
     """Open shapes and bars, so that the study is not taken for a measurement."""
     study = named("study").encode(x="ratio:Q", color=method_color())
+    label = (
+        named("study")
+        .transform_filter(
+            (alt.datum.method == STUDY_LABEL_AT[0]) & (alt.datum.ratio == STUDY_LABEL_AT[1])
+        )
+        .mark_text(align="left", dx=-6, dy=17, color="gray", text="Original study")
+        .encode(x="ratio:Q", y="accuracy:Q")
+    )
     tooltip = [
         alt.Tooltip("method:N", title="The study, method"),
         alt.Tooltip("ratio:Q", title="Ratio", format=".1f"),
@@ -244,4 +254,5 @@ def _study_layers() -> list[AnyChart]:
         study.mark_point(filled=False, size=90, strokeWidth=2).encode(
             y="accuracy:Q", shape=method_shape().legend(None), tooltip=tooltip
         ),
+        label,
     ]

@@ -63,11 +63,16 @@ def kernel_map(cells: pd.DataFrame, largest_norm: float) -> Drawing:
 def _map_spec(largest_norm: float) -> dict[str, Any]:
     whole = alt.Axis(format="d", tickMinStep=1, tickCount=6, grid=False)
     edges = named("cells").encode(
-        x=alt.X("left:Q", title="Input channels", scale=alt.Scale(nice=False), axis=whole),
+        x=alt.X(
+            "left:Q",
+            title="Input channels, gone ones last",
+            scale=alt.Scale(nice=False),
+            axis=whole,
+        ),
         x2="right:Q",
         y=alt.Y(
             "top:Q",
-            title="Output channels",
+            title="Output channels, gone ones last",
             scale=alt.Scale(nice=False, reverse=True),
             axis=whole,
         ),

@@ -61,6 +61,11 @@ def show_baseline(settings: Settings) -> None:
     )
     numbers[3].metric("File", f"{settings.baseline.stat().st_size / 1e6:.1f} MB")
     _training_curve(loaded)
+    if in_all > last:
+        st.caption(
+            f"These {last} epochs went on from a network of {in_all - last}, at a high rate again "
+            "(a warm restart): it first gets worse, to end up better."
+        )
     with st.expander("Where it comes from"):
         st.table(
             pd.DataFrame(_provenance(loaded), columns=["", "as recorded in the file"]),

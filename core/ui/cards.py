@@ -96,7 +96,8 @@ def _accuracy(
     if baseline is None or test is None:
         delta, is_sure = f"{evaluation.seen:,} of {evaluation.total:,} …", False
     else:
-        delta = f"{100 * (evaluation.accuracy - baseline.accuracy):+.1f} points"
+        points = round(100 * (evaluation.accuracy - baseline.accuracy), 1)
+        delta = f"{points + 0.0:+.1f} points"  # -0.0 is no number for a person
         is_sure = test.significant
     st.metric(
         "Accuracy",
@@ -113,14 +114,16 @@ def _interval(evaluation: Evaluation | None, source: str) -> str:
     if evaluation is None:
         return "\u00a0"
     low, high = evaluation.interval
-    return f"95 % interval {low:.1%} to {high:.1%} · {evaluation.seen:,} images · {source}"
+    return f"95% interval {low:.1%} to {high:.1%} · {evaluation.seen:,} images · {source}"
 
 
 def _flips(evaluation: Evaluation | None, test: PairedTest | None) -> str:
     """What the paired test says: always a line, so that nothing jumps."""
     if evaluation is None or test is None:
         return "\u00a0"
-    flips = f"{test.lost:,} images lost, {test.gained:,} gained"
+    if not test.lost and not test.gained:
+        return "The same images right as with the baseline"
+    flips = f"{test.lost:,} {'image' if test.lost == 1 else 'images'} lost, {test.gained:,} gained"
     if test.significant:
         return f"{flips} (p\u00a0{_p_value(test.p_value)})"
     return f"{flips}: not told apart from the baseline"

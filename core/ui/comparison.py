@@ -272,6 +272,7 @@ def _chart_controls() -> tuple[str, bool, bool, DeltaGenerator]:
         required=True,
         key="x",
         bind="query-params",
+        help="Zeros save no executed MACs, so against MACs fine-grained pruning stays at 0.",
     )
     overlay = study.toggle(
         "Original study",

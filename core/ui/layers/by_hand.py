@@ -62,7 +62,7 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
         on_click=_fill,
         args=(key, bearable(losses)),
         help="Gives each as much as cost less than one point where it alone was pruned, in the "
-        "scan.",
+        "scan under Sensitivity.",
     )
     names = [
         unit for unit in units(bench.checkpoint.model, spec.method) if _in_scope(bench, spec, unit)

@@ -77,7 +77,7 @@ def _numbers(bench: Workbench, specs: dict[str, PruningSpec], layer: str) -> pd.
         columns[name] = [
             f"{left[layer]:,}",
             _share(left[layer], sum(left.values())),
-            f"{macs[layer] / 1e6:,.1f} M",
+            f"{macs[layer] / 1e6:,.1f} M" if macs[layer] >= 1e5 else f"{macs[layer] / 1e3:,.1f} k",
             _share(macs[layer], sum(macs.values())),
         ]
     rows = ("Weights not zero", "share of all weights", "MACs executed", "share of all MACs")

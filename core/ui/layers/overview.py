@@ -5,6 +5,7 @@ import streamlit as st
 
 from core import charts
 from core.charts import METHODS
+from core.pruning import PruningSpec
 from core.ui.chart import show_chart
 from core.ui.downloads import offer_all
 from core.ui.resources import sparsity_frame
@@ -25,7 +26,11 @@ def show_overview(bench: Workbench) -> str:
     }
     together = pd.concat(frames.values(), ignore_index=True)
     layers = list(dict.fromkeys(together["layer"]))
-    slot = st.container()
+    slot = st.container(gap="xsmall")
+    slot.markdown(
+        ":small[**How much of each layer is gone** at every ratio. The frame marks the slider's; "
+        "bars show how many weights a layer has.]"
+    )
     words, chosen = st.columns([5, 3], vertical_alignment="bottom")
     # Before the chart, which marks what is selected here.
     selected: str = chosen.selectbox(
@@ -54,9 +59,21 @@ def show_overview(bench: Workbench) -> str:
     with words:
         for name, spec in specs.items():
             now = sparsity_frame(bench.file, settings.spec(name, 0.0), (spec.ratio,))
-            st.caption(f"**{name}** at {spec.ratio:.2f}: {describe_losses(now)}")
+            st.caption(f"**{name}** at {spec.ratio:.2f}: {describe_losses(now)}{_reason(spec)}")
         offer_all({"sparsity": (drawing, together)})
     return selected
+
+
+def _reason(spec: PruningSpec) -> str:
+    """Why the layers lost what they did, where every one gives up the same part."""
+    if spec.allocation != "uniform" or spec.ratio == 0 or spec.overrides:
+        return ""
+    if spec.method != "channel":
+        return " Uniform allocation asks the same of all: choose *global* to see them differ."
+    if spec.scope != "all":
+        return ""
+    stays = 1 - spec.ratio
+    return f" Outputs and inputs both go: 1 − {stays:.2f}² = {1 - stays**2:.0%}."
 
 
 def stages_of(layers: list[str]) -> dict[str, list[str]]:

@@ -147,6 +147,8 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
         drawing = charts.sensitivity_heatmap(losses, labels, unit_of(groups, scan, layer))
         with column:
             st.caption(f"**{name}**: {describe_scan(losses, others)}")
+            if not len(losses):
+                continue
             show_chart(
                 drawing,
                 f"sensitivity_{name}",
@@ -164,7 +166,8 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
             alt=f"Accuracy against the ratio where only {layer} is pruned.",
         )
         downloads[f"sensitivity-{layer}"] = (of_layer, curves)
-    offer_all(downloads)
+    if downloads:
+        offer_all(downloads)
 
 
 def unit_of(groups: tuple[Group, ...], scan: Scan, layer: str) -> str:
