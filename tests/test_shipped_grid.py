@@ -12,6 +12,7 @@ from core.pruning import PruningSpec
 from core.recovery import Recovery
 from core.results import RESULTS_SUFFIX, Key, Result, read_shipped
 from core.results.result import subset_positions
+from core.sensitivity import SCAN_IMAGES, scan_points
 from core.shipped_grid import FIVE_EPOCHS, FULL, shipped_points
 from core.sweep import Measurer, Point, grid
 
@@ -166,3 +167,54 @@ def test_what_ships_is_what_a_live_evaluation_finds(
         # Another processor or precision rounds otherwise and turns a few images in a hundred over
         # where a network is hardly certain of anything; another network would turn most of them.
         assert np.mean(found.predictions == of_the_same_images) > 0.95
+
+
+SCAN_FILE = CHECKPOINTS / f"{FULL}.sensitivity{RESULTS_SUFFIX}"
+LAYERS, GROUPS, SCAN_RATIOS = 21, 12, 9
+
+
+@pytest.fixture(scope="module")
+def scan() -> list[Result]:
+    return read_shipped(SCAN_FILE).results
+
+
+def test_the_scan_that_ships_is_of_every_layer_and_group_at_every_ratio(scan: list[Result]) -> None:
+    model = checkpoint.load(CHECKPOINTS / f"{FULL}.safetensors")
+    first = scan[0].key
+    expected = {
+        Key(
+            model.fingerprint,
+            point.spec,
+            point.recovery,
+            first.data,
+            SCAN_IMAGES,
+            0,
+            first.precision,
+        )
+        for method in ("fine", "channel")
+        for point in scan_points(model.model, method)
+    }
+    assert {result.key for result in scan} == expected
+    assert len(scan) == len(expected) == 2 * (1 + (LAYERS + GROUPS) * SCAN_RATIOS)
+
+
+def test_the_scan_that_ships_is_what_full_evaluations_find(
+    scan: list[Result], cifar10: DataSet
+) -> None:
+    live = Measurer(
+        checkpoint.load(CHECKPOINTS / f"{FULL}.safetensors"), cifar10, subset=500, seed=0
+    )
+    of_the_subset = subset_positions(live.test_labels, SCAN_IMAGES, 0)
+    places = np.searchsorted(of_the_subset, subset_positions(live.test_labels, 500, 0))
+    for unit in ("conv1", "layer3.0.conv1"):
+        alone = PruningSpec("channel", 0.0, overrides=((unit, 0.5),))
+        for recovery in (Recovery(), Recovery.named("bn")):
+            (stored,) = (
+                result
+                for result in scan
+                if (result.key.spec, result.key.recovery) == (alone, recovery)
+            )
+            *_, found = live.measure(Point(alone, recovery))
+            assert isinstance(found, Result)
+            assert found.cost == stored.cost
+            assert np.mean(found.predictions == stored.predictions[places]) > 0.95
