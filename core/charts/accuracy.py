@@ -89,7 +89,7 @@ def _spec(x: str, picking: str | None) -> dict[str, Any]:
         layers += _study_layers()
     layers += _measured_layers(x)
     layers.append(_reading_layer(x, picking))
-    spec: dict[str, Any] = alt.layer(*layers).properties(height=285).to_dict()
+    spec: dict[str, Any] = alt.layer(*layers).properties(height=275).to_dict()
     return spec
 
 

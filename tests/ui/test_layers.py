@@ -35,19 +35,21 @@ def test_a_layer_bears_what_it_bore_at_every_smaller_ratio() -> None:
 
 
 def test_words_name_the_most_fragile_and_count_the_padding() -> None:
-    words = describe_scan(losses(stem=[0.1, 0.3, 0.8], a=[0, 0.009, 0.1], b=[0, 0.011, 0]))
-    assert words == "half of stem alone costs 30.0 points; 1 of 3 cost less than 1."
-    assert describe_scan(losses()) == "not scanned yet."
+    words = describe_scan(
+        losses(stem=[0.1, 0.3, 0.8], a=[0, 0.009, 0.1], b=[0, 0.011, 0]), {"stem": "the stem"}
+    )
+    assert words == "half of the stem alone costs 30.0 points; 1 of 3 cost less than 1."
+    assert describe_scan(losses(), {}) == "not scanned yet."
 
 
 def test_words_set_coupled_channels_against_the_others() -> None:
     found = losses(stream=[0, 0.3, 0], stem=[0, 0.1, 0], a=[0, 0.01, 0], b=[0, 0.03, 0])
-    assert describe_scan(found, {"stream", "stem"}) == (
+    assert describe_scan(found, {"stream": "stream"}, {"stream", "stem"}) == (
         "half of stream alone costs 30.0 points; 0 of 4 cost less than 1. On average half of a "
         "residual stream costs 20.0, half of what is inside a block 2.0."
     )
     begun = losses(stream=[0, 0.3, 0])
-    assert describe_scan(begun, {"stream", "stem"}) == (
+    assert describe_scan(begun, {"stream": "stream"}, {"stream", "stem"}) == (
         "half of stream alone costs 30.0 points; 0 of 1 cost less than 1."
     )
 

@@ -146,7 +146,7 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
         }
         drawing = charts.sensitivity_heatmap(losses, labels, unit_of(groups, scan, layer))
         with column:
-            st.caption(f"**{name}**: {describe_scan(losses, others)}")
+            st.caption(f"**{name}**: {describe_scan(losses, labels, others)}")
             if not len(losses):
                 continue
             show_chart(
@@ -186,11 +186,13 @@ def _curves(groups: tuple[Group, ...], scans: Mapping[str, Scan], layer: str) ->
     return pd.concat(parts, ignore_index=True).assign(parameters_removed=0.0, macs_removed=0.0)
 
 
-def describe_scan(losses: pd.DataFrame, coupled: Collection[str] = ()) -> str:
+def describe_scan(
+    losses: pd.DataFrame, labels: Mapping[str, str], coupled: Collection[str] = ()
+) -> str:
     """Which layers are fragile and which are padding, in words.
 
-    `losses`: unit, ratio, lost (0 to 1). `coupled`: units that a residual addition couples, which
-    are set against the others.
+    `losses`: unit, ratio, lost (0 to 1). `labels` names the units. `coupled`: those that a residual
+    addition couples, which are set against the others.
     """
     half = losses[losses["ratio"] == HALF].sort_values("lost", kind="stable")
     if not len(half):
@@ -198,7 +200,7 @@ def describe_scan(losses: pd.DataFrame, coupled: Collection[str] = ()) -> str:
     units_found, lost = list(half["unit"]), [100 * each for each in half["lost"]]
     unharmed = sum(each < 1 for each in lost)
     text = (
-        f"half of {units_found[-1]} alone costs {lost[-1]:.1f} points; "
+        f"half of {labels[units_found[-1]]} alone costs {lost[-1]:.1f} points; "
         f"{unharmed} of {len(lost)} cost less than 1."
     )
     if not coupled:
