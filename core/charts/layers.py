@@ -125,8 +125,15 @@ def _overview_spec(stages: tuple[tuple[str, ...], ...], picking: str | None) -> 
     )
     headings = (
         named("headings")
-        .mark_text(align="left", baseline="bottom", fontWeight="bold", color="gray")
-        .encode(x=across, y=alt.value(-6), text="name:N")
+        .mark_text(
+            align="left",
+            baseline="bottom",
+            fontWeight="bold",
+            color="gray",
+            # The bars speak for themselves where there is no room for the word.
+            text=alt.expr("width < 400 && datum.name == 'Weights' ? '' : datum.name"),
+        )
+        .encode(x=across, y=alt.value(-6))
     )
     layers: list[AnyChart] = [cells, weights, slider, selected, headings]
     spec: dict[str, Any] = (
