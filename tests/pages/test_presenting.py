@@ -1,6 +1,7 @@
 """Presenting, the tour and the page Methods: what leads where, and what it shows there."""
 
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -13,6 +14,7 @@ from core.data import DataSet
 from core.pruning import PruningSpec
 from core.recovery import Recovery
 from core.results import open_store
+from core.shipped_grid import FIVE_EPOCHS
 from core.sweep import Measurer, grid, sweep
 from core.ui import presenting
 from core.ui.methods.explanation import TEXT
@@ -161,9 +163,12 @@ def test_the_tour_lists_its_stops_and_can_be_presented(open_app: OpenApp) -> Non
     assert (app.session_state["tour"], app.session_state["presenting"]) == (1, True)
 
 
-@pytest.mark.usefixtures("small_baselines", "no_images")
+@pytest.mark.usefixtures("no_images")
 @pytest.mark.parametrize("link", [link for _, link in LINK.findall(TEXT.read_text())])
-def test_links_of_the_explanation_lead_to_settings_that_exist(open_app: OpenApp, link: str) -> None:
+def test_links_of_the_explanation_lead_to_settings_that_exist(
+    open_app: OpenApp, small_baselines: dict[str, Path], checkpoints: Path, link: str
+) -> None:
+    shutil.copy(small_baselines["cifar10"], checkpoints / f"{FIVE_EPOCHS}.safetensors")
     page, query = page_and_query(link)
     assert_understood(open_app(page, **query), query)
 
