@@ -11,7 +11,7 @@ from core.model import prunable_layers
 from core.pruning import Pruner, PruningSpec
 
 BINS = 80
-MOST_CELLS = 2000
+MOST_CELLS = 1000
 KERNELS_IN_A_ROW = 16
 
 

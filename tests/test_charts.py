@@ -198,7 +198,7 @@ def test_a_layer_close_up_is_drawn() -> None:
             "state": ["stays", "zero", "removed"],
         }
     )
-    assert {"Input channels, gone ones last", "Mean norm of a kernel"} <= texts(
+    assert {"Input channels, gone ones last", "Mean norm of a kernel, of the largest"} <= texts(
         drawn_svg(charts.kernel_map(cells, 0.5))
     )
 

@@ -56,11 +56,11 @@ def kernel_map(cells: pd.DataFrame, largest_norm: float) -> Drawing:
     norm of the kernels), kept (the part of the weights that stays, 0 to 1), state ("stays",
     "zero" or "removed"). `largest_norm` ends the scale, the same one before and after.
     """
-    return Drawing(_map_spec(largest_norm), {"cells": cells})
+    return Drawing(_map_spec(), {"cells": cells.assign(part=cells["norm"] / (largest_norm or 1.0))})
 
 
-@lru_cache(maxsize=64)
-def _map_spec(largest_norm: float) -> dict[str, Any]:
+@lru_cache(maxsize=1)
+def _map_spec() -> dict[str, Any]:
     whole = alt.Axis(format="d", tickMinStep=1, tickCount=6, grid=False)
     edges = named("cells").encode(
         x=alt.X(
@@ -89,24 +89,25 @@ def _map_spec(largest_norm: float) -> dict[str, Any]:
     )
     stays = (
         edges.transform_filter(alt.datum.state == "stays")
-        .mark_rect()
+        .mark_rect(aria=False)  # a label for each would take as long as all else
         .encode(
             color=alt.Color(
-                "norm:Q",
-                scale=alt.Scale(scheme="cividis", domain=[0, largest_norm]),
+                "part:Q",
+                scale=alt.Scale(scheme="cividis", domain=[0, 1]),
                 legend=alt.Legend(
-                    title="Mean norm of a kernel",
+                    title="Mean norm of a kernel, of the largest",
+                    titleLimit=0,
                     orient="bottom",
-                    values=[0, largest_norm],
-                    format=".2g",
+                    values=[0, 0.5, 1],
+                    format="%",
                     gradientLength=150,
                 ),
             )
         )
     )
-    zero = edges.transform_filter(alt.datum.state == "zero").mark_rect(color=GOES)
+    zero = edges.transform_filter(alt.datum.state == "zero").mark_rect(color=GOES, aria=False)
     removed = edges.transform_filter(alt.datum.state == "removed").mark_rect(
-        fill=GOES, fillOpacity=0.12, stroke=GOES, strokeWidth=0.3, strokeOpacity=0.4
+        aria=False, fill=GOES, fillOpacity=0.12, stroke=GOES, strokeWidth=0.3, strokeOpacity=0.4
     )
     spec: dict[str, Any] = alt.layer(stays, zero, removed).properties(height=400).to_dict()
     return spec
@@ -128,7 +129,7 @@ def channel_order(channels: pd.DataFrame) -> Drawing:
 def _order_spec() -> dict[str, Any]:
     bars = (
         named("channels")
-        .mark_rect()
+        .mark_rect(aria=False)
         .encode(
             x=alt.X(
                 "rank:Q",
@@ -149,7 +150,7 @@ def _order_spec() -> dict[str, Any]:
     )
     layers = [
         bars.transform_filter(alt.datum.stays).encode(color=method_color().legend(None)),
-        bars.transform_filter("!datum.stays").mark_rect(color=GOES),
+        bars.transform_filter("!datum.stays").mark_rect(color=GOES, aria=False),
     ]
     spec: dict[str, Any] = alt.layer(*layers).properties(height=220).to_dict()
     return spec
