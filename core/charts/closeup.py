@@ -107,7 +107,7 @@ def _map_spec() -> dict[str, Any]:
     )
     zero = edges.transform_filter(alt.datum.state == "zero").mark_rect(color=GOES, aria=False)
     removed = edges.transform_filter(alt.datum.state == "removed").mark_rect(
-        aria=False, fill=GOES, fillOpacity=0.12, stroke=GOES, strokeWidth=0.3, strokeOpacity=0.4
+        aria=False, fill=GOES, fillOpacity=0.12
     )
     spec: dict[str, Any] = alt.layer(stays, zero, removed).properties(height=400).to_dict()
     return spec

@@ -1,13 +1,17 @@
 """What the views of the layers work out, away from any page."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from core.checkpoint import Checkpoint
+from core.pruning import PruningSpec, prune
 from core.pruning.groups import trace
 from core.ui.layers.by_hand import bearable
-from core.ui.layers.close_up import _coupling
+from core.ui.layers.close_up import _coupling, map_frame
 from core.ui.layers.overview import describe_losses, stages_of
 from core.ui.layers.sensitivity import Scan, describe_scan, unit_of
+from core.ui.resources import version_of
 from tests.networks import random_resnet
 
 GROUPS = trace(random_resnet()).groups
@@ -107,3 +111,21 @@ def test_coupled_layers_are_named() -> None:
     assert "without any other" in _coupling(GROUPS, "layer1.0.conv1", "channel")
     assert "classes" in _coupling(GROUPS, "fc", "channel")
     assert "for themselves" in _coupling(GROUPS, "conv1", "channel-mask")
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.4, 0.9])
+@pytest.mark.parametrize("layer", ["conv1", "layer2.0.conv2", "fc"])
+def test_cells_and_removed_areas_fill_the_map_and_nothing_twice(
+    trained: Checkpoint, layer: str, ratio: float
+) -> None:
+    frame = map_frame(version_of(trained.path), PruningSpec("channel", ratio), layer)
+    shape = trained.model.get_parameter(f"{layer}.weight").shape
+    covered = np.zeros(shape[:2], dtype=int)
+    for top, bottom, left, right in frame[["top", "bottom", "left", "right"]].to_numpy():
+        covered[top:bottom, left:right] += 1
+    assert (covered == 1).all()
+    assert ((frame["state"] == "removed") == (frame["kept"] == 0)).all()
+    areas = (frame["bottom"] - frame["top"]) * (frame["right"] - frame["left"])
+    model = prune(trained.model, PruningSpec("channel", ratio)).model
+    left_over = model.get_parameter(f"{layer}.weight").shape
+    assert areas[frame["state"] == "stays"].sum() == left_over[0] * left_over[1]

@@ -135,12 +135,11 @@ def distribution_frame(
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def map_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame:
-    """The frame of `charts.kernel_map`."""
+    """The frame of `charts.kernel_map`; what was removed is two areas at most, not cells."""
     found = closeup.kernel_map(CloseUp.of(load_pruner(file), spec, layer))
     rows, columns = found.kept.shape
-    gone = "zero" if spec.method != "channel" else "removed"
     kept = found.kept.flatten()
-    return pd.DataFrame(
+    cells = pd.DataFrame(
         {
             "top": found.row_edges[:-1].repeat(columns),
             "bottom": found.row_edges[1:].repeat(columns),
@@ -148,8 +147,21 @@ def map_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame:
             "right": list(found.column_edges[1:]) * rows,
             "norm": found.norms.flatten(),
             "kept": kept,
-            "state": [gone if part == 0 else "stays" for part in kept],
+            "state": ["zero" if part == 0 else "stays" for part in kept],
         }
+    )
+    if spec.method != "channel":
+        return cells
+    stay = cells[cells["kept"] > 0]
+    below, beside = stay["bottom"].max(), stay["right"].max()
+    bottom, right = cells["bottom"].max(), cells["right"].max()
+    areas = pd.DataFrame(
+        [(below, bottom, 0, right), (0, below, beside, right)],
+        columns=["top", "bottom", "left", "right"],
+    ).assign(norm=0.0, kept=0.0, state="removed")
+    return pd.concat(
+        [stay, areas[(areas["top"] < areas["bottom"]) & (areas["left"] < areas["right"])]],
+        ignore_index=True,
     )
 
 
