@@ -59,8 +59,8 @@ class Measurements:
         point = Point(spec, recovery)
         if point not in self._found:
             found = self._store.find(self._key(point, self._shipped_data))
-            if found is None and self._measurer is not None:
-                found = self._store.find(self._measurer.key(point))
+            if found is None:
+                found = self._known_here(point)
             if found is None:
                 return None
             self._found[point] = found
@@ -163,11 +163,11 @@ class Measurements:
         """
         assert self._measurer is not None
         point = Point(spec, recovery)
-        if known := self._store.find(self._measurer.key(point)):
+        if known := self._known_here(point):
             yield known
             return
         with my_turn():
-            if known := self._store.find(self._measurer.key(point)):  # by another viewer meanwhile
+            if known := self._known_here(point):  # measured by another viewer meanwhile
                 yield known
                 return
             for event in self._measurer.measure(point):
@@ -175,6 +175,11 @@ class Measurements:
                     with suppress(StoreError):  # shown all the same; measured again next time
                         self._store.put([event], self._measurer.test_labels)
                 yield event
+
+    def _known_here(self, point: Point) -> Result | None:
+        """What the store knows on this machine's images; nothing where there are none."""
+        measurer = self._measurer
+        return None if measurer is None else self._store.find(measurer.key(point))
 
     @property
     def _shipped_data(self) -> str:
