@@ -1,5 +1,6 @@
 """What the accuracy chart is given, and that Vega draws it, away from any page."""
 
+from collections.abc import Mapping
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -11,6 +12,8 @@ from core.charts import CURVES, METHODS, RECOVERIES, STUDY, Drawing, accuracy_ag
 from core.charts.layers import SECOND
 
 COLORS = ["#0072B2", "#D55E00"]
+PRINTED_WIDTH = 720  # pixels across the plot
+HERE = dict.fromkeys(METHODS, 0.3)
 
 
 def points(
@@ -37,14 +40,14 @@ def drawing(
     measured: pd.DataFrame,
     x: str = "ratio",
     baseline: float | None = None,
-    current: float | None = None,
+    current: Mapping[str, float] | None = None,
     study: bool = False,
 ) -> Drawing:
-    return accuracy_against(x, measured, baseline, current, study, picking="picked")
+    return accuracy_against(x, measured, baseline, current or {}, study, picking="picked")
 
 
 def test_only_data_differs_whatever_is_known() -> None:
-    full = drawing(points([0, 0.1]), baseline=0.8, current=0.3, study=True)
+    full = drawing(points([0, 0.1]), baseline=0.8, current=HERE, study=True)
     empty = drawing(points([]))
     assert full.spec is empty.spec
     assert {name: len(frame) for name, frame in full.frames.items()} == {
@@ -100,28 +103,52 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def drawn_svg(shown: Drawing) -> ElementTree.Element:
     """As Vega draws it."""
-    return ElementTree.fromstring(vl_convert.vegalite_to_svg(shown.for_print(COLORS)))
+    return ElementTree.fromstring(
+        vl_convert.vegalite_to_svg(shown.for_print(COLORS, PRINTED_WIDTH))
+    )
 
 
 def texts(svg: ElementTree.Element) -> set[str]:
     return {element.text or "" for element in svg.iter(f"{SVG}text")}
 
 
+def pixels_across(mark: ElementTree.Element) -> float:
+    return float(mark.get("transform", "").removeprefix("translate(").split(",")[0])
+
+
 @pytest.mark.parametrize("x", charts.X_AXES)
 def test_the_spec_draws_its_frames(x: str) -> None:
-    drawn = texts(drawn_svg(drawing(points([0, 0.1, 0.2]), x, 0.8, 0.3, study=True)))
+    drawn = texts(drawn_svg(drawing(points([0, 0.1, 0.2]), x, 0.8, HERE, study=True)))
     assert {charts.X_AXES[x], "Baseline", "Chance", *METHODS, *RECOVERIES} <= drawn
 
 
-def test_the_slider_and_the_study_are_drawn_on_the_ratio_axis_alone() -> None:
-    def marks(x: str, current: float | None, study: bool) -> int:
-        svg = drawn_svg(drawing(points([0, 0.1]), x, 0.8, current, study))
+@pytest.mark.parametrize("x", charts.X_AXES)
+def test_the_study_is_drawn_on_the_ratio_axis_alone(x: str) -> None:
+    def marks(study: bool) -> int:
+        svg = drawn_svg(drawing(points([0, 0.1]), x, 0.8, HERE, study))
         return len(list(svg.iter(f"{SVG}path"))) + len(list(svg.iter(f"{SVG}line")))
 
-    without = marks("ratio", None, study=False)
-    assert marks("ratio", 0.3, study=False) == without + 1
-    assert marks("ratio", None, study=True) == without + 2 * len(STUDY)
-    assert marks("macs_removed", 0.3, study=True) == marks("macs_removed", None, study=False)
+    assert marks(study=True) - marks(study=False) == (2 * len(STUDY) if x == "ratio" else 0)
+
+
+@pytest.mark.parametrize("x", charts.X_AXES)
+@pytest.mark.parametrize(
+    ("current", "expected"),
+    [
+        ({}, []),
+        ({METHODS[0]: 0.3, METHODS[1]: 0.3}, [("gray", 0.3)]),
+        ({METHODS[0]: 0.3, METHODS[1]: 0.5}, [(COLORS[0], 0.3), (COLORS[1], 0.5)]),
+        ({METHODS[0]: 0.0, METHODS[1]: 1.0}, [(COLORS[0], 0.0), (COLORS[1], 1.0)]),
+    ],
+)
+def test_the_slider_is_marked_where_it_puts_each_method(
+    x: str, current: dict[str, float], expected: list[tuple[str, float]]
+) -> None:
+    svg = drawn_svg(drawing(points([0, 0.1]), x, current=current))
+    rules = [each for each in svg.iter(f"{SVG}line") if each.get("stroke-dasharray") == "2,3"]
+    found = [(each.get("stroke"), pixels_across(each) / PRINTED_WIDTH) for each in rules]
+    assert [color for color, _ in found] == [color for color, _ in expected]
+    assert [at for _, at in found] == pytest.approx([at for _, at in expected], abs=0.002)
 
 
 def test_a_printed_chart_has_the_themes_colours_on_white() -> None:

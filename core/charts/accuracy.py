@@ -1,5 +1,6 @@
 """Accuracy against pruning: what was measured, what the pointer reads, what the study found."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -49,16 +50,17 @@ def accuracy_against(
     x: str,
     points: pd.DataFrame,
     baseline: float | None,
-    current: float | None,
+    current: Mapping[str, float],
     study: bool,
     picking: str | None = None,
 ) -> Drawing:
     """A line for each method and recovery with the band of its intervals.
 
-    `x` is one of X_AXES; what is known by ratio only, the slider and the study's figures, is drawn
-    on that axis alone. `points`: method, recovery (of RECOVERIES), ratio, parameters_removed,
-    macs_removed, accuracy, low, high (all 0 to 1), correct, seen. `baseline` is its accuracy,
-    `current` the slider's ratio. `picking` names the selection, by ratio, of the point clicked.
+    `x` is one of X_AXES; the study's figures, known by ratio only, are drawn on that axis alone.
+    `points`: method, recovery (of RECOVERIES), ratio, parameters_removed, macs_removed, accuracy,
+    low, high (all 0 to 1), correct, seen. `baseline` is its accuracy, `current` where on the axis
+    the slider puts each method (of METHODS). `picking` names the selection, by ratio, of the point
+    clicked.
     """
     # Labels stand where curves are not: these start at the baseline and end at chance.
     references = [("Chance", CHANCE, 0)]
@@ -71,7 +73,7 @@ def accuracy_against(
             "points": _with_stretches(points),
             "readings": _readings(points),
             "references": pd.DataFrame(references, columns=["label", "accuracy", "at"]),
-            "slider": pd.DataFrame({"ratio": [] if current is None else [current]}),
+            "slider": _slider(current),
             "study": STUDY.assign(accuracy=middle)[: None if study else 0],
         },
     )
@@ -79,13 +81,8 @@ def accuracy_against(
 
 @lru_cache(maxsize=16)
 def _spec(x: str, picking: str | None) -> dict[str, Any]:
-    layers = _reference_layers()
+    layers = [*_reference_layers(), _slider_layer()]
     if x == "ratio":
-        layers.append(
-            named("slider")
-            .mark_rule(strokeDash=[2, 3], opacity=0.6, color="gray")
-            .encode(x="ratio:Q")
-        )
         layers += _study_layers()
     layers += _measured_layers(x)
     layers.append(_reading_layer(x, picking))
@@ -132,6 +129,24 @@ def _measured_layers(x: str) -> list[AnyChart]:
         .mark_point(filled=True, size=40, opacity=1)
         .encode(x=horizontal, y=vertical, color=color, shape=shape),
     ]
+
+
+def _slider(current: Mapping[str, float]) -> pd.DataFrame:
+    """Where the slider puts each method; one mark of no method where that is the same place."""
+    places = set(current.values())
+    marks = {"": places.pop()} if len(places) == 1 else current
+    return pd.DataFrame({"method": list(marks.keys()), "x": list(marks.values())})
+
+
+def _slider_layer() -> AnyChart:
+    return (
+        named("slider")
+        .mark_rule(strokeDash=[2, 3], opacity=0.6)
+        .encode(
+            x="x:Q",
+            color=alt.condition(alt.datum.method == "", alt.value("gray"), method_color()),
+        )
+    )
 
 
 def _reading_layer(x: str, picking: str | None) -> AnyChart:

@@ -19,7 +19,7 @@ from core.sentences import Side, describe, describe_choice
 from core.ui.cards import cost_table, method_card
 from core.ui.chart import show_chart
 from core.ui.downloads import offer_downloads
-from core.ui.measuring import NOTHING, RECALIBRATED, curve_frame, on_same_images
+from core.ui.measuring import NOTHING, RECALIBRATED, curve_frame, on_same_images, removed
 from core.ui.notices import explain_missing_images
 from core.ui.presets import BEST, is_set
 from core.ui.progress import measured, show_progress
@@ -223,11 +223,12 @@ class Comparison:
         baseline = self._bench.measurements.known(UNPRUNED, NOTHING)
         by_ratio = settings.match == "ratio"
         picking = PICKED if by_ratio else None
+        current = {name: self._place(subject)[self._x] for name, subject in self._subjects.items()}
         drawing = charts.accuracy_against(
             self._x,
             points,
             baseline.evaluation.accuracy if baseline else None,
-            settings.ratio if by_ratio else None,
+            current,
             self._study,
             picking,
         )
@@ -245,6 +246,10 @@ class Comparison:
         )
         with self._downloads.container():
             offer_downloads(drawing, points, "accuracy", key)
+
+    def _place(self, subject: Subject) -> dict[str, float]:
+        """Where a subject stands on each of the chart's axes."""
+        return {"ratio": subject.spec.ratio, **removed(subject.cost, self._baseline_cost)}
 
     def _draw_table(self) -> None:
         costs = {"Baseline": self._baseline_cost}

@@ -220,6 +220,14 @@ def on_same_images(one: Result, other: Result) -> bool:
     )
 
 
+def removed(pruned: Cost | CurvePoint, baseline: Cost) -> dict[str, float]:
+    """The parts of the baseline that are gone, by their columns in a curve's frame."""
+    return {
+        "parameters_removed": 1 - pruned.nonzero / baseline.nonzero,
+        "macs_removed": 1 - pruned.macs / baseline.macs,
+    }
+
+
 CURVE_COLUMNS = (
     "method",
     "recovery",
@@ -247,8 +255,7 @@ def curve_frame(measurements: Measurements, settings: Settings, baseline: Cost) 
                         method,
                         name,
                         point.ratio,
-                        1 - point.nonzero / baseline.nonzero,
-                        1 - point.macs / baseline.macs,
+                        *removed(point, baseline).values(),
                         point.correct / point.seen,
                         low,
                         high,

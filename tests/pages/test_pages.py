@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import baseline, checkpoint, data
 from core.baseline import CHECKPOINTS
+from core.charts import METHODS
 from core.data import DataMissingError, DataSet, load, subset_indices
 from core.evaluation import evaluate_fully
 from core.model import Widths, nonzero_parameters
@@ -257,6 +258,24 @@ def test_matched_by_parameters_both_methods_leave_about_as_many(open_app: OpenAp
     left = [metric.delta for metric in app.metric if metric.label == "Parameters"]
     shares = np.array([float(delta.removesuffix("% left")) for delta in left])
     assert np.all(np.abs(shares - 50) < 4)
+
+
+@pytest.mark.usefixtures("small_baselines")
+@pytest.mark.parametrize(("x", "label"), [("parameters", "Parameters"), ("MACs", "MACs")])
+def test_on_an_axis_of_costs_each_method_is_marked_where_its_card_says(
+    open_app: OpenApp, x: str, label: str
+) -> None:
+    app = open_app("compare", dataset="digits", ratio="0.5", subset="50", x=x)
+    left = [metric.delta for metric in app.metric if metric.label == label]
+    marks = frames_of(app)[0]["slider"]
+    assert list(marks["method"]) == list(METHODS)
+    assert [f"{1 - x:.1%} left" for x in marks["x"]] == left
+
+
+@pytest.mark.usefixtures("small_baselines")
+def test_where_both_methods_have_one_ratio_it_is_marked_once(open_app: OpenApp) -> None:
+    app = open_app("compare", dataset="digits", ratio="0.5", subset="50")
+    assert frames_of(app)[0]["slider"].to_dict("records") == [{"method": "", "x": 0.5}]
 
 
 @pytest.mark.usefixtures("small_baselines")
