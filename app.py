@@ -3,9 +3,10 @@
 import streamlit as st
 
 from core import ui
-from core.device import keep_freed_memory
+from core.device import keep_freed_memory, spare_what_stays
 
 keep_freed_memory()
+spare_what_stays()
 st.set_page_config(page_title="Pruning explorer", page_icon=ui.page_icon(), layout="wide")
 ui.apply_style()
 ui.drop_what_controls_stumble_over()

@@ -1,6 +1,9 @@
 """Which device computes, and in which precision."""
 
+import atexit
 import ctypes
+import gc
+from functools import cache
 
 import torch
 
@@ -56,3 +59,15 @@ def keep_freed_memory() -> None:
     mallopt(mmap_threshold, 32 << 20)
     mallopt(trim_threshold, 1 << 30)
     mallopt(top_pad, 64 << 20)
+
+
+@cache
+def spare_what_stays() -> None:
+    """Have the garbage collector pass over what was imported, once for the whole process.
+
+    Streamlit collects after every run of a page, and modules are most of what there is to look at:
+    looking holds up every other viewer, since all share one interpreter.
+    """
+    gc.collect()  # what is garbage now would stay too
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # at the end extension modules complain of what is left

@@ -45,5 +45,9 @@ def mcnemar(reference_correct: np.ndarray, other_correct: np.ndarray) -> PairedT
         raise ValueError("A paired test needs the same images on both sides.")
     lost = int(np.count_nonzero(reference_correct & ~other_correct))
     gained = int(np.count_nonzero(~reference_correct & other_correct))
-    p_value = binomtest(lost, lost + gained).pvalue if lost + gained else 1.0
-    return PairedTest(lost, gained, float(p_value))
+    return PairedTest(lost, gained, _p_value(lost, gained))
+
+
+@lru_cache(maxsize=65536)
+def _p_value(lost: int, gained: int) -> float:
+    return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0

@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -57,6 +58,7 @@ class Database:
         self.trouble = ""
         self._schema = schema
         self._version = version
+        self._turn = threading.Lock()
         try:
             self._begin()
         except StoreError as error:
@@ -130,15 +132,23 @@ class Database:
         with self._errors():
             return self._run(action, "?immutable=1")
 
-    def _alone(self) -> filelock.BaseFileLock:
-        """While it is held nobody else has the file open, so that it may be renamed.
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Within it nobody else has the file open, so that it may be renamed.
 
         SQLite finds a file's log by its name: connections to a renamed file and to the one in its
-        place would share it.
+        place would share it. Of this process one thread at a time asks for the file's lock, since
+        asking is polling.
         """
-        return filelock.FileLock(
-            self.path.with_suffix(".lock"), SECONDS_TO_WAIT, poll_interval=0.005
-        )
+        if not self._turn.acquire(timeout=SECONDS_TO_WAIT):
+            raise TimeoutError("other threads use it")
+        try:
+            with filelock.FileLock(
+                self.path.with_suffix(".lock"), SECONDS_TO_WAIT, poll_interval=0.005
+            ):
+                yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -10,13 +10,15 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from threading import Barrier as ThreadBarrier
+from threading import Event
 from typing import Any
 
 import filelock
 import numpy as np
 import pytest
 
-from core.results import Key, Result, ResultStore, StoreError
+from core.results import Key, Result, ResultStore, StoreError, database
+from core.results.database import Database
 from tests.conftest import SPAWN, full_disk
 from tests.results.conftest import LABELS, SHIPPED, differences, key_of, put, result_of, ship
 
@@ -170,6 +172,30 @@ def test_threads_share_a_store(store: ResultStore, path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM results").fetchone() == (
             threads * rows + 1,
         )
+
+
+def test_a_thread_does_not_wait_for_others_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "SECONDS_TO_WAIT", 0.05)
+    shared = Database(path, "CREATE TABLE numbers (number);", version=1)
+    is_held, release = Event(), Event()
+
+    def hold(_: sqlite3.Connection) -> None:
+        is_held.set()
+        release.wait(60)
+
+    def count(connection: sqlite3.Connection) -> int:
+        return int(connection.execute("SELECT count(*) FROM numbers").fetchone()[0])
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(shared.run, hold)
+        is_held.wait(60)
+        with pytest.raises(StoreError, match="other threads"):
+            shared.run(count)
+        release.set()
+        holding.result()
+    assert shared.run(count) == 0
 
 
 def test_a_store_can_be_opened_by_several_threads_at_once(tmp_path: Path, path: Path) -> None:
