@@ -1,6 +1,7 @@
 """The baseline of a data set: from its checkpoint, else trained once and cached."""
 
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Generator, Iterator, Mapping
@@ -78,6 +79,15 @@ class Request:
             parts.append(f"from{self.start.fingerprint[:6]}")
         return "-".join(parts) + ".safetensors"
 
+    def working_name(self) -> str:
+        """What its unfinished training is called; unlike a file's, no other request has this name.
+
+        Two recipes with the same file name would otherwise lose what the other one has behind it.
+        """
+        decisive = {"recipe": self.recipe.to_json(), "data": self.dataset.fingerprint}
+        digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+        return f"{Path(self.file_name()).stem}-{digest[:8]}"
+
 
 def available(dataset: str, folder: Path | None = None) -> list[Path]:
     """The checkpoints of a data set's baselines: those that ship first, then local ones.
@@ -122,7 +132,7 @@ def obtain(
         yield _checked(existing, request)
         return
     path = out or local / name
-    working = local / "training" / name
+    working = local / "training" / request.working_name()
     for needed in (working.parent, path.parent):
         _make_writable(needed)
     progress_file = working.with_suffix(".progress.json")

@@ -84,10 +84,11 @@ def test_a_baseline_is_trained_once_and_then_loaded(
 
 def test_nothing_but_the_checkpoint_and_its_lock_stays(known: Checkpoint) -> None:
     folder = known.path.parent
-    assert files_in(folder) == [
-        "resnet18-digits-2ep-w4.safetensors",
-        "training/resnet18-digits-2ep-w4.lock",
-    ]
+    (stays,) = folder.glob("*.safetensors")
+    assert stays.name == "resnet18-digits-2ep-w4.safetensors"
+    (lock,) = (folder / "training").iterdir()
+    assert lock.name.startswith("resnet18-digits-2ep-w4-")
+    assert lock.suffix == ".lock"
 
 
 @pytest.mark.usefixtures("training_fails")
@@ -316,6 +317,28 @@ def test_a_killed_training_is_taken_up_after_its_last_finished_epoch(
     assert events[-1].fingerprint == known.fingerprint
     assert [entry["epoch"] for entry in events[-1].metadata["history"]["epochs"]] == [1, 2]
     assert len(files_in(tmp_path)) == 2  # the checkpoint and the lock
+
+
+def test_another_recipe_leaves_an_unfinished_training_alone(
+    request_: Request, known: Checkpoint, tmp_path: Path
+) -> None:
+    """Both would be files of one name, and both are for --out."""
+    take_epochs(obtain(request_, tmp_path / "one.safetensors", folder=tmp_path), 1)
+    other = replace(request_, recipe=request_.recipe.at_rate(0.02))
+    assert other.file_name() == request_.file_name()
+    obtained(other, out=tmp_path / "other.safetensors", folder=tmp_path)
+
+    events = list(obtain(request_, tmp_path / "one.safetensors", folder=tmp_path))
+    assert [event.epoch for event in events if isinstance(event, EpochEnd)] == [2]
+    assert isinstance(events[-1], Checkpoint)
+    assert events[-1].fingerprint == known.fingerprint
+
+
+def take_epochs(events: Iterator[Any], number: int) -> None:
+    """Drop a training after so many epochs and a step."""
+    for event in events:
+        if isinstance(event, Step) and event.epoch > number:
+            return
 
 
 def test_a_dropped_training_frees_the_lock_whatever_thread_drops_it(
