@@ -41,7 +41,7 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Of a sweep: `result` is set where a point was finished."""
+    """Of a sweep: `result` is set where a point was measured."""
 
     point: Point
     finished: int  # points, of those that were missing
@@ -194,7 +194,8 @@ def sweep(
 
     The generator can be dropped, or its process killed, at any event: what was finished is in the
     store, and the next sweep goes on from there. Each point is measured within a `turn`, so that
-    others can have theirs between two points. Raises StoreError where nothing can be kept.
+    others can have theirs between two points; what one of them measured meanwhile is not measured
+    again. Raises StoreError where nothing can be kept.
     """
     wanted: dict[Key, Point] = {}
     for point in points:
@@ -204,8 +205,12 @@ def sweep(
     done = 0.0
     seconds_left = None
     started = time.perf_counter()
-    for finished, point in enumerate(missing.values()):
+    for finished, (key, point) in enumerate(missing.items()):
         with turn():
+            if store.has(key):
+                work -= _work(point)
+                yield Progress(point, finished + 1, len(missing), seconds_left)
+                continue
             for event in measurer.measure(point):
                 if not isinstance(event, Result):
                     yield Progress(point, finished, len(missing), seconds_left)

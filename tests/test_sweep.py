@@ -464,6 +464,31 @@ def test_events_may_be_drawn_from_different_threads(
         assert_same_measurement(result, expected)
 
 
+def test_of_two_sweeps_at_once_each_point_is_measured_by_one(
+    trained: Checkpoint, digits: DataSet, store: ResultStore, swept: Swept
+) -> None:
+    sweeps = [sweep(new_measurer(trained, digits), POINTS, store) for _ in "ab"]
+    events: list[list[Progress]] = [[], []]
+    going = {0, 1}
+    while going:  # each measures a point, in turn
+        for number in sorted(going):
+            for event in sweeps[number]:
+                events[number].append(event)
+                if event.result is not None:
+                    break
+            else:
+                going.remove(number)
+    mine, theirs = (results(each) for each in events)
+    assert len(mine) > 1
+    assert len(theirs) > 1
+    assert {result.key for result in mine}.isdisjoint(result.key for result in theirs)
+    assert len(mine) + len(theirs) == DIFFERENT
+    assert all(each[-1].finished == each[-1].missing for each in events)
+    for result in (*mine, *theirs):
+        (expected,) = (each for each in swept.results if each.key == result.key)
+        assert_same_measurement(result, expected)
+
+
 def sweep_in(folder: Path) -> Iterator[tuple[int, bool]]:
     """The work of a child: how many points are finished, and whether one was just now."""
     loaded = checkpoint.load(folder / "trained.safetensors")
