@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -524,6 +524,25 @@ def test_what_ships_is_measured_once_and_written_beside_its_baseline(
     assert {path: path.read_bytes() for path in files.values()} == before
 
 
+def test_what_ships_is_not_replaced_by_results_in_another_precision(run: Run, ships: Path) -> None:
+    run("sweep", "--shipped", "--json", "--precision", "fp32")
+    files = {path: path.read_bytes() for path in ships.glob("*.results.*")}
+    assert len(files) == 4
+    outcome = run("sweep", "--shipped", "--json", "--precision", "bf16")
+    assert_refused(outcome, RESULTS_SUFFIX, "bf16", "--precision fp32")
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def test_what_ships_is_not_measured_on_another_copy_of_the_images(
+    run: Run, ships: Path, digits: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(digits, test_images=255 - digits.test_images)
+    assert other.fingerprint != digits.fingerprint
+    monkeypatch.setattr(data, "load", lambda _: other)
+    assert_refused(run("sweep", "--shipped", "--json"), f"{FULL}.safetensors", "copy")
+    assert not list(ships.glob("*.results.*"))
+
+
 def test_files_that_ship_are_written_again_and_again(
     run: Run, ships: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -663,7 +682,11 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         (("sweep", "--baseline", "nowhere"), ["no checkpoint nowhere"]),
         (("sweep",), ["no baseline for cifar10", "python -m core train --dataset cifar10"]),
         (("sweep", "--shipped"), ["checkpoints", "no checkpoint"]),
-        (("sweep", "--shipped", "--subset", 50), ["--subset", "whole test set"]),
+        (("sweep", "--shipped", "--subset", 50), ["--subset", "settled"]),
+        (("sweep", "--shipped", "--ratios", "0.3"), ["--ratios", "settled"]),
+        (("sweep", "--shipped", "--criterion-seed", 1), ["--criterion-seed", "settled"]),
+        (("sweep", "--shipped", "--store", "mine.sqlite"), ["--store", "settled"]),
+        ((*SWEEP_IT, "--export", "mine.npz"), ["mine.npz", "ends in .csv"]),
     ],
     ids=lambda part: " ".join(map(str, part)),
 )
@@ -687,6 +710,31 @@ def test_a_table_that_cannot_be_written_is_one_sentence_and_loses_nothing(
     out = tmp_path / "file" / "results.csv"
     assert_refused(run(*SWEEP, trained.path, *A_FEW, "--export", out), str(out), "written")
     assert run(*SWEEP, trained.path, *A_FEW).result["measured"] == 0
+
+
+def test_a_table_whose_arrays_would_replace_a_file_is_refused_before_anything_is_measured(
+    run: Run, trained: Checkpoint, tmp_path: Path, stop_measuring: Callable[[], None]
+) -> None:
+    mine = tmp_path / "mine.npz"
+    mine.write_text("precious")
+    stop_measuring()
+    outcome = run(*SWEEP, trained.path, *A_FEW, "--export", tmp_path / "mine.csv")
+    assert_refused(outcome, str(mine), "exists")
+    assert mine.read_text() == "precious"
+
+
+def test_that_nothing_can_be_kept_is_said_before_anything_is_measured(
+    run: Run, trained: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkpoints").write_text("a file is in the way")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Measurer, "measure", stop)
+    outcome = run(*SWEEP, trained.path, *A_FEW)
+    assert outcome.code == 130
+    assert "results are kept until this process ends" in outcome.err.splitlines()[0]
 
 
 def test_a_stop_is_said_calmly(

@@ -14,7 +14,7 @@ from core import checkpoint, data
 from core.checkpoint import Checkpoint
 from core.commands.common import Parser, first_baseline
 from core.data import DataSet
-from core.results import Result, ResultStore, export, open_store
+from core.results import Result, ResultStore, export, files_of, open_store
 from core.statistics import wilson_interval
 from core.sweep import Measurer, Point, sweep
 
@@ -59,9 +59,10 @@ def subset_or(options: argparse.Namespace, images: int, dataset: DataSet) -> int
 
 
 def chosen_baseline(options: argparse.Namespace) -> Checkpoint:
-    """Raises InputError too where the results could not be written afterwards."""
+    """Raises InputError too where the results cannot have the files asked for."""
     if options.export is not None:
-        checkpoint.refuse_to_overwrite(options.export, options.overwrite)
+        for file in files_of(options.export):
+            checkpoint.refuse_to_overwrite(file, options.overwrite)
     path = options.baseline or first_baseline(options.dataset)
     return checkpoint.load(path, options.dataset)
 
@@ -78,7 +79,7 @@ def measure_and_export(
     measurer: Measurer, points: Sequence[Point], options: argparse.Namespace
 ) -> tuple[int, list[Result]]:
     """Measure what is missing, export everything if asked; how many were measured, and all."""
-    store = open_store() if options.store is None else ResultStore(options.store)
+    store = opened_store(options)
     measured = run_points(measurer, points, store, options.json)
     results = kept(measurer, points, store)
     if options.export is not None:
@@ -90,9 +91,22 @@ def measure_and_export(
     return measured, results
 
 
+def opened_store(options: argparse.Namespace) -> ResultStore:
+    """The store asked for; what there is to say of it is said before hours are spent."""
+    store = open_store() if options.store is None else ResultStore(options.store)
+    _print_notes(store.notes)
+    return store
+
+
+def _print_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(note, file=sys.stderr)
+
+
 def run_points(measurer: Measurer, points: Sequence[Point], store: ResultStore, quiet: bool) -> int:
     """Sweep with a progress bar; return how many were measured."""
     measured = 0
+    said = store.notes
     with tqdm(unit="point", disable=quiet, dynamic_ncols=True, delay=0.5) as bar:
         for progress in sweep(measurer, points, store):
             spec = progress.point.spec
@@ -104,9 +118,8 @@ def run_points(measurer: Measurer, points: Sequence[Point], store: ResultStore, 
                 minutes = np.ceil(progress.seconds_left / 60)
                 bar.set_postfix_str(f"about {minutes:.0f} min left", refresh=False)
             bar.update(progress.finished - bar.n)
-            measured = progress.finished
-    for note in store.notes:
-        print(note, file=sys.stderr)
+            measured += progress.result is not None
+    _print_notes([note for note in store.notes if note not in said])
     return measured
 
 

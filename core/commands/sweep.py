@@ -1,6 +1,7 @@
 """Measure many prunings, only what is not known yet."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from core import baseline, checkpoint
@@ -11,18 +12,24 @@ from core.commands.measuring import (
     chosen_baseline,
     kept,
     measure_points,
+    opened_store,
     ratios,
     run_points,
     storing_options,
 )
 from core.errors import InputError
 from core.pruning import ALLOCATIONS, CRITERIA, METHODS, SCOPES
-from core.recovery import RECOVERIES
-from core.results import RESULTS_SUFFIX, export, open_store
+from core.recovery import RECOVERIES, Recovery
+from core.results import RESULTS_SUFFIX, UNPRUNED, Key, export, read_shipped
 from core.shipped_grid import FIVE_EPOCHS, FULL, shipped_points
-from core.sweep import Measurer, grid
+from core.sweep import Measurer, Point, grid
 
 POINTS_BETWEEN_FILES = 40
+SETTLED = (
+    *("subset", "seed", "dataset", "baseline", "export", "store", "methods", "criteria"),
+    *("allocations", "scopes", "recoveries", "ratios", "criterion_seed"),
+)
+"""The options that mean nothing to what ships."""
 
 
 def add_sweep(commands: Commands) -> None:
@@ -55,8 +62,9 @@ def add_sweep(commands: Commands) -> None:
     sweeping.add_argument(
         "--shipped",
         action="store_true",
-        help="measure all results that come with the repository, instead of the above",
+        help="measure the curves that come with the repository, and nothing of the above",
     )
+    sweeping.set_defaults(usual={name: sweeping.get_default(name) for name in SETTLED})
 
 
 def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
@@ -80,30 +88,56 @@ def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
-    """Every curve that ships, the files written anew after each."""
-    if options.subset is not None:
-        raise InputError("The results that ship are on the whole test set: leave --subset out.")
-    store = open_store()
-    counts = {}
-    loaded = {
-        name: checkpoint.load(baseline.CHECKPOINTS / f"{name}.safetensors")
+    """Every curve that ships, the files written anew after every few points."""
+    for name in SETTLED:
+        if getattr(options, name) != options.usual[name]:
+            raise InputError(
+                f"What ships is settled: leave --{name.replace('_', '-')} out, or --shipped."
+            )
+    loaded = [
+        checkpoint.load(baseline.CHECKPOINTS / f"{name}.safetensors")
         for name in (FULL, FIVE_EPOCHS)
-    }
-    for name, each in loaded.items():
-        measurer = measurer_for(each, options)
+    ]
+    work = [(each.path.stem, results_file(each), measurer_for(each, options)) for each in loaded]
+    for each, (_, file, measurer) in zip(loaded, work, strict=True):
+        _refuse_to_spoil(file, each, measurer.key(Point(UNPRUNED, Recovery())))
+    store = opened_store(options)
+    counts = {}
+    for name, file, measurer in work:
         points = shipped_points(name)
         for start in range(0, len(points), POINTS_BETWEEN_FILES):
             run_points(measurer, points[start : start + POINTS_BETWEEN_FILES], store, options.json)
             results = kept(measurer, points, store)
-            export(
-                results,
-                each.path.with_name(name + RESULTS_SUFFIX),
-                "python -m core sweep --shipped",
-                measurer.test_labels,
-            )
+            export(results, file, "python -m core sweep --shipped", measurer.test_labels)
         counts[name] = len(results)
         print(f"{name}: {counts[name]:,} results.")
     return {"results": counts}
+
+
+def results_file(of: Checkpoint) -> Path:
+    """Where the results of a baseline that ships lie."""
+    return of.path.with_name(of.path.stem + RESULTS_SUFFIX)
+
+
+def _refuse_to_spoil(file: Path, loaded: Checkpoint, key: Key) -> None:
+    """Raise InputError where results like `key` would replace those that ship by worse ones.
+
+    Those of a baseline are looked for on the images that it was trained beside; and the file is
+    written anew with the precision that is measured alone.
+    """
+    if key.data != loaded.metadata["data"]["fingerprint"]:
+        raise InputError(
+            f"{loaded.path} was measured on another copy of these images when it was trained, and "
+            "so is what ships: set CIFAR10_DIR to that copy, or leave --shipped out."
+        )
+    if not file.exists():
+        return
+    for known in (result.key for result in read_shipped(file).results):
+        if known.checkpoint == key.checkpoint and known.precision != key.precision:
+            raise InputError(
+                f"{file} has this baseline's results in {known.precision}, which some in "
+                f"{key.precision} would replace: ask for --precision {known.precision}."
+            )
 
 
 def measurer_for(loaded: Checkpoint, options: argparse.Namespace) -> Measurer:

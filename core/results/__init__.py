@@ -3,7 +3,7 @@
 from core.results.database import StoreError
 from core.results.key import ALGORITHM, UNPRUNED, Key
 from core.results.result import CurvePoint, Origin, Result
-from core.results.shipped import RESULTS_SUFFIX, export, read_shipped
+from core.results.shipped import RESULTS_SUFFIX, export, files_of, read_shipped
 from core.results.store import ResultStore, open_store
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "ResultStore",
     "StoreError",
     "export",
+    "files_of",
     "open_store",
     "read_shipped",
 ]

@@ -84,6 +84,14 @@ def array_file(path: Path) -> Path:
     return path.with_suffix(".npz")
 
 
+def files_of(path: Path) -> tuple[Path, Path]:
+    """What `export` writes: the CSV and the array file. Raises InputError for the latter's name."""
+    arrays = array_file(path)
+    if path == arrays:
+        raise InputError(f"{path} is the name of the array file: choose one that ends in .csv.")
+    return path, arrays
+
+
 @dataclass(frozen=True, eq=False)
 class Shipped:
     """What a pair of files holds: results, all on the same images."""
@@ -93,13 +101,12 @@ class Shipped:
 
 
 def export(results: Iterable[Result], path: Path, command: str, test_labels: np.ndarray) -> None:
-    """Write both files, each whole or not at all.
+    """Write `files_of(path)`, each whole or not at all.
 
     `test_labels`, uint8 (images,), are those of the whole test set. Raises InputError where there
     are no results, where they are on several subsets, or where the folder cannot be written.
     """
-    if path.suffix == array_file(path).suffix:
-        raise InputError(f"{path} is the name of the array file: choose one that ends in .csv.")
+    path, arrays_path = files_of(path)
     rows = sorted(results, key=_order)
     if not rows:
         raise InputError(f"There are no results to write to {path}.")
@@ -116,7 +123,7 @@ def export(results: Iterable[Result], path: Path, command: str, test_labels: np.
     }
     try:
         # The arrays first: a reader that comes between sees a CSV with fewer rows, and says so.
-        with written_atomically(array_file(path)) as temporary, temporary.open("wb") as file:
+        with written_atomically(arrays_path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         with written_atomically(path) as temporary:
             temporary.write_text(text.getvalue(), encoding="utf-8")
