@@ -112,7 +112,10 @@ class Database:
         path = self.path
         with self._errors():
             try:
-                self.path = Path(tempfile.mkdtemp(prefix="pruning-explorer-")) / path.name
+                self._elsewhere = tempfile.TemporaryDirectory(
+                    prefix="pruning-explorer-", ignore_cleanup_errors=True
+                )
+                self.path = Path(self._elsewhere.name) / path.name
                 for suffix in ("", "-wal"):
                     if Path(f"{path}{suffix}").exists():
                         shutil.copyfile(f"{path}{suffix}", f"{self.path}{suffix}")

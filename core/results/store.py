@@ -1,9 +1,13 @@
 """Results in SQLite, shared by threads and processes; what ships is taken in from CSV files."""
 
+import math
 import sqlite3
+import threading
+import time
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,18 @@ ON_THESE_IMAGES = """
 BEST_LAST = "subset, precision = :precision"
 
 
+SECONDS_BETWEEN_TRIES = 60  # to take in what ships, after the disk was full or the store held
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why one version of a shipped file was not taken in, and until when that is so."""
+
+    version: str
+    why: str
+    until: float = math.inf  # of time.monotonic(); for ever where the file itself is the reason
+
+
 class ResultStore:
     """All results under one path. Any number of threads and processes may use one file.
 
@@ -49,14 +65,14 @@ class ResultStore:
         self._notes: list[str] = []
         self._folder = folder
         self._labels: dict[str, np.ndarray] = {}  # of the data sets asked for
-        # Shipped files that cannot be taken in: as which version, and why.
-        self._refused: dict[Path, tuple[str, str]] = {}
+        self._refused: dict[Path, Refusal] = {}  # shipped files that cannot be taken in
+        self._refreshing = threading.RLock()  # again by the same thread where the file was damaged
         self.refresh()
 
     @property
     def notes(self) -> list[str]:
         trouble = [self._database.trouble] if self._database.trouble else []
-        refusals = [why for _, why in self._refused.values()]
+        refusals = [refusal.why for refusal in [*self._refused.values()]]
         return [*self._database.notes, *self._notes, *refusals, *trouble]
 
     @property
@@ -163,7 +179,12 @@ class ResultStore:
             rows = self._query("SELECT labels FROM test_labels WHERE data = :data", {"data": data})
             if not rows:
                 return None
-            self._labels[data] = np.frombuffer(zlib.decompress(rows[0]["labels"]), np.uint8)
+            try:
+                labels = np.frombuffer(zlib.decompress(rows[0]["labels"]), np.uint8)
+            except zlib.error:
+                self._remove_damaged("test_labels", {"data": data}, "A list of stored labels")
+                return None
+            self._labels[data] = labels
         return self._labels[data]
 
     def refresh(self) -> None:
@@ -171,12 +192,21 @@ class ResultStore:
 
         A file that cannot be read leaves a note, and what was taken in before.
         """
+        with self._refreshing:
+            self._refresh()
+
+    def _refresh(self) -> None:
         files = self._folder.glob(f"*{RESULTS_SUFFIX}") if self._folder is not None else ()
         shipped = {path: _version(path) for path in files}
         known = {
             row["file"]: row["version"] for row in self._query("SELECT * FROM shipped_files", {})
         }
-        self._refused = {path: why for path, why in self._refused.items() if path in shipped}
+        now = time.monotonic()
+        self._refused = {
+            path: refusal
+            for path, refusal in self._refused.items()
+            if path in shipped and now < refusal.until
+        }
         gone = known.keys() - {path.name for path in shipped}
         for name in gone:
             self._replace(name, None, None)
@@ -188,17 +218,19 @@ class ResultStore:
 
     def _take_in(self, path: Path, version: str) -> bool:
         """Whether the file could be read; one that could not is not tried again as it is."""
-        if self._refused.get(path, ("", ""))[0] == version:
+        refusal = self._refused.get(path)
+        if refusal is not None and refusal.version == version:
             return False
         try:
             shipped = read_shipped(path)
         except InputError as error:
-            self._refused[path] = (version, str(error))
+            self._refused[path] = Refusal(version, str(error))
             return False
         try:
             self._replace(path.name, version, shipped)
         except StoreError as error:
-            self._refused[path] = (version, f"{path.name} was not taken in: {error}")
+            until = time.monotonic() + SECONDS_BETWEEN_TRIES
+            self._refused[path] = Refusal(version, f"{path.name} was not taken in: {error}", until)
             return False
         self._refused.pop(path, None)
         return True
@@ -208,11 +240,21 @@ class ResultStore:
         try:
             return to_result(row, labels)
         except (zlib.error, ValueError):
-            condition = " AND ".join(f"{name} = ?" for name in KEY_COLUMNS)
-            values = [row[name] for name in KEY_COLUMNS]
-            self._run(lambda c: c.execute(f"DELETE FROM results WHERE {condition}", values))
-            self._notes.append("A stored result was damaged and has been removed.")
+            key = {name: row[name] for name in KEY_COLUMNS}
+            self._remove_damaged("results", key, "A stored result")
             return None
+
+    def _remove_damaged(self, table: str, row: Mapping[str, Any], what: str) -> None:
+        """Remove a row, and have what ships taken in again, which may bring it back."""
+        condition = " AND ".join(f"{name} = :{name}" for name in row)
+
+        def remove(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                connection.execute(f"DELETE FROM {table} WHERE {condition}", row)
+                connection.execute("DELETE FROM shipped_files")
+
+        self._run(remove)
+        self._notes.append(f"{what} was damaged and has been removed.")
 
     def _replace(self, file: str, version: str | None, shipped: Shipped | None) -> None:
         """Rows of a shipped file: these instead of those that it had before; None where it went."""
@@ -262,7 +304,10 @@ def _keep_labels(connection: sqlite3.Connection, labels: dict[str, np.ndarray]) 
 
 def _version(path: Path) -> str:
     """Size and time of a CSV and of its array file, which change with their content."""
-    stats = [file.stat() for file in (path, array_file(path)) if file.exists()]
+    stats = []
+    for file in (path, array_file(path)):
+        with suppress(FileNotFoundError):  # also one that is being replaced
+            stats.append(file.stat())
     return " ".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)
 
 

@@ -1,7 +1,9 @@
 """Nothing that was kept is lost, whoever writes at once, gets killed or leaves a file behind."""
 
+import gc
 import os
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ import pytest
 
 from core.results import Key, Result, ResultStore, StoreError, database
 from core.results.database import Database
+from core.results.store import SECONDS_BETWEEN_TRIES
 from tests.conftest import SPAWN, full_disk
 from tests.results.conftest import LABELS, SHIPPED, differences, key_of, put, result_of, ship
 
@@ -501,6 +504,9 @@ def test_where_the_folder_cannot_be_written_a_temporary_one_serves(
     for result in (LOCAL[0], LOCAL[-1]):
         assert differences(store.get(result.key), result) == []
     assert len(list(temporary.rglob("results.sqlite"))) == 1
+    del store
+    gc.collect()
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.usefixtures("temporary")
@@ -559,13 +565,20 @@ def test_a_full_disk_without_a_store_is_said(path: Path, folder: Path) -> None:
     assert ResultStore(path, folder).has(SHIPPED[0].key)
 
 
-def test_what_ships_anew_is_not_taken_in_on_a_full_disk(full: ResultStore, folder: Path) -> None:
+def test_what_ships_anew_is_not_taken_in_on_a_full_disk_but_later(
+    full: ResultStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ship(folder, SHIPPED[0], name="more")
     with full_disk():
         full.refresh()
         notes = full.notes
         assert full.has(SHIPPED[0].key)
     assert "more.results.csv was not taken in" in notes[0]
+    assert full.notes == notes  # not tried at every look, but once a while is over
+    later = time.monotonic() + SECONDS_BETWEEN_TRIES
+    monkeypatch.setattr("core.results.store.time.monotonic", lambda: later)
+    full.refresh()
+    assert full.notes == []
 
 
 # A file that is locked
@@ -630,3 +643,43 @@ def test_a_damaged_prediction_is_no_answer(full: ResultStore, path: Path) -> Non
     assert "damaged" in full.notes[-1]
     put(full, LOCAL[50])  # measured again
     assert full.has(LOCAL[50].key)
+
+
+def test_a_damaged_result_that_ships_is_taken_in_again(full: ResultStore, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE results SET predictions = x'00' WHERE file != ''")
+    assert full.get(SHIPPED[0].key) is None
+    assert "damaged" in full.notes[-1]
+    full.refresh()
+    assert differences(full.get(SHIPPED[0].key), SHIPPED[0]) == ["origin"]  # it names the file
+
+
+@pytest.mark.usefixtures("full")
+def test_damaged_labels_are_taken_in_again(path: Path, folder: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE test_labels SET labels = x'00'")
+    store = ResultStore(path, folder)
+    assert store.find(SHIPPED[0].key) is None
+    assert "damaged" in store.notes[-1]
+    store.refresh()
+    assert store.has(LOCAL[0].key)
+    assert differences(store.get(LOCAL[0].key), LOCAL[0]) == []
+    assert store.has(SHIPPED[0].key)
+
+
+def test_a_shipped_file_that_goes_while_it_is_looked_at_is_calm(
+    full: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    glob = Path.glob
+
+    def gone_by_then(self: Path, pattern: str) -> Iterator[Path]:
+        for found in [*glob(self, pattern)]:
+            found.unlink()
+            yield found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "glob", gone_by_then)
+        full.refresh()
+    full.refresh()
+    assert not full.has(SHIPPED[0].key)
+    assert full.notes == []
