@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from core.evaluation import Evaluation
 from core.statistics import CHANCE, mcnemar
 
+RECALIBRATED = "with batch-norm statistics estimated again"
+
 
 @dataclass(frozen=True, eq=False)
 class Side:
@@ -13,8 +15,8 @@ class Side:
 
     doing: str  # such as "removing channels"
     ratio: float
-    pruned: Evaluation
-    recalibrated: Evaluation | None  # where it is known
+    pruned: Evaluation | None  # one of the two at least is known
+    recalibrated: Evaluation | None
     baseline: Evaluation
 
 
@@ -30,12 +32,15 @@ def describe(sides: list[Side]) -> str:
 
 
 def _describe(side: Side) -> str:
+    known = side.pruned or side.recalibrated
+    assert known is not None
     if side.ratio == 0:
         start, against = f"At 0.00 nothing is pruned: {percent(side.baseline)}", ""
     else:
-        start = f"At {side.ratio:.2f}, {side.doing} leaves {percent(side.pruned)}"
-        against = _against_baseline(side.pruned, side.baseline)
-    if side.recalibrated is None:
+        how = "" if side.pruned else f", {RECALIBRATED},"
+        start = f"At {side.ratio:.2f}, {side.doing}{how} leaves {percent(known)}"
+        against = _against_baseline(known, side.baseline)
+    if side.pruned is None or side.recalibrated is None:
         return f"{start}{against}."
     return f"{start}{against}; {_recovered(side.pruned, side.recalibrated)}."
 
@@ -51,10 +56,10 @@ def _against_baseline(pruned: Evaluation, baseline: Evaluation) -> str:
 
 
 def _recovered(pruned: Evaluation, recalibrated: Evaluation) -> str:
-    how = "with batch-norm statistics estimated again"
+    text = f"{RECALIBRATED} it is {percent(recalibrated)}"
     if mcnemar(pruned.is_right, recalibrated.is_right).significant:
-        return f"{how} it is {percent(recalibrated)}"
-    return f"{how} it is {percent(recalibrated)}, no clear change"
+        return text
+    return f"{text}, no clear change"
 
 
 def describe_choice(chosen_on: int, judged: Mapping[str, Evaluation]) -> str:

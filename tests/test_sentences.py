@@ -66,6 +66,16 @@ def test_without_a_recalibrated_network_none_is_mentioned() -> None:
     assert "batch-norm" not in describe([side(300, None)])
 
 
+def test_where_the_recalibrated_network_alone_is_known_it_is_told() -> None:
+    alone = Side("removing channels", 0.3, None, evaluation(727), evaluation(900))
+    assert describe([alone]) == (
+        "At 0.30, removing channels, with batch-norm statistics estimated again, leaves "
+        "72.7\u00a0% ± 2.8."
+    )
+    alone = Side("removing channels", 0.3, None, evaluation(899), evaluation(900))
+    assert "no clear change from the unpruned 90.0\u00a0%" in describe([alone])
+
+
 def test_at_ratio_0_nothing_is_pruned() -> None:
     words = "At 0.00 nothing is pruned: 90.0\u00a0% ± 1.9"
     assert describe([side(900, None, ratio=0.0)]) == f"{words}."

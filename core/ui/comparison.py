@@ -13,7 +13,7 @@ from core.cost import Cost
 from core.evaluation import Evaluation
 from core.pruning import PruningSpec
 from core.pruning.matching import HIGHEST_RATIO
-from core.recovery import Recovering
+from core.recovery import Recovering, Recovery
 from core.results import UNPRUNED, Result
 from core.sentences import Side, describe, describe_choice
 from core.ui.cards import cost_table, method_card
@@ -29,6 +29,7 @@ from core.ui.workbench import Workbench
 CURVE_RATIOS = tuple(step / 10 for step in range(10))
 X_AXES = {"ratio": "ratio", "parameters": "parameters_removed", "MACs": "macs_removed"}
 PICKED = "picked"
+PICKS = "picks"
 DOING = {
     "fine": "zeroing single weights",
     "channel": "removing channels",
@@ -79,7 +80,7 @@ class Comparison:
     def measure(self) -> None:
         """Measure what is not known yet, each batch on the screen as it comes."""
         unknown = self._unknown()
-        if unknown or self._fill:
+        if unknown or (self._fill and self._unknown_on_curves()):
             if self._bench.measurements.images is None:
                 with self._notice.container():
                     explain_missing_images(self._bench.measurements.no_images)
@@ -91,6 +92,8 @@ class Comparison:
                 "measuring it needs the images: the nearest measured ratio is shown.",
                 help=self._bench.measurements.no_images,
             )
+        elif self._fill:
+            self._notice.caption("Both curves are measured at 0, 0.1 … 0.9 already.")
         for name, (spec, compressed) in self._compressed().items():
             if compressed is None:
                 self._measured_bytes[name] = load_compressed_bytes(self._bench.file, spec)
@@ -99,6 +102,17 @@ class Comparison:
 
     def _unknown(self) -> list[str]:
         return [name for name, subject in self._subjects.items() if subject.result is None]
+
+    def _unknown_on_curves(self) -> list[tuple[PruningSpec, Recovery]]:
+        """What filling in the curves would measure."""
+        settings, measurements = self._bench.settings, self._bench.measurements
+        return [
+            (settings.spec(name, ratio), recovery)
+            for ratio, name, recovery in product(
+                CURVE_RATIOS, METHOD_NAMES, (NOTHING, RECALIBRATED)
+            )
+            if measurements.known(settings.spec(name, ratio), recovery) is None
+        ]
 
     def _subject(self, spec: PruningSpec) -> Subject:
         """What the store knows; the nearest ratio where nothing can be measured on this machine."""
@@ -121,11 +135,12 @@ class Comparison:
             for event in measurements.measure(subject.spec, self._recovery):
                 match event:
                     case Evaluation():
+                        subject.is_live = True
                         self._draw_card(name, event)
                     case Recovering():
                         show_progress(self._progress, f"{name}: recalibrating batch-norm", event)
                     case Result():
-                        subject.result, subject.is_live = event, True
+                        subject.result = event
                         self._draw_card(name)
             self._progress.empty()
         if unknown:
@@ -136,10 +151,9 @@ class Comparison:
 
     def _fill_in(self) -> None:
         """Measure all curves; every point is drawn once it is known, and kept."""
-        settings = self._bench.settings
-        wanted = list(product(CURVE_RATIOS, METHOD_NAMES, (NOTHING, RECALIBRATED)))
-        for done, (ratio, name, recovery) in enumerate(wanted):
-            for event in self._bench.measurements.measure(settings.spec(name, ratio), recovery):
+        wanted = self._unknown_on_curves()
+        for done, (spec, recovery) in enumerate(wanted):
+            for event in self._bench.measurements.measure(spec, recovery):
                 if isinstance(event, Evaluation):
                     part = (done + event.seen / event.total) / len(wanted)
                     self._progress.progress(
@@ -184,19 +198,22 @@ class Comparison:
         measurements = self._bench.measurements
         sides = []
         for subject in self._subjects.values():
-            pruned = measurements.known(subject.spec, NOTHING)
-            baseline = measurements.reference(pruned) if pruned else None
-            if pruned is None or baseline is None:
+            shown = measurements.known(subject.spec, self._recovery)
+            baseline = measurements.reference(shown) if shown else None
+            if shown is None or baseline is None:
                 continue
-            recalibrated = measurements.known(subject.spec, RECALIBRATED)
-            if recalibrated is not None and not on_same_images(pruned, recalibrated):
-                recalibrated = None
+            evaluations = {
+                recovery: found.evaluation
+                for recovery in (NOTHING, RECALIBRATED)
+                if (found := measurements.known(subject.spec, recovery))
+                and on_same_images(found, shown)
+            }
             sides.append(
                 Side(
                     DOING[subject.spec.method],
                     subject.spec.ratio,
-                    pruned.evaluation,
-                    recalibrated.evaluation if recalibrated else None,
+                    evaluations.get(NOTHING),
+                    evaluations.get(RECALIBRATED),
                     baseline.evaluation,
                 )
             )
@@ -233,7 +250,8 @@ class Comparison:
             picking,
         )
         # A key cannot be drawn twice in one run, and the chart is, where points come in live.
-        key = f"curve_{self._charts_drawn}"
+        # A point that is clicked a second time is news only to a chart that knows of no click.
+        key = f"curve_{st.session_state.get(PICKS, 0)}_{self._charts_drawn}"
         self._charts_drawn += 1
         show_chart(
             drawing,
@@ -264,6 +282,7 @@ def _move_slider(chart: str) -> None:
     picked = st.session_state[chart]["selection"].get(PICKED, [])
     if picked:
         st.session_state["ratio"] = min(float(picked[0]["ratio"]), HIGHEST_RATIO)
+        st.session_state[PICKS] = st.session_state.get(PICKS, 0) + 1
 
 
 def _chart_controls() -> tuple[str, bool, bool, DeltaGenerator]:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,10 @@ from core.sweep import Measurer, grid, sweep
 from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm
 
 SOME_RATIOS = (0.3, 0.6, 0.9)
+OTHER_PRESETS = {
+    "As in the study": (0.05, 0.5),
+    "Best without training": (0.3, 0.95),
+}
 
 
 def metrics(app: AppTest) -> dict[str, list[str]]:
@@ -182,6 +188,38 @@ def test_without_images_the_nearest_measured_ratio_is_shown_and_named(
 
 
 @pytest.fixture
+def fresh_clone(checkpoints: Path, no_images: None) -> None:  # noqa: ARG001
+    """What ships, and no images."""
+    for file in [*CHECKPOINTS.glob("*.safetensors"), *CHECKPOINTS.glob("*.results.*")]:
+        (checkpoints / file.name).symlink_to(file)
+
+
+@pytest.mark.usefixtures("fresh_clone")
+def test_a_fresh_clone_has_nothing_to_fill_in(open_app: OpenApp) -> None:
+    app = open_app("compare")
+    before = frames_of(app)[0]["points"]
+    next(button for button in app.button if button.label == "Fill in the curves").click().run()
+    assert_calm(app)
+    assert "measured at 0, 0.1 … 0.9 already" in words(app)
+    assert "needs the images" not in words(app)
+    assert frames_of(app)[0]["points"].equals(before)
+
+
+@pytest.mark.usefixtures("fresh_clone")
+def test_a_fresh_clone_answers_without_images_at_every_preset(open_app: OpenApp) -> None:
+    app = open_app("compare")
+    for preset, ratios in (("Textbook", (0.0, 0.37, 0.95)), *OTHER_PRESETS.items()):
+        if app.button_group(key="preset").value != preset:
+            app.button_group(key="preset").set_value(preset).run()
+        for ratio in ratios:
+            app.slider(key="ratio").set_value(ratio).run()
+            assert_calm(app)
+            assert words(app).count("10,000 images · stored") == 2
+            assert "nearest measured" not in words(app)
+            assert "not measured" not in words(app)
+
+
+@pytest.fixture
 def both_baselines(checkpoints: Path, small_baselines: dict[str, Path]) -> None:
     """Files of the names that presets ask for."""
     for name in (FULL, FIVE_EPOCHS):
@@ -250,6 +288,32 @@ def test_moving_the_slider_changes_nothing_but_the_few_marks_that_move(
         assert moved <= {"slider", "points", "readings", "bins", "threshold", "channels"} or (
             page == "layers" and set(before) == {"cells"}
         )
+
+
+def test_what_another_viewer_measured_while_one_waited_is_called_stored(
+    open_app: OpenApp, stored: ResultStore, digits: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file,) = baseline.available("digits")
+
+    @contextmanager
+    def after_another() -> Iterator[None]:
+        measurer = Measurer(checkpoint.load(file), digits, 50, 0)
+        for _ in sweep(measurer, grid(["channel"], [0.4]), stored):
+            pass
+        yield
+
+    monkeypatch.setattr("core.ui.measuring.my_turn", after_another)
+    app = open_app("compare", dataset="digits", subset="50", ratio="0.4")
+    assert words(app).count("50 images · live") == 1
+    assert words(app).count("50 images · stored") == 1
+
+
+@pytest.mark.usefixtures("small_baselines")
+def test_with_bn_recalibrated_a_sentence_speaks_of_what_was_measured(open_app: OpenApp) -> None:
+    app = open_app(
+        "compare", dataset="digits", subset="50", ratio="0.4", recovery="BN recalibrated"
+    )
+    assert "removing channels, with batch-norm statistics estimated again, leaves" in words(app)
 
 
 @pytest.mark.usefixtures("small_baselines")
