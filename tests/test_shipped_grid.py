@@ -1,6 +1,8 @@
 """Which prunings the results that ship are of, against a list that is written out here."""
 
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from core.baseline import CHECKPOINTS
 from core.data import DataSet
 from core.pruning import PruningSpec
 from core.recovery import Recovery
-from core.results import RESULTS_SUFFIX, Key, Result, read_shipped
+from core.results import RESULTS_SUFFIX, Key, Result, ResultStore, read_shipped
 from core.results.result import subset_positions
 from core.sensitivity import SCAN_IMAGES, scan_points
 from core.shipped_grid import FIVE_EPOCHS, FULL, shipped_points
@@ -110,23 +112,41 @@ def shipped(name: str) -> list[Result]:
 
 def test_what_ships_is_the_whole_grid_and_nothing_else(name: str, shipped: list[Result]) -> None:
     keys = {result.key for result in shipped}
-    first = shipped[0].key
-    assert first.subset == 10_000
-    assert first.checkpoint == checkpoint.load(CHECKPOINTS / f"{name}.safetensors").fingerprint
+    baseline = checkpoint.load(CHECKPOINTS / f"{name}.safetensors")
     expected = {
         Key(
-            first.checkpoint,
-            point.spec,
-            point.recovery,
-            first.data,
-            first.subset,
-            first.subset_seed,
-            first.precision,
+            checkpoint=baseline.fingerprint,
+            spec=point.spec,
+            recovery=point.recovery,
+            data=baseline.metadata["data"]["fingerprint"],
+            subset=10_000,
+            subset_seed=0,
+            precision="bf16",
         )
         for point in shipped_points(name)
     }
     assert keys == expected
     assert len(shipped) == len(expected)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_machine_of_any_precision_has_all_that_ships(
+    name: str, shipped: list[Result], tmp_path: Path, precision: str
+) -> None:
+    store = ResultStore(tmp_path / "results.sqlite", CHECKPOINTS)
+    for result in shipped:
+        found = store.find(replace(result.key, precision=precision))
+        assert found is not None
+        assert found.key == result.key
+        assert found.predictions.tobytes() == result.predictions.tobytes()
+    wanted = replace(shipped[0].key, precision=precision)
+    for method, _, _, _ in DEFAULTS:
+        for recovery in RECOVERIES:
+            spec = PruningSpec(method, 0.5)
+            key = replace(wanted, spec=spec, recovery=Recovery.named(recovery))
+            hundredths = [round(100 * point.ratio) for point in store.curve(key)]
+            assert hundredths == [0, *(HUNDREDTHS if name == FULL else TWENTIETHS)]
+    assert store.notes == []
 
 
 def test_more_pruning_leaves_less_in_everything_that_ships(shipped: list[Result]) -> None:
@@ -142,9 +162,14 @@ def test_more_pruning_leaves_less_in_everything_that_ships(shipped: list[Result]
 
 SPOT_CHECKS = (
     Point(PruningSpec("fine", 0.7), Recovery()),
+    Point(PruningSpec("fine", 0.9, allocation="global"), Recovery.named("bn")),
     Point(PruningSpec("channel", 0.3), Recovery.named("bn")),
     Point(PruningSpec("channel", 0.55, scope="internal"), Recovery()),
 )
+OF_ONE = {
+    FULL: Point(PruningSpec("channel", 0.6, *BEST[1:]), Recovery.named("bn")),
+    FIVE_EPOCHS: Point(PruningSpec("channel-mask", 0.2), Recovery.named("bn")),
+}
 
 
 def test_what_ships_is_what_a_live_evaluation_finds(
@@ -153,7 +178,7 @@ def test_what_ships_is_what_a_live_evaluation_finds(
     live = Measurer(
         checkpoint.load(CHECKPOINTS / f"{name}.safetensors"), cifar10, subset=500, seed=3
     )
-    for point in SPOT_CHECKS:
+    for point in (*SPOT_CHECKS, OF_ONE[name]):
         stored = next(
             result
             for result in shipped
@@ -179,20 +204,19 @@ def scan() -> list[Result]:
 
 
 def test_the_scan_that_ships_is_of_every_layer_and_group_at_every_ratio(scan: list[Result]) -> None:
-    model = checkpoint.load(CHECKPOINTS / f"{FULL}.safetensors")
-    first = scan[0].key
+    baseline = checkpoint.load(CHECKPOINTS / f"{FULL}.safetensors")
     expected = {
         Key(
-            model.fingerprint,
-            point.spec,
-            point.recovery,
-            first.data,
-            SCAN_IMAGES,
-            0,
-            first.precision,
+            checkpoint=baseline.fingerprint,
+            spec=point.spec,
+            recovery=point.recovery,
+            data=baseline.metadata["data"]["fingerprint"],
+            subset=SCAN_IMAGES,
+            subset_seed=0,
+            precision="bf16",
         )
         for method in ("fine", "channel")
-        for point in scan_points(model.model, method)
+        for point in scan_points(baseline.model, method)
     }
     assert {result.key for result in scan} == expected
     assert len(scan) == len(expected) == 2 * (1 + (LAYERS + GROUPS) * SCAN_RATIOS)
