@@ -47,13 +47,15 @@ class Request:
     widths: Widths = field(default_factory=Widths.regular)
     held_out: int = 0  # training images that do not train but validate
     start: Checkpoint | None = None  # whose weights training starts from; drawn by the seed if None
+    teachers: tuple[Checkpoint, ...] = ()  # whose answers are learnt instead of the labels
 
     def __post_init__(self) -> None:
-        if self.start is not None and self.start.metadata.get("kind") != "baseline":
-            raise InputError(
-                f"{self.start.path} holds no baseline, so training cannot start from it: "
-                "choose one that train has written."
-            )
+        for role, each in (("start from", self.start), *(("learn from", t) for t in self.teachers)):
+            if each is not None and each.metadata.get("kind") != "baseline":
+                raise InputError(
+                    f"{each.path} holds no baseline, so training cannot {role} it: "
+                    "choose one that train has written."
+                )
         if self.start is not None and self.start.model.widths != self.widths:
             raise InputError(
                 f"{self.start.path} has the widths {self.start.model.widths.streams}, so training "
@@ -77,6 +79,8 @@ class Request:
             parts.append(f"held{self.held_out}")
         if self.start is not None:
             parts.append(f"from{self.start.fingerprint[:6]}")
+        if self.teachers:
+            parts.append("taught" + "".join(each.fingerprint[:6] for each in self.teachers))
         return "-".join(parts) + ".safetensors"
 
     def working_name(self) -> str:
@@ -201,7 +205,10 @@ def _train_and_save(
         model.load_state_dict(request.start.model.state_dict())
     history = History()
     resume_file = working.with_suffix(".resume")
-    for event in train(model, split, request.recipe, request.seed, history, resume_file):
+    teachers = [teacher.model for teacher in request.teachers]
+    for event in train(
+        model, split, request.recipe, request.seed, history, resume_file, teachers=teachers
+    ):
         if isinstance(event, Step):
             with written_atomically(progress_file) as temporary:
                 temporary.write_text(json.dumps(asdict(event)))
@@ -213,6 +220,7 @@ def _train_and_save(
         "seed": request.seed,
         "held_out": request.held_out,
         "started_from": _started_from(request),
+        "teachers": _teachers(request),
         "data": {"source": request.dataset.name, "fingerprint": request.dataset.fingerprint},
         "accuracy": _measure(model, request),
         "history": asdict(history),
@@ -228,6 +236,11 @@ def _started_from(request: Request) -> dict[str, Any] | None:
         return None
     start = request.start
     return {"fingerprint": start.fingerprint, "epochs": epochs_in_all(start.metadata)}
+
+
+def _teachers(request: Request) -> list[str] | None:
+    """Their fingerprints; None where labels were learnt, as in files that know of no teachers."""
+    return [each.fingerprint for each in request.teachers] or None
 
 
 def epochs_in_all(metadata: Mapping[str, Any]) -> int:
@@ -261,6 +274,7 @@ def _checked(path: Path, request: Request) -> Checkpoint:
         "seed": request.seed,
         "held_out": request.held_out,
         "started_from": _started_from(request),
+        "teachers": _teachers(request),
     }
     differs = any(loaded.metadata.get(name) != value for name, value in asked_for.items())
     if (

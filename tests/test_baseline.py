@@ -405,9 +405,9 @@ def test_a_training_can_start_from_another_baseline(
 ) -> None:
     first_weights: list[dict[str, torch.Tensor]] = []
 
-    def watched(model: ResNet18, *arguments: Any) -> Iterator[Any]:
+    def watched(model: ResNet18, *arguments: Any, **named: Any) -> Iterator[Any]:
         first_weights.append({name: t.clone() for name, t in model.state_dict().items()})
-        return train(model, *arguments)
+        return train(model, *arguments, **named)
 
     monkeypatch.setattr(baseline, "train", watched)
     further = obtained(replace(request_, start=known), folder=tmp_path)
@@ -432,6 +432,21 @@ def test_another_start_is_another_baseline(
         obtained(replace(request_, start=known), out=out, folder=tmp_path)
 
 
+def test_teachers_are_part_of_what_a_baseline_is(
+    request_: Request, known: Checkpoint, tmp_path: Path
+) -> None:
+    taught = replace(request_, teachers=(known,))
+    assert taught.file_name() != request_.file_name()
+    assert taught.working_name() != request_.working_name()
+    out = tmp_path / "out.safetensors"
+    found = obtained(taught, out=out, folder=tmp_path)
+    assert found.metadata["teachers"] == [known.fingerprint]
+    assert found.fingerprint != known.fingerprint
+    assert obtained(taught, out=out, folder=tmp_path).fingerprint == found.fingerprint
+    with pytest.raises(CheckpointError, match="another network"):
+        obtained(request_, out=out, folder=tmp_path)
+
+
 def test_a_start_of_other_widths_is_refused(request_: Request, known: Checkpoint) -> None:
     with pytest.raises(InputError, match="cannot start from it"):
         replace(request_, start=known, widths=Widths.regular(8))
@@ -442,5 +457,7 @@ def test_a_pruned_network_is_no_start(request_: Request, known: Checkpoint, tmp_
     pruned = prune(known.model, PruningSpec("fine", 0.5)).model
     assert isinstance(pruned, ResNet18)
     checkpoint.save(pruned, path, "digits", {"kind": "pruned"})
-    with pytest.raises(InputError, match="no baseline"):
+    with pytest.raises(InputError, match="no baseline, so training cannot start from it"):
         replace(request_, start=checkpoint.load(path))
+    with pytest.raises(InputError, match="no baseline, so training cannot learn from it"):
+        replace(request_, teachers=(checkpoint.load(path),))

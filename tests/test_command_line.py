@@ -150,6 +150,15 @@ def test_a_training_goes_on_from_the_file_it_is_given(
     assert (result["file"], result["seen"]) == (str(out), 500)
 
 
+def test_a_training_learns_from_the_teachers_it_is_given(
+    run: Run, trained: Checkpoint, tmp_path: Path
+) -> None:
+    out = tmp_path / "taught.safetensors"
+    command = ("train", "--dataset", "digits", "--epochs", 1, "--width", 4, "--out", out, "--json")
+    assert run(*command, "--teachers", trained.path, trained.path).result["file"] == str(out)
+    assert checkpoint.read_metadata(out)["teachers"] == 2 * [trained.fingerprint]
+
+
 def test_evaluate_reports_a_stratified_subset(
     run: Run, trained: Checkpoint, digits: DataSet
 ) -> None:

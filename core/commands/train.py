@@ -56,6 +56,14 @@ def add_train(commands: Commands) -> None:
         metavar="FILE",
         help="go on from this baseline's weights, by the whole recipe (a warm restart)",
     )
+    training.add_argument(
+        "--teachers",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="learn what these baselines answer, on the mean, instead of the labels (distillation)",
+    )
     training.add_argument("--out", type=Path, help="the checkpoint to write")
     training.add_argument(
         "--overwrite", action="store_true", help="train again where the checkpoint exists"
@@ -79,6 +87,7 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
         widths=Widths.regular(options.width),
         held_out=options.hold_out,
         start=options.start_from and checkpoint.load(options.start_from, options.dataset),
+        teachers=tuple(checkpoint.load(path, options.dataset) for path in options.teachers),
     )
     found: Checkpoint | None = None
     # The delay keeps the bar from standing above the sentence where there is nothing to train.

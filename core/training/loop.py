@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +21,7 @@ from core.training.progress import EpochEnd, History, Step
 from core.training.recipe import Recipe
 from core.training.resume import fingerprint, restore, save_state
 from core.training.split import Split
+from core.training.teaching import Teachers
 
 CURVE_POINTS_PER_EPOCH = 20
 SECONDS_BETWEEN_EVENTS = 0.1
@@ -34,14 +35,17 @@ def train(
     history: History,
     resume_file: Path | None = None,
     device: torch.device | None = None,
+    teachers: Sequence[nn.Module] = (),
 ) -> Iterator[Step | EpochEnd]:
     """Train `model` in place and fill `history`; yield progress.
 
-    With a `resume_file` the state is saved there after every epoch, and a training that finds its
-    own state there goes on from it: the same recipe, seed, images and first weights end in the same
-    last ones. The caller removes the file once it has kept the result. Each epoch draws from a
-    generator of its own, seeded by (seed, epoch), so nothing random needs saving. Where the recipe
-    averages weights, what is validated from then on, and what `model` becomes, is the average.
+    Where there are `teachers`, their answers are the targets, instead of smoothed labels. With a
+    `resume_file` the state is saved there after every epoch, and a training that finds its own
+    state there goes on from it: the same recipe, seed, images, teachers and first weights end in
+    the same last ones. The caller removes the file once it has kept the result. Each epoch draws
+    from a generator of its own, seeded by (seed, epoch), so nothing random needs saving. Where the
+    recipe averages weights, what is validated from then on, and what `model` becomes, is the
+    average.
     """
     device = device or best_device()
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -58,8 +62,10 @@ def train(
             "seed": seed,
             "images": split.fingerprint(),
             "start": fingerprint(model),
+            "teachers": [fingerprint(teacher) for teacher in teachers],
         }
     )
+    loss_of = _loss_function(recipe, teachers, device)
     average = WeightAverage(model) if recipe.average else None
     first_epoch = restore(resume_file, identity, model, optimisers, history, average)
     autocast = (
@@ -85,9 +91,7 @@ def train(
             targets = labels[rows.to(device)]
             with autocast:
                 logits = model(inputs)
-                loss = F.cross_entropy(
-                    logits.float(), targets, label_smoothing=recipe.label_smoothing
-                )
+                loss = loss_of(logits.float(), inputs, targets)
             for optimiser in optimisers:
                 optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -131,6 +135,18 @@ def train(
     if average is not None:
         model.load_state_dict(average.network(split.images, device).state_dict())
     model.eval()
+
+
+def _loss_function(
+    recipe: Recipe, teachers: Sequence[nn.Module], device: torch.device
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Of logits, of the inputs that led to them, and of labels."""
+    if teachers:
+        answers = Teachers(teachers, device)
+        return lambda logits, inputs, _: F.cross_entropy(logits, answers.targets(inputs))
+    return lambda logits, _, labels: F.cross_entropy(
+        logits, labels, label_smoothing=recipe.label_smoothing
+    )
 
 
 def _end_epoch(

@@ -114,6 +114,7 @@ def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
         ("Recipe", recipe),
         ("Seed", str(metadata["seed"])),
         ("Started from", _start(metadata)),
+        ("Learnt", _learnt(metadata)),
         ("Training images held out", str(metadata["held_out"])),
         ("Measured in", f"{metadata['accuracy']['precision']} on {metadata['accuracy']['device']}"),
         ("Versions", versions),
@@ -126,6 +127,13 @@ def _start(metadata: dict[str, Any]) -> str:
     if not start:
         return "weights drawn by the seed"
     return f"the weights {start['fingerprint']}, after {start['epochs']} epochs"
+
+
+def _learnt(metadata: dict[str, Any]) -> str:
+    teachers = metadata.get("teachers")
+    if not teachers:
+        return "the labels"
+    return f"what the baselines {' and '.join(teachers)} answer, on the mean"
 
 
 def show_data(settings: Settings) -> DataSet | None:

@@ -1,0 +1,31 @@
+"""Targets from networks that are trained already, in place of labels.
+
+Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015; that teachers should
+see the very images that their student sees: Beyer et al., "Knowledge Distillation: A Good Teacher
+is Patient and Consistent", 2022.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.device import DTYPES, resolve_precision
+from core.evaluation import for_inference
+
+
+class Teachers:
+    """One or more networks; they are copied, not touched."""
+
+    def __init__(self, models: Sequence[nn.Module], device: torch.device):
+        precision = resolve_precision("auto", device)
+        self._dtype = DTYPES[precision]
+        self._networks = [for_inference(model, device, precision) for model in models]
+
+    def targets(self, inputs: Tensor) -> Tensor:
+        """The mean of their probabilities, float32 (N, classes), for normalised (N, 3, 32, 32)."""
+        images = inputs.to(self._dtype)
+        with torch.no_grad():
+            each = [F.softmax(network(images).float(), dim=1) for network in self._networks]
+        return torch.stack(each).mean(0)

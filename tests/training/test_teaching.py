@@ -1,0 +1,138 @@
+"""A student learns what its teachers answer to the images that it sees itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.checkpoint import Checkpoint
+from core.data import DataSet, normalise
+from core.device import best_device
+from core.model import ResNet18, Widths, initialise
+from core.training import EpochEnd, History, Recipe, Split, loop, train
+from core.training.teaching import Teachers
+from tests.networks import copy_of_state, random_resnet, same_state
+
+RECIPE = Recipe(epochs=2, batch_size=64, flip=False, label_smoothing=0.1)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def split(digits: DataSet) -> Split:
+    return Split(
+        digits.train_images[:256],
+        digits.train_labels[:256],
+        digits.test_images[:100],
+        digits.test_labels[:100],
+    )
+
+
+def new_student() -> ResNet18:
+    model = ResNet18(Widths.regular(4))
+    initialise(model, seed=0)
+    return model
+
+
+def test_targets_are_the_mean_of_the_probabilities(trained: Checkpoint, digits: DataSet) -> None:
+    other = random_resnet(Widths.regular(4), seed=3)
+    images = normalise(digits.test_images[:64])
+    with torch.no_grad():
+        expected = sum(m.eval()(images).softmax(1) for m in (trained.model, other)) / 2
+    targets = Teachers([trained.model, other], CPU).targets(images)
+    assert targets.dtype == torch.float32
+    assert not targets.requires_grad
+    torch.testing.assert_close(targets, expected, atol=0.03, rtol=0)  # in bf16, where it is native
+
+
+def test_teachers_are_left_as_they_are(trained: Checkpoint, split: Split) -> None:
+    before, mode = copy_of_state(trained.model), trained.model.training
+    list(train(new_student(), split, RECIPE, 0, History(), teachers=[trained.model]))
+    assert same_state(trained.model.state_dict(), before)
+    assert trained.model.training == mode
+
+
+def test_the_loss_is_against_the_teachers_on_the_students_own_images(
+    trained: Checkpoint, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+
+    class Noting(Teachers):
+        def targets(self, inputs: Tensor) -> Tensor:
+            seen.append(inputs.clone())
+            return super().targets(inputs)
+
+    class Student(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = new_student()
+            self.given: list[Tensor] = []
+            self.answers: list[Tensor] = []
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            answer: Tensor = self.network(inputs)
+            if self.training:
+                self.given.append(inputs.clone())
+                self.answers.append(answer.detach().float())
+            return answer
+
+    monkeypatch.setattr(loop, "Teachers", Noting)
+    monkeypatch.setattr(loop, "evaluate_fully", lambda *_, **__: FakeEvaluation)
+    student, history = Student(), History()
+    list(train(student, split, RECIPE, 0, history, teachers=[trained.model]))
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(student.given, seen, strict=True))
+    answers = Teachers([trained.model], best_device())
+    losses = [
+        F.cross_entropy(logits, answers.targets(inputs)).item()
+        for logits, inputs in zip(student.answers, student.given, strict=True)
+    ]
+    steps = len(split.labels) // RECIPE.batch_size
+    assert history.epochs[0]["loss"] == pytest.approx(sum(losses[:steps]) / steps, rel=1e-4)
+
+
+class FakeEvaluation:
+    correct, seen = 1, 100
+
+
+def test_a_student_of_a_good_teacher_learns_without_labels(
+    trained: Checkpoint, digits: DataSet
+) -> None:
+    images = digits.train_images[:1000]
+    nothing = torch.zeros_like(digits.train_labels[:1000])
+    split = Split(images, nothing, digits.test_images, digits.test_labels)
+    recipe = Recipe(epochs=4, batch_size=32, flip=False)
+    events = list(train(new_student(), split, recipe, 0, History(), teachers=[trained.model]))
+    last = events[-1]
+    assert isinstance(last, EpochEnd)
+    assert last.correct / last.seen > 0.4  # a guess is right about 0.1, and the labels are all 0
+
+
+def test_a_training_goes_on_with_its_own_teachers_alone(
+    trained: Checkpoint, split: Split, tmp_path: Path
+) -> None:
+    other = random_resnet(Widths.regular(4), seed=3)
+
+    def weights(teacher: ResNet18, state: Path | None = None, epochs: int = 2) -> dict[str, Tensor]:
+        model = new_student()
+        for _ in ends(train(model, split, RECIPE, 0, History(), state, teachers=[teacher]), epochs):
+            pass
+        return copy_of_state(model)
+
+    whole, of_other = weights(trained.model), weights(other)
+    state = tmp_path / "some.resume"
+    weights(trained.model, state, epochs=1)
+    kept = state.read_bytes()
+    assert all(torch.equal(each, whole[n]) for n, each in weights(trained.model, state).items())
+    state.write_bytes(kept)
+    assert all(torch.equal(each, of_other[n]) for n, each in weights(other, state).items())
+
+
+def ends(events: Iterator[object], number: int) -> Iterator[EpochEnd]:
+    """The first ends of epochs; what follows is dropped."""
+    for event in events:
+        if isinstance(event, EpochEnd):
+            yield event
+            if event.epoch == number and number < RECIPE.epochs:
+                return
