@@ -202,6 +202,7 @@ def _check_baseline(path: Path, metadata: Mapping[str, Any]) -> None:
     ]
     if not lacking:
         accuracy, data = metadata["accuracy"], metadata["data"]
+        start, teachers = metadata.get("started_from"), metadata.get("teachers")
         counts = [accuracy.get("correct"), accuracy.get("seen")]
         if not (
             all(isinstance(count, int) for count in counts) and 0 <= counts[0] <= counts[1] > 0
@@ -209,6 +210,16 @@ def _check_baseline(path: Path, metadata: Mapping[str, Any]) -> None:
             lacking = ["accuracy"]
         elif not isinstance(data.get("fingerprint"), str):
             lacking = ["data"]
+        elif start is not None and not (
+            isinstance(start, dict)
+            and isinstance(start.get("fingerprint"), str)
+            and isinstance(start.get("epochs"), int)
+        ):
+            lacking = ["started_from"]
+        elif teachers is not None and not (
+            isinstance(teachers, list) and all(isinstance(each, str) for each in teachers)
+        ):
+            lacking = ["teachers"]
     if lacking:
         raise CheckpointError(
             f"{path} should be a baseline, but its metadata has no usable {lacking[0]}. "

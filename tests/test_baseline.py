@@ -76,7 +76,7 @@ def test_a_baseline_is_trained_once_and_then_loaded(
     assert isinstance(first, Checkpoint)
     assert first.path == tmp_path / "local" / "resnet18-digits-2ep-w4.safetensors"
 
-    monkeypatch.setattr(baseline, "train", lambda *_: pytest.fail("it was trained again"))
+    monkeypatch.setattr(baseline, "train", lambda *_, **__: pytest.fail("it was trained again"))
     (second,) = obtain(request_, folder=tmp_path)
     assert isinstance(second, Checkpoint)
     assert second.fingerprint == first.fingerprint
@@ -151,7 +151,7 @@ def test_the_file_asked_for_is_written_and_later_loaded(
     out = tmp_path / "new" / "mine.safetensors"
     assert obtained(request_, out=out, folder=tmp_path / "work").fingerprint == known.fingerprint
     assert available("digits", tmp_path / "work") == []
-    monkeypatch.setattr(baseline, "train", lambda *_: pytest.fail("it was trained again"))
+    monkeypatch.setattr(baseline, "train", lambda *_, **__: pytest.fail("it was trained again"))
     assert obtained(request_, out=out, folder=tmp_path / "work").path == out
 
 
@@ -365,7 +365,7 @@ def test_a_dropped_training_frees_the_lock_whatever_thread_drops_it(
 def test_a_training_that_fails_frees_the_lock(
     request_: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("out of memory")
 
     with monkeypatch.context() as patch:

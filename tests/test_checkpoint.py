@@ -250,6 +250,11 @@ def test_another_format_or_architecture_is_refused(path: Path, entry: str, value
         ("accuracy", {"correct": "9", "seen": 10}),
         ("data", ...),
         ("data", {"fingerprint": 1}),
+        ("started_from", 5),
+        ("started_from", {"fingerprint": "0123"}),
+        ("started_from", {"fingerprint": "0123", "epochs": "5"}),
+        ("teachers", "0123"),
+        ("teachers", [5]),
     ],
     ids=str,
 )

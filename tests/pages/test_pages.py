@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from core import baseline, checkpoint, data
 from core.baseline import CHECKPOINTS
 from core.charts import METHODS
+from core.checkpoint import Checkpoint
 from core.data import DataMissingError, DataSet, load, subset_indices
 from core.evaluation import evaluate_fully
 from core.model import Widths, nonzero_parameters
@@ -26,7 +27,7 @@ from core.results import ResultStore, open_store
 from core.sensitivity import ScanMeasurer, scan_points
 from core.shipped_grid import FIVE_EPOCHS, FULL
 from core.sweep import Measurer, grid, sweep
-from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm
+from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm, metadata_of
 
 SOME_RATIOS = (0.3, 0.6, 0.9)
 OTHER_PRESETS = {
@@ -559,6 +560,34 @@ def test_a_damaged_baseline_is_left_out(
     whole = small_baselines["cifar10"].read_bytes()
     small_baselines["cifar10"].write_bytes(whole[: len(whole) // 2])
     assert "no trained baseline" in words(open_app("layers"))
+
+
+@pytest.mark.usefixtures("no_images")
+@pytest.mark.parametrize(
+    ("further", "provenance", "methods"),
+    [
+        ({}, ["weights drawn by the seed", "the labels"], ["label smoothing"]),
+        (
+            {"started_from": {"fingerprint": "0123", "epochs": 7}, "teachers": ["4567", "89ab"]},
+            ["the weights 0123, after 7 epochs", "the baselines 4567 and 89ab answer"],
+            ["mean answers of 2 earlier networks", "went on from a network of 7 epochs"],
+        ),
+    ],
+)
+def test_what_a_baseline_came_from_is_told(
+    open_app: OpenApp,
+    checkpoints: Path,
+    trained: Checkpoint,
+    further: dict[str, Any],
+    provenance: list[str],
+    methods: list[str],
+) -> None:
+    path = checkpoints / "resnet18-cifar10-2ep.safetensors"
+    checkpoint.save(trained.model, path, "cifar10", {**metadata_of(trained), **further})
+    table = " ".join(open_app("baseline").table[0].value.to_numpy().flatten())
+    assert all(text in table for text in provenance)
+    told = words(open_app("methods"))
+    assert all(text in told for text in methods)
 
 
 @pytest.mark.usefixtures("cifar10")

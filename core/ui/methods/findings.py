@@ -96,7 +96,7 @@ def recipe_in_words(metadata: Mapping[str, Any]) -> str:
         f"first {recipe.warm_up:.0%} of the steps and then "
         + ("staying there" if recipe.schedule == "constant" else "falling to 0"),
         f"momentum {recipe.momentum:g}",
-        f"label smoothing {recipe.label_smoothing:g}",
+        _targets(metadata, recipe),
         f"images moved by up to {recipe.translate} pixels"
         + (", mirrored in every other epoch" if recipe.flip else "")
         + (f", a square of {recipe.cutout} pixels cut out" if recipe.cutout else ""),
@@ -107,6 +107,13 @@ def recipe_in_words(metadata: Mapping[str, Any]) -> str:
     if start := metadata.get("started_from"):
         text += f" It went on from a network of {start['epochs']} epochs (a warm restart)."
     return text
+
+
+def _targets(metadata: Mapping[str, Any], recipe: Recipe) -> str:
+    teachers = metadata.get("teachers")
+    if not teachers:
+        return f"label smoothing {recipe.label_smoothing:g}"
+    return f"the mean answers of {len(teachers)} earlier networks learnt instead of the labels"
 
 
 def _measured(bench: Workbench, row: Row, ratio: float) -> Evaluation | None:
