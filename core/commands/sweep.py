@@ -94,13 +94,13 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
             raise InputError(
                 f"What ships is settled: leave --{name.replace('_', '-')} out, or --shipped."
             )
-    loaded = [
-        checkpoint.load(baseline.CHECKPOINTS / f"{name}.safetensors")
-        for name in (FULL, FIVE_EPOCHS)
-    ]
-    work = [(each.path.stem, results_file(each), measurer_for(each, options)) for each in loaded]
-    for each, (_, file, measurer) in zip(loaded, work, strict=True):
-        _refuse_to_spoil(file, each, measurer.key(Point(UNPRUNED, Recovery())))
+    work = []
+    for name in (FULL, FIVE_EPOCHS):
+        loaded = checkpoint.load(baseline.CHECKPOINTS / f"{name}.safetensors")
+        file = loaded.path.with_name(name + RESULTS_SUFFIX)
+        measurer = measurer_for(loaded, options)
+        _refuse_to_spoil(file, loaded, measurer.key(Point(UNPRUNED, Recovery())))
+        work.append((name, file, measurer))
     store = opened_store(options)
     counts = {}
     for name, file, measurer in work:
@@ -112,11 +112,6 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
         counts[name] = len(results)
         print(f"{name}: {counts[name]:,} results.")
     return {"results": counts}
-
-
-def results_file(of: Checkpoint) -> Path:
-    """Where the results of a baseline that ships lie."""
-    return of.path.with_name(of.path.stem + RESULTS_SUFFIX)
 
 
 def _refuse_to_spoil(file: Path, loaded: Checkpoint, key: Key) -> None:
