@@ -141,7 +141,7 @@ def _slider(current: Mapping[str, float]) -> pd.DataFrame:
 def _slider_layer() -> AnyChart:
     return (
         named("slider")
-        .mark_rule(strokeDash=[2, 3], opacity=0.6)
+        .mark_rule(strokeDash=[2, 3], strokeOpacity=0.6)
         .encode(
             x="x:Q",
             color=alt.condition(alt.datum.method == "", alt.value("gray"), method_color()),
