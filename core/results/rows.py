@@ -4,6 +4,7 @@ import json
 import math
 import sqlite3
 import zlib
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -91,6 +92,14 @@ def to_row(result: Result) -> tuple[Any, ...]:
         "predictions": zlib.compress(result.predictions.tobytes()),
     }
     return tuple(values[name] for name in COLUMNS)
+
+
+def keep_labels(connection: sqlite3.Connection, labels: Mapping[str, np.ndarray]) -> None:
+    """Write the classes of whole test sets, uint8 (images,), by the data's fingerprint."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO test_labels VALUES (?, ?)",
+        [(data, zlib.compress(array.tobytes())) for data, array in labels.items()],
+    )
 
 
 def _to_key(row: sqlite3.Row) -> Key:

@@ -1,34 +1,29 @@
 """Results in SQLite, shared by threads and processes; what ships is taken in from CSV files."""
 
-import math
 import sqlite3
-import threading
-import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core import baseline
-from core.errors import InputError
-from core.results.database import Answer, DamagedError, Database, StoreError, transaction
+from core.results.database import Answer, DamagedError, Database, transaction
+from core.results.intake import Intake
 from core.results.key import UNPRUNED, Key
 from core.results.result import CurvePoint, Result
 from core.results.rows import (
-    INSERT,
     KEY_COLUMNS,
     SCHEMA,
     SCHEMA_VERSION,
     UPSERT,
+    keep_labels,
     parameters_of,
     to_result,
     to_row,
 )
-from core.results.shipped import RESULTS_SUFFIX, Shipped, array_file, read_shipped
 
 EXACTLY = " AND ".join(f"{name} = :{name}" for name in KEY_COLUMNS)
 CURVE_COLUMNS = ("correct", "parameters", "nonzero", "macs", "precision", "file")
@@ -41,18 +36,6 @@ ON_THESE_IMAGES = """
 BEST_LAST = "subset, precision = :precision"
 
 
-SECONDS_BETWEEN_TRIES = 60  # to take in what ships, after the disk was full or the store held
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why one version of a shipped file was not taken in, and until when that is so."""
-
-    version: str
-    why: str
-    until: float = math.inf  # of time.monotonic(); for ever where the file itself is the reason
-
-
 class ResultStore:
     """All results under one path. Any number of threads and processes may use one file.
 
@@ -63,17 +46,14 @@ class ResultStore:
     def __init__(self, path: Path, folder: Path | None = None):
         self._database = Database(path, SCHEMA, SCHEMA_VERSION)
         self._notes: list[str] = []
-        self._folder = folder
         self._labels: dict[str, np.ndarray] = {}  # of the data sets asked for
-        self._refused: dict[Path, Refusal] = {}  # shipped files that cannot be taken in
-        self._refreshing = threading.RLock()  # again by the same thread where the file was damaged
+        self._intake = Intake(folder, self._query, self._run)
         self.refresh()
 
     @property
     def notes(self) -> list[str]:
         trouble = [self._database.trouble] if self._database.trouble else []
-        refusals = [refusal.why for refusal in [*self._refused.values()]]
-        return [*self._database.notes, *self._notes, *refusals, *trouble]
+        return [*self._database.notes, *self._notes, *self._intake.notes, *trouble]
 
     @property
     def path(self) -> Path:
@@ -168,7 +148,7 @@ class ResultStore:
 
         def write(connection: sqlite3.Connection) -> None:
             with transaction(connection):
-                _keep_labels(connection, labels)
+                keep_labels(connection, labels)
                 connection.executemany(UPSERT, rows)
 
         self._run(write)
@@ -192,48 +172,7 @@ class ResultStore:
 
         A file that cannot be read leaves a note, and what was taken in before.
         """
-        with self._refreshing:
-            self._refresh()
-
-    def _refresh(self) -> None:
-        files = self._folder.glob(f"*{RESULTS_SUFFIX}") if self._folder is not None else ()
-        shipped = {path: _version(path) for path in files}
-        known = {
-            row["file"]: row["version"] for row in self._query("SELECT * FROM shipped_files", {})
-        }
-        now = time.monotonic()
-        self._refused = {
-            path: refusal
-            for path, refusal in self._refused.items()
-            if path in shipped and now < refusal.until
-        }
-        gone = known.keys() - {path.name for path in shipped}
-        for name in gone:
-            self._replace(name, None, None)
-        stale = {path: v for path, v in shipped.items() if v != known.get(path.name)}
-        taken_in = [path for path, version in stale.items() if self._take_in(path, version)]
-        if gone or any(path.name in known for path in taken_in):
-            for path in shipped.keys() - taken_in:  # may hold what the others no longer do
-                self._take_in(path, shipped[path])
-
-    def _take_in(self, path: Path, version: str) -> bool:
-        """Whether the file could be read; one that could not is not tried again as it is."""
-        refusal = self._refused.get(path)
-        if refusal is not None and refusal.version == version:
-            return False
-        try:
-            shipped = read_shipped(path)
-        except InputError as error:
-            self._refused[path] = Refusal(version, str(error))
-            return False
-        try:
-            self._replace(path.name, version, shipped)
-        except StoreError as error:
-            until = time.monotonic() + SECONDS_BETWEEN_TRIES
-            self._refused[path] = Refusal(version, f"{path.name} was not taken in: {error}", until)
-            return False
-        self._refused.pop(path, None)
-        return True
+        self._intake.refresh()
 
     def _readable(self, row: sqlite3.Row, labels: np.ndarray) -> Result | None:
         """The row's result; a row that is damaged, which SQLite does not see, is removed."""
@@ -256,23 +195,6 @@ class ResultStore:
         self._run(remove)
         self._notes.append(f"{what} was damaged and has been removed.")
 
-    def _replace(self, file: str, version: str | None, shipped: Shipped | None) -> None:
-        """Rows of a shipped file: these instead of those that it had before; None where it went."""
-        results = shipped.results if shipped else []
-        rows = [to_row(result) for result in results]
-        labels = {result.key.data: shipped.test_labels for result in results if shipped}
-
-        def write(connection: sqlite3.Connection) -> None:
-            with transaction(connection):
-                connection.execute("DELETE FROM results WHERE file = ?", (file,))
-                connection.execute("DELETE FROM shipped_files WHERE file = ?", (file,))
-                _keep_labels(connection, labels)
-                connection.executemany(f"INSERT OR IGNORE {INSERT}", rows)
-                if version is not None:
-                    connection.execute("INSERT INTO shipped_files VALUES (?, ?)", (file, version))
-
-        self._run(write)
-
     def _query(self, sql: str, parameters: dict[str, Any]) -> list[sqlite3.Row]:
         return self._anew(
             self._database.read, lambda connection: connection.execute(sql, parameters).fetchall()
@@ -290,25 +212,8 @@ class ResultStore:
         try:
             return way(action)
         except DamagedError:
-            self._refused.clear()
-            self.refresh()
+            self._intake.begin_again()
             return way(action)
-
-
-def _keep_labels(connection: sqlite3.Connection, labels: dict[str, np.ndarray]) -> None:
-    connection.executemany(
-        "INSERT OR IGNORE INTO test_labels VALUES (?, ?)",
-        [(data, zlib.compress(array.tobytes())) for data, array in labels.items()],
-    )
-
-
-def _version(path: Path) -> str:
-    """Size and time of a CSV and of its array file, which change with their content."""
-    stats = []
-    for file in (path, array_file(path)):
-        with suppress(FileNotFoundError):  # also one that is being replaced
-            stats.append(file.stat())
-    return " ".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)
 
 
 def open_store(folder: Path | None = None) -> ResultStore:
