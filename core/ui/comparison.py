@@ -6,20 +6,17 @@ from itertools import product
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core import charts
 from core.charts import METHODS as METHOD_NAMES
 from core.choice import CHOICE_IMAGES, CHOICE_SEED
 from core.cost import Cost
 from core.evaluation import Evaluation
 from core.pruning import PruningSpec
-from core.pruning.matching import HIGHEST_RATIO
 from core.recovery import Recovering, Recovery
 from core.results import UNPRUNED, Result
 from core.sentences import Side, describe, describe_choice
 from core.ui.cards import cost_table, method_card
-from core.ui.chart import show_chart
-from core.ui.downloads import offer_downloads
-from core.ui.measuring import NOTHING, RECALIBRATED, curve_frame, on_same_images, removed
+from core.ui.curves import CurveChart
+from core.ui.measuring import NOTHING, RECALIBRATED, on_same_images, removed
 from core.ui.notices import explain_missing_images
 from core.ui.presets import BEST, is_set
 from core.ui.progress import measured, show_progress
@@ -27,9 +24,6 @@ from core.ui.resources import load_compressed_bytes
 from core.ui.workbench import Workbench
 
 CURVE_RATIOS = tuple(step / 10 for step in range(10))
-X_AXES = {"ratio": "ratio", "parameters": "parameters_removed", "MACs": "macs_removed"}
-PICKED = "picked"
-PICKS = "picks"
 DOING = {
     "fine": "zeroing single weights",
     "channel": "removing channels",
@@ -64,13 +58,8 @@ class Comparison:
             self._draw_card(name)
         self._words = st.container(key="in_words").empty()
         self._draw_words()
-        place = st.container()
-        self._x, self._study, self._fill, self._downloads = _chart_controls()
-        # A slot that can be filled again is emptied at first, and a chart taken away is drawn anew
-        # instead of moved: so only where numbers are still to come.
-        self._chart = place.empty() if self._unknown() or self._fill else place
-        self._charts_drawn = 0
-        self._draw_chart()
+        self._curves = CurveChart(bench, self._baseline_cost, is_final=not self._unknown())
+        self._draw_curves()
         self._progress = st.empty()
         with st.container(key="aside_costs"):
             st.markdown("**Costs in full**")
@@ -80,7 +69,7 @@ class Comparison:
     def measure(self) -> None:
         """Measure what is not known yet, each batch on the screen as it comes."""
         unknown = self._unknown()
-        if unknown or (self._fill and self._unknown_on_curves()):
+        if unknown or (self._curves.asked_to_fill and self._unknown_on_curves()):
             if self._bench.measurements.images is None:
                 with self._notice.container():
                     explain_missing_images(self._bench.measurements.no_images)
@@ -92,7 +81,7 @@ class Comparison:
                 "measuring it needs the images: the nearest measured ratio is shown.",
                 help=self._bench.measurements.no_images,
             )
-        elif self._fill:
+        elif self._curves.asked_to_fill:
             self._notice.caption("Both curves are measured at 0, 0.1 … 0.9 already.")
         for name, (spec, compressed) in self._compressed().items():
             if compressed is None:
@@ -145,8 +134,8 @@ class Comparison:
             self._progress.empty()
         if unknown:
             self._draw_words()
-            self._draw_chart()
-        if self._fill:
+            self._draw_curves()
+        if self._curves.asked_to_fill:
             self._fill_in()
 
     def _fill_in(self) -> None:
@@ -161,7 +150,7 @@ class Comparison:
                         f"Filling in the curves: {done + 1} of {len(wanted)} points "
                         "(moving any control stops it; what is measured stays)",
                     )
-            self._draw_chart()
+            self._draw_curves()
         self._progress.empty()
 
     def _cost_of_baseline(self) -> Cost:
@@ -234,40 +223,12 @@ class Comparison:
         evaluations = {name: each for name, each in judged.items() if each is not None}
         return describe_choice(CHOICE_IMAGES, evaluations) if evaluations else None
 
-    def _draw_chart(self) -> None:
-        settings = self._bench.settings
-        points = curve_frame(self._bench.measurements, settings, self._baseline_cost)
-        baseline = self._bench.measurements.known(UNPRUNED, NOTHING)
-        by_ratio = settings.match == "ratio"
-        picking = PICKED if by_ratio else None
-        current = {name: self._place(subject)[self._x] for name, subject in self._subjects.items()}
-        drawing = charts.accuracy_against(
-            self._x,
-            points,
-            baseline.evaluation.accuracy if baseline else None,
-            current,
-            self._study,
-            picking,
-        )
-        # A key cannot be drawn twice in one run, and the chart is, where points come in live.
-        # A point that is clicked a second time is news only to a chart that knows of no click.
-        key = f"curve_{st.session_state.get(PICKS, 0)}_{self._charts_drawn}"
-        self._charts_drawn += 1
-        show_chart(
-            drawing,
-            key,
-            alt="Accuracy of both pruning methods against the amount pruned, as pruned and with "
-            "batch-norm recalibrated, as far as measured.",
-            slot=self._chart,
-            on_select=(lambda: _move_slider(key)) if by_ratio else None,
-            selection=picking,
-        )
-        with self._downloads.container():
-            offer_downloads(drawing, points, "accuracy", key)
-
-    def _place(self, subject: Subject) -> dict[str, float]:
-        """Where a subject stands on each of the chart's axes."""
-        return {"ratio": subject.spec.ratio, **removed(subject.cost, self._baseline_cost)}
+    def _draw_curves(self) -> None:
+        places = {
+            name: {"ratio": each.spec.ratio, **removed(each.cost, self._baseline_cost)}
+            for name, each in self._subjects.items()
+        }
+        self._curves.draw(places)
 
     def _draw_table(self) -> None:
         costs = {"Baseline": self._baseline_cost}
@@ -275,47 +236,6 @@ class Comparison:
         known = {name: size for name, (_, size) in self._compressed().items() if size is not None}
         with self._table.container():
             cost_table(costs, known | self._measured_bytes)
-
-
-def _move_slider(chart: str) -> None:
-    """Set the slider to the ratio that was clicked; runs before the slider is drawn."""
-    picked = st.session_state[chart]["selection"].get(PICKED, [])
-    if picked:
-        st.session_state["ratio"] = min(float(picked[0]["ratio"]), HIGHEST_RATIO)
-        st.session_state[PICKS] = st.session_state.get(PICKS, 0) + 1
-
-
-def _chart_controls() -> tuple[str, bool, bool, DeltaGenerator]:
-    """What the x axis shows, whether the study is drawn, whether to fill in, where downloads go."""
-    row = st.container(key="aside_controls")
-    axis, study, fill, downloads = row.columns([4, 3, 3, 2], vertical_alignment="bottom")
-    x = axis.segmented_control(
-        "Accuracy against",
-        list(X_AXES),
-        default="ratio",
-        required=True,
-        key="x",
-        bind="query-params",
-        help="Zeros save no executed MACs, so against MACs fine-grained pruning stays at 0.",
-    )
-    overlay = study.toggle(
-        "Original study",
-        value=True,
-        key="study",
-        bind="query-params",
-        disabled=x != "ratio",
-        help="Open shapes: a ResNet-18 after 5 epochs, pruned without recovery. It is known by "
-        "ratio only.",
-    )
-    pressed = fill.button(
-        "Fill in the curves",
-        icon=":material/show_chart:",
-        help="Measures what is not known yet of both methods at 0, 0.1 … 0.9, as pruned and "
-        "recalibrated, on the test images chosen in the sidebar.",
-        width="stretch",
-    )
-    popover = downloads.popover("Download", icon=":material/download:", width="stretch")
-    return X_AXES[x], overlay, pressed, popover.empty()
 
 
 def show_comparison(bench: Workbench) -> None:

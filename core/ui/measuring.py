@@ -6,9 +6,8 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
-from core.charts import METHODS, RECOVERIES
+from core.charts import RECOVERIES
 from core.checkpoint import Checkpoint
 from core.cost import Cost
 from core.data import DataSet
@@ -19,7 +18,6 @@ from core.pruning import PruningSpec
 from core.recovery import Recovering, Recovery
 from core.results import UNPRUNED, CurvePoint, Key, Result, ResultStore, StoreError
 from core.sensitivity import ScanMeasurer
-from core.statistics import wilson_interval
 from core.sweep import Measurer, Point, Progress, sweep
 from core.ui.resources import FileVersion, load_dataset, load_pruner
 from core.ui.settings import Settings
@@ -226,42 +224,3 @@ def removed(pruned: Cost | CurvePoint, baseline: Cost) -> dict[str, float]:
         "parameters_removed": 1 - pruned.nonzero / baseline.nonzero,
         "macs_removed": 1 - pruned.macs / baseline.macs,
     }
-
-
-CURVE_COLUMNS = (
-    "method",
-    "recovery",
-    "ratio",
-    "parameters_removed",
-    "macs_removed",
-    "accuracy",
-    "low",
-    "high",
-    "correct",
-    "seen",
-    "precision",
-)
-
-
-def curve_frame(measurements: Measurements, settings: Settings, baseline: Cost) -> pd.DataFrame:
-    """The frame of `charts.accuracy_against`: everything known in these settings."""
-    rows = []
-    for method in METHODS:
-        for name, recovery in RECOVERY_OF.items():
-            for point in measurements.curve(settings.spec(method, 0.5), recovery):
-                low, high = wilson_interval(point.correct, point.seen)
-                rows.append(
-                    (
-                        method,
-                        name,
-                        point.ratio,
-                        *removed(point, baseline).values(),
-                        point.correct / point.seen,
-                        low,
-                        high,
-                        point.correct,
-                        point.seen,
-                        point.precision,
-                    )
-                )
-    return pd.DataFrame(rows, columns=CURVE_COLUMNS)

@@ -17,7 +17,8 @@ from core.recovery import Recovering
 from core.results import UNPRUNED, Result, ResultStore, StoreError
 from core.sweep import Measurer, Point
 from core.ui import measuring
-from core.ui.measuring import NOTHING, RECALIBRATED, Measurements, curve_frame
+from core.ui.curves import curve_frame
+from core.ui.measuring import NOTHING, RECALIBRATED, Measurements
 from core.ui.resources import version_of
 from core.ui.settings import Settings
 
