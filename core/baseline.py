@@ -28,6 +28,8 @@ LOCAL = "local"
 
 LARGEST_SEED = 2**32 - 1
 SECONDS_BETWEEN_LOOKS = 0.5
+OF_AN_EARLIER_TRAINING = ("recipe", "seed", "held_out", "teachers", "started_from")
+"""What a baseline's metadata says of the one that it started from, besides its weights."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ class Request:
             raise InputError(
                 f"{self.start.path} has the widths {self.start.model.widths.streams}, so training "
                 f"a network of {self.widths.streams} cannot start from it."
+            )
+        if self.recipe.mirror_teachers and not self.teachers:
+            raise InputError(
+                "Only teachers can answer mirror images: name some, or learn the labels as usual."
             )
         if type(self.seed) is not int or not 0 <= self.seed <= LARGEST_SEED:
             raise InputError(
@@ -231,11 +237,15 @@ def _train_and_save(
 
 
 def _started_from(request: Request) -> dict[str, Any] | None:
-    """Which weights training started from, and how many epochs were behind them."""
+    """Which weights training started from, and how those were trained, back to the first ones."""
     if request.start is None:
         return None
     start = request.start
-    return {"fingerprint": start.fingerprint, "epochs": epochs_in_all(start.metadata)}
+    return {
+        "fingerprint": start.fingerprint,
+        "epochs": epochs_in_all(start.metadata),
+        **{name: start.metadata.get(name) for name in OF_AN_EARLIER_TRAINING},
+    }
 
 
 def _teachers(request: Request) -> list[str] | None:
@@ -273,12 +283,13 @@ def _checked(path: Path, request: Request) -> Checkpoint:
         "epochs": request.recipe.epochs,
         "seed": request.seed,
         "held_out": request.held_out,
-        "started_from": _started_from(request),
         "teachers": _teachers(request),
     }
     differs = any(loaded.metadata.get(name) != value for name, value in asked_for.items())
+    start = request.start.fingerprint if request.start else None
     if (
         differs
+        or (loaded.metadata.get("started_from") or {}).get("fingerprint") != start
         or loaded.model.widths != request.widths
         or Recipe.from_json(loaded.metadata["recipe"]) != request.recipe
     ):

@@ -8,7 +8,7 @@ import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -202,7 +202,7 @@ def _check_baseline(path: Path, metadata: Mapping[str, Any]) -> None:
     ]
     if not lacking:
         accuracy, data = metadata["accuracy"], metadata["data"]
-        start, teachers = metadata.get("started_from"), metadata.get("teachers")
+        teachers = metadata.get("teachers")
         counts = [accuracy.get("correct"), accuracy.get("seen")]
         if not (
             all(isinstance(count, int) for count in counts) and 0 <= counts[0] <= counts[1] > 0
@@ -210,11 +210,7 @@ def _check_baseline(path: Path, metadata: Mapping[str, Any]) -> None:
             lacking = ["accuracy"]
         elif not isinstance(data.get("fingerprint"), str):
             lacking = ["data"]
-        elif start is not None and not (
-            isinstance(start, dict)
-            and isinstance(start.get("fingerprint"), str)
-            and isinstance(start.get("epochs"), int)
-        ):
+        elif not all(map(_is_start, earlier_trainings(metadata))):
             lacking = ["started_from"]
         elif teachers is not None and not (
             isinstance(teachers, list) and all(isinstance(each, str) for each in teachers)
@@ -225,6 +221,23 @@ def _check_baseline(path: Path, metadata: Mapping[str, Any]) -> None:
             f"{path} should be a baseline, but its metadata has no usable {lacking[0]}. "
             "Get it again."
         )
+
+
+def earlier_trainings(metadata: Mapping[str, Any]) -> Iterator[Any]:
+    """What a baseline started from, what that one had started from, and so on back."""
+    start = metadata.get("started_from")
+    while start is not None:
+        yield start
+        start = start.get("started_from") if isinstance(start, dict) else None
+
+
+def _is_start(start: Any) -> bool:
+    return (
+        isinstance(start, dict)
+        and isinstance(start.get("fingerprint"), str)
+        and isinstance(start.get("epochs"), int)
+        and isinstance(start.get("recipe") or {}, dict)  # files of an earlier time have none
+    )
 
 
 def provenance() -> dict[str, Any]:

@@ -411,7 +411,15 @@ def test_a_training_can_start_from_another_baseline(
 
     monkeypatch.setattr(baseline, "train", watched)
     further = obtained(replace(request_, start=known), folder=tmp_path)
-    assert further.metadata["started_from"] == {"fingerprint": known.fingerprint, "epochs": 2}
+    assert further.metadata["started_from"] == {
+        "fingerprint": known.fingerprint,
+        "epochs": 2,
+        "recipe": request_.recipe.to_json(),
+        "seed": 0,
+        "held_out": 0,
+        "teachers": None,
+        "started_from": None,
+    }
     assert known.metadata["started_from"] is None
     assert all(
         torch.equal(tensor, first_weights[0][name])
@@ -420,6 +428,10 @@ def test_a_training_can_start_from_another_baseline(
     assert further.fingerprint != known.fingerprint
     again = obtained(replace(request_, start=further), folder=tmp_path)
     assert again.metadata["started_from"]["epochs"] == 4
+    assert [each["fingerprint"] for each in checkpoint.earlier_trainings(again.metadata)] == [
+        further.fingerprint,
+        known.fingerprint,
+    ]
     assert len({path.name for path in (known.path, further.path, again.path)}) == 3
 
 
@@ -430,6 +442,12 @@ def test_another_start_is_another_baseline(
     obtained(request_, out=out, folder=tmp_path)
     with pytest.raises(CheckpointError, match="another network"):
         obtained(replace(request_, start=known), out=out, folder=tmp_path)
+
+
+def test_mirroring_needs_teachers(request_: Request) -> None:
+    mirroring = replace(request_.recipe, mirror_teachers=True)
+    with pytest.raises(InputError, match="Only teachers"):
+        replace(request_, recipe=mirroring)
 
 
 def test_teachers_are_part_of_what_a_baseline_is(

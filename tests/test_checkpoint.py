@@ -253,6 +253,8 @@ def test_another_format_or_architecture_is_refused(path: Path, entry: str, value
         ("started_from", 5),
         ("started_from", {"fingerprint": "0123"}),
         ("started_from", {"fingerprint": "0123", "epochs": "5"}),
+        ("started_from", {"fingerprint": "0123", "epochs": 5, "recipe": "sgd"}),
+        ("started_from", {"fingerprint": "0123", "epochs": 5, "started_from": "4567"}),
         ("teachers", "0123"),
         ("teachers", [5]),
     ],

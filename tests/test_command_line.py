@@ -146,7 +146,8 @@ def test_a_training_goes_on_from_the_file_it_is_given(
     command = ("train", "--dataset", "digits", "--epochs", 1, "--width", 8, "--out", out, "--json")
     result = run(*command, "--start-from", trained.path).result
     started_from = checkpoint.read_metadata(out)["started_from"]
-    assert started_from == {"fingerprint": trained.fingerprint, "epochs": 2}
+    assert (started_from["fingerprint"], started_from["epochs"]) == (trained.fingerprint, 2)
+    assert started_from["recipe"] == trained.metadata["recipe"]
     assert (result["file"], result["seen"]) == (str(out), 500)
 
 
@@ -157,6 +158,9 @@ def test_a_training_learns_from_the_teachers_it_is_given(
     command = ("train", "--dataset", "digits", "--epochs", 1, "--width", 4, "--out", out, "--json")
     assert run(*command, "--teachers", trained.path, trained.path).result["file"] == str(out)
     assert checkpoint.read_metadata(out)["teachers"] == 2 * [trained.fingerprint]
+    mirroring = ("--teachers", trained.path, "--mirror-teachers", "--overwrite")
+    run(*command, *mirroring)
+    assert checkpoint.read_metadata(out)["recipe"]["mirror_teachers"] is True
 
 
 def test_evaluate_reports_a_stratified_subset(

@@ -64,6 +64,11 @@ def add_train(commands: Commands) -> None:
         metavar="FILE",
         help="learn what these baselines answer, on the mean, instead of the labels (distillation)",
     )
+    training.add_argument(
+        "--mirror-teachers",
+        action="store_true",
+        help="the teachers answer each image and its mirror image, on the mean",
+    )
     training.add_argument("--out", type=Path, help="the checkpoint to write")
     training.add_argument(
         "--overwrite", action="store_true", help="train again where the checkpoint exists"
@@ -74,6 +79,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
     if options.learning_rate is not None:
         recipe = recipe.at_rate(options.learning_rate)
+    recipe = replace(recipe, mirror_teachers=options.mirror_teachers)
     given = {name: getattr(options, name) for name in ("schedule", *OF_THE_RECIPE)}
     return replace(recipe, **{name: value for name, value in given.items() if value is not None})
 

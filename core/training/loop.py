@@ -142,7 +142,7 @@ def _loss_function(
 ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Of logits, of the inputs that led to them, and of labels."""
     if teachers:
-        answers = Teachers(teachers, device)
+        answers = Teachers(teachers, device, recipe.mirror_teachers)
         return lambda logits, inputs, _: F.cross_entropy(logits, answers.targets(inputs))
     return lambda logits, _, labels: F.cross_entropy(
         logits, labels, label_smoothing=recipe.label_smoothing

@@ -31,6 +31,7 @@ class Recipe:
     flip: bool = True  # left-right, every other epoch
     cutout: int = 0  # pixels, the side of a square that is made grey in each image
     average: int = 0  # epochs at the end whose weights are averaged, after each step
+    mirror_teachers: bool = False  # teachers answer an image and its mirror image, on the mean
 
     def __post_init__(self) -> None:
         for name, allowed in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
@@ -56,6 +57,10 @@ class Recipe:
         if type(self.average) is not int or not 0 <= self.average <= self.epochs:
             raise InputError(
                 f"Weights can be averaged over 0 to all {self.epochs} epochs, not {self.average!r}."
+            )
+        if type(self.mirror_teachers) is not bool:
+            raise InputError(
+                f"Teachers mirror images or don't: true or false, not {self.mirror_teachers!r}."
             )
         if not 0 < self.learning_rate < math.inf:
             raise InputError(

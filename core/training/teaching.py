@@ -6,6 +6,7 @@ is Patient and Consistent", 2022.
 """
 
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +17,13 @@ from core.evaluation import for_inference
 
 
 class Teachers:
-    """One or more networks; they are copied, not touched."""
+    """One or more networks; they are copied, not touched.
 
-    def __init__(self, models: Sequence[nn.Module], device: torch.device):
+    Those that `mirror` answer each image and its mirror image, on the mean.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], device: torch.device, mirror: bool = False):
+        self._mirror = mirror
         precision = resolve_precision("auto", device)
         self._dtype = DTYPES[precision]
         self._networks = [for_inference(model, device, precision) for model in models]
@@ -26,6 +31,10 @@ class Teachers:
     def targets(self, inputs: Tensor) -> Tensor:
         """The mean of their probabilities, float32 (N, classes), for normalised (N, 3, 32, 32)."""
         images = inputs.to(self._dtype)
+        views = [images, images.flip(3)] if self._mirror else [images]
         with torch.no_grad():
-            each = [F.softmax(network(images).float(), dim=1) for network in self._networks]
+            each = [
+                F.softmax(network(view).float(), dim=1)
+                for network, view in product(self._networks, views)
+            ]
         return torch.stack(each).mean(0)

@@ -1,11 +1,12 @@
 """What the page Baseline shows: the loaded network, the images, the form that trains one."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core import baseline, charts, data
+from core import baseline, charts, checkpoint, data
 from core.checkpoint import Checkpoint
 from core.data import DataSet
 from core.errors import InputError
@@ -102,19 +103,17 @@ def _training_curve(loaded: Checkpoint) -> None:
 def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
     metadata: dict[str, Any] = dict(loaded.metadata)
     widths = loaded.model.widths
-    recipe = ", ".join(
-        f"{name.replace('_', ' ')} {value}" for name, value in metadata["recipe"].items()
-    )
     versions = ", ".join(f"{name} {value}" for name, value in metadata["versions"].items())
     return [
         ("File", loaded.path.name),
         ("Fingerprint of its weights", loaded.fingerprint),
         ("Data set", f"{loaded.dataset}, fingerprint {metadata['data']['fingerprint']}"),
         ("Widths of the stages", ", ".join(map(str, widths.streams))),
-        ("Recipe", recipe),
+        ("Recipe", _settings(metadata["recipe"])),
         ("Seed", str(metadata["seed"])),
         ("Started from", _start(metadata)),
         ("Learnt", _learnt(metadata)),
+        *_earlier(metadata),
         ("Training images held out", str(metadata["held_out"])),
         ("Measured in", f"{metadata['accuracy']['precision']} on {metadata['accuracy']['device']}"),
         ("Versions", versions),
@@ -122,14 +121,30 @@ def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
     ]
 
 
-def _start(metadata: dict[str, Any]) -> str:
+def _settings(recipe: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe.items())
+
+
+def _earlier(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How the baselines were trained that this one goes on from, as far as its file knows."""
+    return [
+        (
+            f"Recipe of {each['fingerprint']}",
+            f"{_settings(each['recipe'])}; started from {_start(each)}; learnt {_learnt(each)}",
+        )
+        for each in checkpoint.earlier_trainings(metadata)
+        if each.get("recipe")
+    ]
+
+
+def _start(metadata: Mapping[str, Any]) -> str:
     start = metadata.get("started_from")
     if not start:
         return "weights drawn by the seed"
     return f"the weights {start['fingerprint']}, after {start['epochs']} epochs"
 
 
-def _learnt(metadata: dict[str, Any]) -> str:
+def _learnt(metadata: Mapping[str, Any]) -> str:
     teachers = metadata.get("teachers")
     if not teachers:
         return "the labels"

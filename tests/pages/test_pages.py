@@ -572,6 +572,23 @@ def test_a_damaged_baseline_is_left_out(
             ["the weights 0123, after 7 epochs", "the baselines 4567 and 89ab answer"],
             ["mean answers of 2 earlier networks", "went on from a network of 7 epochs"],
         ),
+        (
+            {
+                "started_from": {
+                    "fingerprint": "0123",
+                    "epochs": 7,
+                    "recipe": {"epochs": 2, "optimiser": "sgd"},
+                    "teachers": ["89ab"],
+                    "started_from": {"fingerprint": "4567", "epochs": 5},
+                }
+            },
+            [
+                "Recipe of 0123",
+                "epochs 2, optimiser sgd; started from the weights 4567, after 5 epochs; "
+                "learnt what the baselines 89ab answer",
+            ],
+            ["label smoothing", "went on from a network of 7 epochs"],
+        ),
     ],
 )
 def test_what_a_baseline_came_from_is_told(

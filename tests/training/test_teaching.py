@@ -1,6 +1,7 @@
 """A student learns what its teachers answer to the images that it sees itself."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,27 @@ def test_targets_are_the_mean_of_the_probabilities(trained: Checkpoint, digits: 
     assert targets.dtype == torch.float32
     assert not targets.requires_grad
     torch.testing.assert_close(targets, expected, atol=0.03, rtol=0)  # in bf16, where it is native
+
+
+def test_teachers_that_mirror_answer_both_sides(trained: Checkpoint, digits: DataSet) -> None:
+    images = normalise(digits.test_images[:64])
+    model = trained.model.eval()
+    with torch.no_grad():
+        expected = (model(images).softmax(1) + model(images.flip(dims=[-1])).softmax(1)) / 2
+        as_they_are = model(images).softmax(1)
+    targets = Teachers([trained.model], CPU, mirror=True).targets(images)
+    torch.testing.assert_close(targets, expected, atol=0.03, rtol=0)
+    assert (targets - as_they_are).abs().max() > 0.1  # a mirrored digit is another one
+
+
+def test_a_recipe_says_whether_teachers_mirror(trained: Checkpoint, split: Split) -> None:
+    weights = []
+    for mirror in (False, True):
+        model = new_student()
+        recipe = replace(RECIPE, epochs=1, mirror_teachers=mirror)
+        list(train(model, split, recipe, 0, History(), teachers=[trained.model]))
+        weights.append(copy_of_state(model))
+    assert not same_state(*weights)
 
 
 def test_teachers_are_left_as_they_are(trained: Checkpoint, split: Split) -> None:

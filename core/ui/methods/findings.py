@@ -113,7 +113,8 @@ def _targets(metadata: Mapping[str, Any], recipe: Recipe) -> str:
     teachers = metadata.get("teachers")
     if not teachers:
         return f"label smoothing {recipe.label_smoothing:g}"
-    return f"the mean answers of {len(teachers)} earlier networks learnt instead of the labels"
+    to = " to each image and its mirror image" if recipe.mirror_teachers else ""
+    return f"the mean answers of {len(teachers)} earlier networks{to} learnt instead of the labels"
 
 
 def _measured(bench: Workbench, row: Row, ratio: float) -> Evaluation | None:
