@@ -79,8 +79,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
     if options.learning_rate is not None:
         recipe = recipe.at_rate(options.learning_rate)
-    recipe = replace(recipe, mirror_teachers=options.mirror_teachers)
-    given = {name: getattr(options, name) for name in ("schedule", *OF_THE_RECIPE)}
+    names = ("schedule", "mirror_teachers", *OF_THE_RECIPE)
+    given = {name: getattr(options, name) for name in names}
     return replace(recipe, **{name: value for name, value in given.items() if value is not None})
 
 
