@@ -20,6 +20,7 @@ from core.training.muon import Muon
 from core.training.progress import EpochEnd, History, Step
 from core.training.recipe import Recipe
 from core.training.resume import fingerprint, restore, save_state
+from core.training.side_by_side import side_by_side
 from core.training.split import Split
 from core.training.teaching import Teachers
 
@@ -71,6 +72,7 @@ def train(
     autocast = (
         torch.autocast(device.type, torch.bfloat16) if has_native_bf16(device) else nullcontext()
     )
+    arrangement = side_by_side if device.type == "cpu" else nullcontext
 
     for epoch in range(first_epoch, recipe.epochs):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
@@ -89,7 +91,7 @@ def train(
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
             inputs = normalise(augmenter.batch(rows, epoch, generator))
             targets = labels[rows.to(device)]
-            with autocast:
+            with autocast, arrangement(model):
                 logits = model(inputs)
                 loss = loss_of(logits.float(), inputs, targets)
             for optimiser in optimisers:
