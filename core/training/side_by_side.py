@@ -64,5 +64,6 @@ def _rows(images: Tensor, in_a_row: int, gap: int) -> Tensor:
 
 def _images(rows: Tensor, in_a_row: int, width: int) -> Tensor:
     """The reverse of `_rows`, leaving out what was computed in the gaps."""
-    apart = rows.permute(0, 2, 3, 1).unflatten(2, (in_a_row, -1))[:, :, :, :width]
-    return apart.transpose(1, 2).flatten(0, 1).permute(0, 3, 1, 2)
+    number, channels, height, _ = rows.shape
+    apart = rows.permute(0, 2, 3, 1).reshape(number, height, in_a_row, -1, channels)
+    return apart[:, :, :, :width].transpose(1, 2).flatten(0, 1).permute(0, 3, 1, 2)

@@ -19,7 +19,7 @@ def gradients(output: torch.Tensor, of: list[torch.Tensor]) -> list[torch.Tensor
 @pytest.mark.parametrize(
     ("number", "size", "stride"), list(product((1, 2, 7, 12, 24, 32), (1, 3, 4, 8), (1, 2)))
 )
-def test_rows_give_what_the_convolution_gives(number, size, stride):
+def test_rows_give_what_the_convolution_gives(number: int, size: int, stride: int) -> None:
     generator = torch.Generator().manual_seed(number)
     convolution = nn.Conv2d(5, 6, 3, stride, padding=1, bias=False, dtype=torch.float64)
     images = torch.randn(number, 5, size, size, dtype=torch.float64, generator=generator)
@@ -35,11 +35,11 @@ def test_rows_give_what_the_convolution_gives(number, size, stride):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-11)
 
 
-def test_rows_are_wide_where_images_are_narrow(monkeypatch):
-    seen = []
+def test_rows_are_wide_where_images_are_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[tuple[int, ...], bool]] = []
     plain = nn.Conv2d.forward
 
-    def recorded(convolution, images):
+    def recorded(convolution: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
         seen.append((tuple(images.shape), images.is_contiguous(memory_format=torch.channels_last)))
         return plain(convolution, images)
 
@@ -55,7 +55,7 @@ def test_rows_are_wide_where_images_are_narrow(monkeypatch):
     ]
 
 
-def test_a_network_gives_the_same_and_is_left_as_it_was():
+def test_a_network_gives_the_same_and_is_left_as_it_was() -> None:
     model = ResNet18(Widths.regular(4))
     initialise(model, 0)
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
