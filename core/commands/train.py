@@ -21,6 +21,8 @@ OF_THE_RECIPE: dict[str, tuple[type, str]] = {
     "translate": (int, "pixels that images are moved by at most"),
     "cutout": (int, "pixels, the side of a grey square in each image"),
     "average": (int, "epochs at the end whose weights are averaged"),
+    "sharpness_aware": (int, "epochs at the end that are sharpness-aware (SAM, two passes a step)"),
+    "sharpness_radius": (float, "how far SAM looks, an L2 norm over all parameters"),
 }
 FROM_THE_RECIPE = "default: what the optimiser's recipe has"
 

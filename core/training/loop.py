@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,7 @@ from core.training.muon import Muon
 from core.training.progress import EpochEnd, History, Step
 from core.training.recipe import Recipe
 from core.training.resume import fingerprint, restore, save_state
+from core.training.sharpness import uphill
 from core.training.side_by_side import side_by_side
 from core.training.split import Split
 from core.training.teaching import Teachers
@@ -66,13 +67,19 @@ def train(
             "teachers": [fingerprint(teacher) for teacher in teachers],
         }
     )
-    loss_of = _loss_function(recipe, teachers, device)
+    answers = Teachers(teachers, device, recipe.mirror_teachers) if teachers else None
+    smoothing = 0.0 if teachers else recipe.label_smoothing
     average = WeightAverage(model) if recipe.average else None
     first_epoch = restore(resume_file, identity, model, optimisers, history, average)
     autocast = (
         torch.autocast(device.type, torch.bfloat16) if has_native_bf16(device) else nullcontext()
     )
     arrangement = side_by_side if device.type == "cpu" else nullcontext
+
+    def loss_and_logits(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        with autocast, arrangement(model):
+            logits = model(inputs)
+            return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing), logits
 
     for epoch in range(first_epoch, recipe.epochs):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
@@ -90,18 +97,20 @@ def train(
                     group["lr"] = group["peak_lr"] * factor
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
             inputs = normalise(augmenter.batch(rows, epoch, generator))
-            targets = labels[rows.to(device)]
-            with autocast, arrangement(model):
-                logits = model(inputs)
-                loss = loss_of(logits.float(), inputs, targets)
+            batch_labels = labels[rows.to(device)]
+            targets = answers.targets(inputs) if answers else batch_labels
             for optimiser in optimisers:
                 optimiser.zero_grad(set_to_none=True)
+            loss, logits = loss_and_logits(inputs, targets)
             loss.backward()  # type: ignore[no-untyped-call]
+            if epoch >= recipe.epochs - recipe.sharpness_aware:
+                with uphill(model, recipe.sharpness_radius):
+                    loss_and_logits(inputs, targets)[0].backward()  # type: ignore[no-untyped-call]
             for optimiser in optimisers:
                 optimiser.step()
             if average is not None and epoch >= recipe.epochs - recipe.average:
                 average.update(model)
-            correct = (logits.detach().argmax(1) == targets).sum()
+            correct = (logits.detach().argmax(1) == batch_labels).sum()
             loss_sum += loss.detach()
             correct_sum += correct
             if window.ends_at(index):
@@ -137,18 +146,6 @@ def train(
     if average is not None:
         model.load_state_dict(average.network(split.images, device).state_dict())
     model.eval()
-
-
-def _loss_function(
-    recipe: Recipe, teachers: Sequence[nn.Module], device: torch.device
-) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Of logits, of the inputs that led to them, and of labels."""
-    if teachers:
-        answers = Teachers(teachers, device, recipe.mirror_teachers)
-        return lambda logits, inputs, _: F.cross_entropy(logits, answers.targets(inputs))
-    return lambda logits, _, labels: F.cross_entropy(
-        logits, labels, label_smoothing=recipe.label_smoothing
-    )
 
 
 def _end_epoch(

@@ -31,6 +31,8 @@ class Recipe:
     flip: bool = True  # left-right, every other epoch
     cutout: int = 0  # pixels, the side of a square that is made grey in each image
     average: int = 0  # epochs at the end whose weights are averaged, after each step
+    sharpness_aware: int = 0  # epochs at the end that minimise sharpness too (SAM)
+    sharpness_radius: float = 0.1  # how far SAM looks, an L2 norm over all parameters
     mirror_teachers: bool = False  # teachers answer an image and its mirror image, on the mean
 
     def __post_init__(self) -> None:
@@ -54,9 +56,20 @@ class Recipe:
             raise InputError(
                 f"Squares of 0 to {LARGEST_CUTOUT} pixels can be cut out, not {self.cutout!r}."
             )
-        if type(self.average) is not int or not 0 <= self.average <= self.epochs:
+        for name, meaning in (
+            ("average", "averages weights"),
+            ("sharpness_aware", "is sharpness-aware"),
+        ):
+            value = getattr(self, name)
+            if type(value) is not int or not 0 <= value <= self.epochs:
+                raise InputError(
+                    f"A training {meaning} over 0 to all {self.epochs} of its epochs, "
+                    f"not {value!r}."
+                )
+        if not 0 < self.sharpness_radius < math.inf:
             raise InputError(
-                f"Weights can be averaged over 0 to all {self.epochs} epochs, not {self.average!r}."
+                "The sharpness-aware radius must be a number above 0, "
+                f"not {self.sharpness_radius!r}."
             )
         if type(self.mirror_teachers) is not bool:
             raise InputError(

@@ -1,5 +1,6 @@
 """What a recipe allows, and the course of its learning rate."""
 
+import math
 from dataclasses import FrozenInstanceError
 from typing import Any
 
@@ -73,6 +74,10 @@ def test_a_recipe_without_warm_up_starts_at_its_peak() -> None:
         ("average", -1),
         ("average", 1.0),
         ("average", 1001),
+        ("sharpness_aware", 2),
+        ("sharpness_aware", True),
+        ("sharpness_radius", 0.0),
+        ("sharpness_radius", math.inf),
         ("mirror_teachers", 1),
     ],
 )

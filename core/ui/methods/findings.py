@@ -101,12 +101,22 @@ def recipe_in_words(metadata: Mapping[str, Any]) -> str:
         + (", mirrored in every other epoch" if recipe.flip else "")
         + (f", a square of {recipe.cutout} pixels cut out" if recipe.cutout else ""),
         *([f"weights averaged over the last {recipe.average} epochs"] if recipe.average else []),
+        *_sharpness(recipe),
         f"seed {metadata['seed']}",
     ]
     text = "; ".join(parts) + "."
     if start := metadata.get("started_from"):
         text += f" It went on from a network of {start['epochs']} epochs (a warm restart)."
     return text
+
+
+def _sharpness(recipe: Recipe) -> list[str]:
+    if not recipe.sharpness_aware:
+        return []
+    return [
+        f"sharpness-aware (SAM) within {recipe.sharpness_radius:g} in the last "
+        f"{recipe.sharpness_aware} epochs"
+    ]
 
 
 def _targets(metadata: Mapping[str, Any], recipe: Recipe) -> str:

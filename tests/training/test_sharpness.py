@@ -1,0 +1,137 @@
+"""Sharpness-aware steps against their formula, worked out by hand in float64."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from core.checkpoint import Checkpoint
+from core.data import DataSet
+from core.model import ResNet18, Widths, initialise
+from core.training import EpochEnd, History, Recipe, Split, loop, train
+from core.training.sharpness import uphill
+from tests.networks import copy_of_state, random_resnet, same_state
+
+RECIPE = Recipe(epochs=3, batch_size=64, flip=False, sharpness_aware=2)
+
+
+@pytest.fixture(scope="module")
+def split(digits: DataSet) -> Split:
+    return Split(
+        digits.train_images[:256],
+        digits.train_labels[:256],
+        digits.test_images[:100],
+        digits.test_labels[:100],
+    )
+
+
+def new_network() -> ResNet18:
+    model = ResNet18(Widths.regular(4))
+    initialise(model, seed=0)
+    return model
+
+
+class Bowl(nn.Module):
+    """The loss x.Ax/2 + y.By/2, whose gradient at any point is (Ax, By)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.x = nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
+        self.y = nn.Parameter(torch.tensor([[0.5]], dtype=torch.float64))
+        self.unused = nn.Parameter(torch.ones(3, dtype=torch.float64))
+        self.a = torch.tensor([[3.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
+
+    def forward(self) -> Tensor:
+        return self.x @ self.a @ self.x / 2 + 4 * (self.y**2).sum() / 2
+
+
+def test_the_gradient_is_that_of_the_point_a_radius_up_the_joint_gradient() -> None:
+    bowl = Bowl()
+    before = copy_of_state(bowl)
+    bowl().backward()
+    x, y = bowl.x.detach().clone(), bowl.y.detach().clone()
+    gx, gy = bowl.a @ x, 4 * y
+    length = (gx.square().sum() + gy.square().sum()).sqrt()
+    with uphill(bowl, 0.7):
+        assert torch.allclose(bowl.x, x + 0.7 * gx / length, atol=1e-10)
+        bowl().backward()
+    assert bowl.x.grad is not None
+    assert bowl.y.grad is not None
+    torch.testing.assert_close(bowl.x.grad, bowl.a @ (x + 0.7 * gx / length))
+    torch.testing.assert_close(bowl.y.grad, 4 * (y + 0.7 * gy / length))
+    assert bowl.unused.grad is None
+    assert same_state(bowl.state_dict(), before)
+
+
+def test_at_a_stationary_point_nothing_moves() -> None:
+    bowl = Bowl()
+    nn.init.zeros_(bowl.x)
+    nn.init.zeros_(bowl.y)
+    bowl().backward()
+    with uphill(bowl, 0.7):
+        assert bowl().item() == 0
+        bowl().backward()
+    assert bowl.x.grad is not None
+    assert torch.equal(bowl.x.grad, torch.zeros(2, dtype=torch.float64))
+
+
+def test_a_network_is_left_bit_for_bit_statistics_included() -> None:
+    model = new_network().train()
+    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    model(images).square().sum().backward()
+    before = copy_of_state(model)
+    with uphill(model, 0.1):
+        inside = model(images).square().sum()
+    assert same_state(model.state_dict(), before)
+    assert inside > model(images).square().sum()  # it was uphill
+    assert not same_state(model.state_dict(), before)  # and batch-norm records again
+
+    model(images).square().sum().backward()
+    with pytest.raises(RuntimeError, match="channels"), uphill(model, 0.1):
+        model(images[:, :1])
+    model.eval()
+    assert all(m.track_running_stats for m in model.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+def test_the_last_epochs_alone_take_two_passes_a_step(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered: list[float] = []
+    model = new_network()
+
+    def noting(model: nn.Module, radius: float):  # type: ignore[no-untyped-def]
+        entered.append(radius)
+        return uphill(model, radius)
+
+    monkeypatch.setattr(loop, "uphill", noting)
+    steps = len(split.labels) // RECIPE.batch_size
+    recipe = replace(RECIPE, sharpness_radius=0.3)
+    so_far = [
+        len(entered)
+        for event in train(model, split, recipe, 0, History())
+        if isinstance(event, EpochEnd)
+    ]
+    assert so_far == [0, steps, 2 * steps]
+    assert set(entered) == {0.3}
+
+
+def test_a_vanishing_radius_is_plain_training(split: Split) -> None:
+    weights = []
+    for aware, radius in ((0, 0.1), (3, 1e-30), (3, 0.1)):
+        # Not new: there batch-norm's zeros put activations on ReLU's kink, where no step is small.
+        model = random_resnet(Widths.regular(4), seed=0)
+        # Not Muon, which takes a full step along a gradient however small.
+        sgd = replace(RECIPE, optimiser="sgd", learning_rate=0.05)
+        recipe = replace(sgd, sharpness_aware=aware, sharpness_radius=radius)
+        list(train(model, split, recipe, 0, History()))
+        weights.append(copy_of_state(model))
+    plain, vanishing, sharp = weights
+    assert same_state(plain, vanishing)
+    assert not same_state(plain, sharp)
+
+
+def test_teachers_and_sharpness_go_together(trained: Checkpoint, split: Split) -> None:
+    history = History()
+    list(train(new_network(), split, RECIPE, 0, history, teachers=[trained.model]))
+    assert len(history.epochs) == RECIPE.epochs
