@@ -573,6 +573,11 @@ def test_a_damaged_baseline_is_left_out(
             ["mean answers of 2 earlier networks", "went on from a network of 7 epochs"],
         ),
         (
+            {"recipe": {"epochs": 6, "sharpness_aware": 4, "sharpness_radius": 0.2}},
+            ["sharpness aware 4, sharpness radius 0.2"],
+            ["sharpness-aware (SAM) within 0.2 in the last 4 epochs"],
+        ),
+        (
             {
                 "started_from": {
                     "fingerprint": "0123",
