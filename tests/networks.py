@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from core.model import ResNet18, Widths, prunable_layers
+from core.model import ResNet18, Widths, initialise, prunable_layers
 from core.pruning.groups import NetworkGraph
 
 
@@ -11,6 +11,13 @@ def random_resnet(widths: Widths | None = None, seed: int = 0) -> ResNet18:
     """In eval mode, 8 channels wide unless told."""
     model = ResNet18(widths or Widths.regular(8))
     randomise(model, seed)
+    return model
+
+
+def new_resnet(width: int = 4) -> ResNet18:
+    """As training starts from, with seed 0."""
+    model = ResNet18(Widths.regular(width))
+    initialise(model, seed=0)
     return model
 
 

@@ -38,7 +38,11 @@ def uphill(model: nn.Module, radius: float) -> Iterator[None]:
 
 @contextmanager
 def _recording_nothing(model: nn.Module) -> Iterator[None]:
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.BatchNorm2d) and module.track_running_stats
+    ]
     for norm in norms:
         norm.track_running_stats = False
     try:

@@ -8,6 +8,7 @@ included, as the same work in one row of 16 images with a gap of zeros after eac
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import gcd
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 NARROW = 4
 """Pixels; an output that is no wider is computed side by side."""
 IMAGES_IN_A_ROW = 16
+"""Or the largest power of two below it that divides the batch."""
 
 
 @contextmanager
@@ -24,7 +26,8 @@ def side_by_side(model: nn.Module) -> Iterator[None]:
         module
         for module in model.modules()
         if isinstance(module, nn.Conv2d)
-        and (module.kernel_size, module.padding) == ((3, 3), (1, 1))
+        and (module.kernel_size, module.padding, module.dilation) == ((3, 3), (1, 1), (1, 1))
+        and module.padding_mode == "zeros"
         and module.stride[0] == module.stride[1] <= 2
     ]
     for convolution in convolutions:
@@ -37,18 +40,14 @@ def side_by_side(model: nn.Module) -> Iterator[None]:
 
 
 def convolve(convolution: nn.Conv2d, images: Tensor) -> Tensor:
-    """What a 3x3 `convolution`, padded by 1, makes of (N, C, H, W)."""
+    """What a 3x3 `convolution`, padded by 1 with zeros, makes of (N, C, H, W)."""
     stride = convolution.stride[0]
     number, _, _, width = images.shape
-    in_a_row = _largest_divisor(number, IMAGES_IN_A_ROW)
+    in_a_row = gcd(number, IMAGES_IN_A_ROW)
     if in_a_row == 1 or width % stride or width // stride > NARROW:
         return nn.Conv2d.forward(convolution, images)
     rows = nn.Conv2d.forward(convolution, _rows(images, in_a_row, gap=stride))
     return _images(rows, in_a_row, width // stride)
-
-
-def _largest_divisor(number: int, at_most: int) -> int:
-    return max(divisor for divisor in range(1, at_most + 1) if number % divisor == 0)
 
 
 def _rows(images: Tensor, in_a_row: int, gap: int) -> Tensor:

@@ -14,11 +14,11 @@ from core.checkpoint import Checkpoint
 from core.data import DataSet, load
 from core.errors import InputError
 from core.evaluation import evaluate_fully
-from core.model import ResNet18, Widths, initialise
 from core.recovery import finished, recalibrate
 from core.training import EpochEnd, History, Recipe, Split, Step, loop, train
 from core.training.augment import Augmenter
 from tests.conftest import Child
+from tests.networks import new_resnet
 
 RECIPE = Recipe(epochs=3, batch_size=64, flip=False)
 SEED = 1
@@ -39,16 +39,10 @@ def split(digits: DataSet) -> Split:
     return small_split(digits)
 
 
-def new_model(width: int = 4) -> ResNet18:
-    model = ResNet18(Widths.regular(width))
-    initialise(model, seed=0)
-    return model
-
-
 def trained_weights(
     split: Split, recipe: Recipe = RECIPE, seed: int = SEED, resume_file: Path | None = None
 ) -> dict[str, Tensor]:
-    model = new_model()
+    model = new_resnet()
     list(train(model, split, recipe, seed, History(), resume_file))
     return model.state_dict()
 
@@ -73,7 +67,7 @@ def test_a_narrow_network_learns_the_digits(trained: Checkpoint) -> None:
 
 def test_sgd_learns_too(digits: DataSet) -> None:
     recipe = Recipe(epochs=2, optimiser="sgd", learning_rate=0.1, batch_size=32, flip=False)
-    events = train(new_model(), Split.holding_out(digits, 300), recipe, SEED, History())
+    events = train(new_resnet(), Split.holding_out(digits, 300), recipe, SEED, History())
     first, last = (event for event in events if isinstance(event, EpochEnd))
     assert last.loss < first.loss - 0.1
     assert last.correct / last.seen > 0.2  # a guess is right about 0.1
@@ -115,7 +109,7 @@ def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestEvents:
     @pytest.fixture
     def events(self, split: Split) -> Events:
-        return list(train(new_model(), split, RECIPE, SEED, History()))
+        return list(train(new_resnet(), split, RECIPE, SEED, History()))
 
     def test_steps_count_up_and_epochs_end_in_between(self, events: Events) -> None:
         expected = []
@@ -152,7 +146,7 @@ class TestEvents:
 
     def test_fewer_images_than_a_batch_are_one_batch(self, split: Split) -> None:
         few = replace(split, images=split.images[:40], labels=split.labels[:40])
-        for step, end in pairs(list(train(new_model(), few, RECIPE, SEED, History()))):
+        for step, end in pairs(list(train(new_resnet(), few, RECIPE, SEED, History()))):
             assert step.accuracy in [right / 40 for right in range(41)]
             assert end.accuracy == pytest.approx(step.accuracy)
 
@@ -165,7 +159,7 @@ def pairs(events: Events) -> Iterator[tuple[Step, EpochEnd]]:
 
 
 def test_an_epochs_end_has_the_validation_accuracy_of_its_weights(split: Split) -> None:
-    model = new_model()
+    model = new_resnet()
     for event in train(model, split, RECIPE, SEED, History()):
         if isinstance(event, EpochEnd):
             measured = evaluate_fully(model, split.validation_images, split.validation_labels)
@@ -174,7 +168,7 @@ def test_an_epochs_end_has_the_validation_accuracy_of_its_weights(split: Split) 
 
 def test_the_history_has_an_entry_an_epoch_and_a_curve(split: Split) -> None:
     history = History()
-    model = new_model()
+    model = new_resnet()
     ends = [
         event for event in train(model, split, RECIPE, SEED, history) if isinstance(event, EpochEnd)
     ]
@@ -198,7 +192,7 @@ def test_a_finished_training_leaves_a_state_that_ends_it_at_once(
     """As when a process is killed between the last epoch and the checkpoint."""
     state = tmp_path / "state"
     trained_weights(split, resume_file=state)
-    model, history = new_model(), History()
+    model, history = new_resnet(), History()
     assert list(train(model, split, RECIPE, SEED, history, state)) == []
     assert are_bitwise_equal(model.state_dict(), uninterrupted)
     assert len(history.epochs) == 3
@@ -210,13 +204,13 @@ def test_a_dropped_training_goes_on_from_its_last_finished_epoch(
     split: Split, uninterrupted: dict[str, Tensor], tmp_path: Path, epochs_done: int
 ) -> None:
     state = tmp_path / "state"
-    dropped = train(new_model(), split, RECIPE, SEED, History(), state)
+    dropped = train(new_resnet(), split, RECIPE, SEED, History(), state)
     for event in dropped:
         if isinstance(event, Step) and event.epoch == epochs_done + 1:
             break  # within an epoch, whose steps are lost
     del dropped
 
-    model, history = new_model(), History()
+    model, history = new_resnet(), History()
     events = list(train(model, split, RECIPE, SEED, history, state))
     assert events[0].epoch == epochs_done + 1
     assert are_bitwise_equal(model.state_dict(), uninterrupted)
@@ -226,7 +220,7 @@ def test_a_dropped_training_goes_on_from_its_last_finished_epoch(
 
 def train_in(folder: Path) -> Iterator[Step | EpochEnd]:
     yield from train(
-        new_model(), small_split(load("digits")), RECIPE, SEED, History(), folder / "state"
+        new_resnet(), small_split(load("digits")), RECIPE, SEED, History(), folder / "state"
     )
 
 
@@ -243,7 +237,7 @@ def test_a_killed_training_goes_on_from_its_last_finished_epoch(
             break
     assert isinstance(event, Step)
 
-    model = new_model()
+    model = new_resnet()
     events = list(train(model, split, RECIPE, SEED, History(), tmp_path / "state"))
     assert events[0].epoch == 2
     assert are_bitwise_equal(model.state_dict(), uninterrupted)
@@ -255,7 +249,7 @@ class TestAStateThatDoesNotFit:
     @pytest.fixture
     def state(self, split: Split, tmp_path: Path) -> Path:
         path = tmp_path / "state"
-        for event in train(new_model(), split, RECIPE, SEED, History(), path):
+        for event in train(new_resnet(), split, RECIPE, SEED, History(), path):
             if isinstance(event, EpochEnd):
                 break
         return path
@@ -279,7 +273,7 @@ class TestAStateThatDoesNotFit:
         assert are_bitwise_equal(trained_weights(other, resume_file=state), trained_weights(other))
 
     def test_of_another_width(self, split: Split, state: Path) -> None:
-        first = next(train(new_model(width=5), split, RECIPE, SEED, History(), state))
+        first = next(train(new_resnet(width=5), split, RECIPE, SEED, History(), state))
         assert first.epoch == 1
 
     @pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.999])
@@ -312,7 +306,7 @@ def test_the_last_epochs_weights_are_averaged_step_by_step(
     split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_EVENTS", 0.0)  # an event after each step
-    model = new_model()
+    model = new_resnet()
     passed: list[dict[str, Tensor]] = []
     for event in train(model, split, AVERAGING, SEED, History()):
         if isinstance(event, Step) and event.epoch > RECIPE.epochs - AVERAGING.average:
@@ -325,14 +319,14 @@ def test_the_last_epochs_weights_are_averaged_step_by_step(
 
 
 def test_an_averaged_network_has_statistics_of_its_own(split: Split) -> None:
-    model = new_model()
+    model = new_resnet()
     list(train(model, split, AVERAGING, SEED, History()))
     recalibrated = finished(recalibrate(model, split.images))
     assert are_bitwise_equal(model.state_dict(), recalibrated.state_dict())
 
 
 def test_what_is_validated_is_the_average(split: Split) -> None:
-    model, history = new_model(), History()
+    model, history = new_resnet(), History()
     list(train(model, split, AVERAGING, SEED, history))
     measured = evaluate_fully(model, split.validation_images, split.validation_labels)
     assert history.epochs[-1]["correct"] == measured.correct
@@ -343,7 +337,7 @@ def test_a_training_that_averages_goes_on_as_if_it_had_not_stopped(
 ) -> None:
     whole = trained_weights(split, AVERAGING)
     state = tmp_path / "some.resume"
-    for event in train(new_model(), split, AVERAGING, SEED, History(), state):
+    for event in train(new_resnet(), split, AVERAGING, SEED, History(), state):
         if isinstance(event, EpochEnd) and event.epoch == 2:
             break
     assert are_bitwise_equal(trained_weights(split, AVERAGING, resume_file=state), whole)

@@ -7,29 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from core.checkpoint import Checkpoint
-from core.data import DataSet
-from core.model import ResNet18, Widths, initialise
+from core.model import Widths
 from core.training import EpochEnd, History, Recipe, Split, loop, train
 from core.training.sharpness import uphill
-from tests.networks import copy_of_state, random_resnet, same_state
+from tests.networks import copy_of_state, new_resnet, random_resnet, same_state
 
 RECIPE = Recipe(epochs=3, batch_size=64, flip=False, sharpness_aware=2)
-
-
-@pytest.fixture(scope="module")
-def split(digits: DataSet) -> Split:
-    return Split(
-        digits.train_images[:256],
-        digits.train_labels[:256],
-        digits.test_images[:100],
-        digits.test_labels[:100],
-    )
-
-
-def new_network() -> ResNet18:
-    model = ResNet18(Widths.regular(4))
-    initialise(model, seed=0)
-    return model
 
 
 class Bowl(nn.Module):
@@ -77,7 +60,7 @@ def test_at_a_stationary_point_nothing_moves() -> None:
 
 
 def test_a_network_is_left_bit_for_bit_statistics_included() -> None:
-    model = new_network().train()
+    model = new_resnet().train()
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     model(images).square().sum().backward()
     before = copy_of_state(model)
@@ -98,7 +81,7 @@ def test_the_last_epochs_alone_take_two_passes_a_step(
     split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered: list[float] = []
-    model = new_network()
+    model = new_resnet()
 
     def noting(model: nn.Module, radius: float):  # type: ignore[no-untyped-def]
         entered.append(radius)
@@ -133,5 +116,5 @@ def test_a_vanishing_radius_is_plain_training(split: Split) -> None:
 
 def test_teachers_and_sharpness_go_together(trained: Checkpoint, split: Split) -> None:
     history = History()
-    list(train(new_network(), split, RECIPE, 0, history, teachers=[trained.model]))
+    list(train(new_resnet(), split, RECIPE, 0, history, teachers=[trained.model]))
     assert len(history.epochs) == RECIPE.epochs

@@ -1,14 +1,15 @@
 """Convolutions in rows of images against torch's own on each image."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from core.model import ResNet18, Widths, initialise
 from core.training.side_by_side import convolve, side_by_side
+from tests.networks import new_resnet
 
 
 def gradients(output: torch.Tensor, of: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -55,9 +56,17 @@ def test_rows_are_wide_where_images_are_narrow(monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
+@pytest.mark.parametrize("departure", [{"dilation": 2, "padding": 1}, {"padding_mode": "reflect"}])
+def test_other_convolutions_are_left_alone(departure: dict[str, Any]) -> None:
+    model = nn.Sequential(nn.Conv2d(2, 3, 3, **{"padding": 1, **departure}))
+    images = torch.randn(8, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    expected = model(images)
+    with side_by_side(model):
+        assert torch.equal(model(images), expected)
+
+
 def test_a_network_gives_the_same_and_is_left_as_it_was() -> None:
-    model = ResNet18(Widths.regular(4))
-    initialise(model, 0)
+    model = new_resnet()
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     expected = model.eval()(images)
     with side_by_side(model):

@@ -12,29 +12,13 @@ from torch import Tensor, nn
 from core.checkpoint import Checkpoint
 from core.data import DataSet, normalise
 from core.device import best_device
-from core.model import ResNet18, Widths, initialise
+from core.model import ResNet18, Widths
 from core.training import EpochEnd, History, Recipe, Split, loop, train
 from core.training.teaching import Teachers
-from tests.networks import copy_of_state, random_resnet, same_state
+from tests.networks import copy_of_state, new_resnet, random_resnet, same_state
 
 RECIPE = Recipe(epochs=2, batch_size=64, flip=False, label_smoothing=0.1)
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def split(digits: DataSet) -> Split:
-    return Split(
-        digits.train_images[:256],
-        digits.train_labels[:256],
-        digits.test_images[:100],
-        digits.test_labels[:100],
-    )
-
-
-def new_student() -> ResNet18:
-    model = ResNet18(Widths.regular(4))
-    initialise(model, seed=0)
-    return model
 
 
 def test_targets_are_the_mean_of_the_probabilities(trained: Checkpoint, digits: DataSet) -> None:
@@ -62,7 +46,7 @@ def test_teachers_that_mirror_answer_both_sides(trained: Checkpoint, digits: Dat
 def test_a_recipe_says_whether_teachers_mirror(trained: Checkpoint, split: Split) -> None:
     weights = []
     for mirror in (False, True):
-        model = new_student()
+        model = new_resnet()
         recipe = replace(RECIPE, epochs=1, mirror_teachers=mirror)
         list(train(model, split, recipe, 0, History(), teachers=[trained.model]))
         weights.append(copy_of_state(model))
@@ -71,7 +55,7 @@ def test_a_recipe_says_whether_teachers_mirror(trained: Checkpoint, split: Split
 
 def test_teachers_are_left_as_they_are(trained: Checkpoint, split: Split) -> None:
     before, mode = copy_of_state(trained.model), trained.model.training
-    list(train(new_student(), split, RECIPE, 0, History(), teachers=[trained.model]))
+    list(train(new_resnet(), split, RECIPE, 0, History(), teachers=[trained.model]))
     assert same_state(trained.model.state_dict(), before)
     assert trained.model.training == mode
 
@@ -89,7 +73,7 @@ def test_the_loss_is_against_the_teachers_on_the_students_own_images(
     class Student(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = new_student()
+            self.network = new_resnet()
             self.given: list[Tensor] = []
             self.answers: list[Tensor] = []
 
@@ -125,7 +109,7 @@ def test_a_student_of_a_good_teacher_learns_without_labels(
     nothing = torch.zeros_like(digits.train_labels[:1000])
     split = Split(images, nothing, digits.test_images, digits.test_labels)
     recipe = Recipe(epochs=4, batch_size=32, flip=False)
-    events = list(train(new_student(), split, recipe, 0, History(), teachers=[trained.model]))
+    events = list(train(new_resnet(), split, recipe, 0, History(), teachers=[trained.model]))
     last = events[-1]
     assert isinstance(last, EpochEnd)
     assert last.correct / last.seen > 0.4  # a guess is right about 0.1, and the labels are all 0
@@ -137,7 +121,7 @@ def test_a_training_goes_on_with_its_own_teachers_alone(
     other = random_resnet(Widths.regular(4), seed=3)
 
     def weights(teacher: ResNet18, state: Path | None = None, epochs: int = 2) -> dict[str, Tensor]:
-        model = new_student()
+        model = new_resnet()
         for _ in ends(train(model, split, RECIPE, 0, History(), state, teachers=[teacher]), epochs):
             pass
         return copy_of_state(model)
