@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from core import baseline, checkpoint
 from core.checkpoint import Checkpoint
-from core.data import MEAN, STD, DataSet, subset_indices
+from core.data import MEAN, STD, DataSet, normalise, subset_indices
 from core.errors import InputError
 from core.evaluation import Evaluation, evaluate, evaluate_fully, for_inference
 from core.model import ResNet18
@@ -185,17 +185,24 @@ def test_no_images_and_an_unknown_precision_are_refused(network: ResNet18, digit
         next(evaluate(network, images, labels, "fp8"))
 
 
-def agreement(network: ResNet18, images: Tensor, labels: Tensor) -> float:
-    """The part of the images about which bf16 and fp32 say the same."""
+def in_both_precisions(
+    network: ResNet18, images: Tensor, labels: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
+    """What fp32 and what bf16 predict."""
     fp32, bf16 = (
         evaluate_fully(network, images, labels, precision, CPU) for precision in ("fp32", "bf16")
     )
     assert fp32.loss != bf16.loss  # they are two computations
-    return float((fp32.predictions == bf16.predictions).mean())
+    return fp32.predictions, bf16.predictions
 
 
-def test_bf16_agrees_with_fp32_about_99_of_100_digits(network: ResNet18, digits: DataSet) -> None:
-    assert agreement(network, digits.test_images, digits.test_labels) >= 0.99
+def test_bf16_and_fp32_differ_about_near_ties_alone(network: ResNet18, digits: DataSet) -> None:
+    """How many digits are near ties depends on the processor that the network is trained on."""
+    fp32, bf16 = in_both_precisions(network, digits.test_images, digits.test_labels)
+    with torch.no_grad():
+        first, second = network(normalise(digits.test_images)).topk(2).values.T.numpy()
+    margin = first - second
+    assert (margin[fp32 != bf16] < np.quantile(margin, 0.2)).all()
 
 
 def test_bf16_agrees_with_fp32_about_99_of_100_cifar10_images(cifar10: DataSet) -> None:
@@ -203,7 +210,8 @@ def test_bf16_agrees_with_fp32_about_99_of_100_cifar10_images(cifar10: DataSet) 
         pytest.skip(f"{SHIPPED.name} is not in checkpoints/")
     model = checkpoint.load(SHIPPED, "cifar10").model
     chosen = subset_indices(cifar10.test_labels, 500)
-    assert agreement(model, cifar10.test_images[chosen], cifar10.test_labels[chosen]) >= 0.99
+    fp32, bf16 = in_both_precisions(model, cifar10.test_images[chosen], cifar10.test_labels[chosen])
+    assert (fp32 == bf16).mean() >= 0.99
 
 
 class TwoUses(nn.Module):
