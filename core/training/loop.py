@@ -74,10 +74,9 @@ def train(
     autocast = (
         torch.autocast(device.type, torch.bfloat16) if has_native_bf16(device) else nullcontext()
     )
-    arrangement = side_by_side if device.type == "cpu" else nullcontext
 
     def loss_and_logits(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        with autocast, arrangement(model):
+        with autocast, side_by_side(model):
             logits = model(inputs)
             return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing), logits
 

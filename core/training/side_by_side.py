@@ -21,11 +21,15 @@ IMAGES_IN_A_ROW = 16
 
 @contextmanager
 def side_by_side(model: nn.Module) -> Iterator[None]:
-    """Within it, `model` convolves small images side by side; its outputs are the same."""
+    """Within it, a `model` on a processor convolves small images side by side.
+
+    Its outputs are the same. A model elsewhere, on a GPU, is left alone.
+    """
     convolutions = [
         module
         for module in model.modules()
         if isinstance(module, nn.Conv2d)
+        and module.weight.device.type == "cpu"
         and (module.kernel_size, module.padding, module.dilation) == ((3, 3), (1, 1), (1, 1))
         and module.padding_mode == "zeros"
         and module.stride[0] == module.stride[1] <= 2

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from core.device import DTYPES, resolve_precision
 from core.evaluation import for_inference
+from core.training.side_by_side import side_by_side
 
 
 class Teachers:
@@ -32,9 +33,10 @@ class Teachers:
         """The mean of their probabilities, float32 (N, classes), for normalised (N, 3, 32, 32)."""
         images = inputs.to(self._dtype)
         views = [images, images.flip(3)] if self._mirror else [images]
-        with torch.no_grad():
-            each = [
-                F.softmax(network(view).float(), dim=1)
-                for network, view in product(self._networks, views)
-            ]
+        each = [self._answer(network, view) for network, view in product(self._networks, views)]
         return torch.stack(each).mean(0)
+
+    @staticmethod
+    def _answer(network: nn.Module, images: Tensor) -> Tensor:
+        with torch.no_grad(), side_by_side(network):
+            return F.softmax(network(images).float(), dim=1)

@@ -65,6 +65,14 @@ def test_other_convolutions_are_left_alone(departure: dict[str, Any]) -> None:
         assert torch.equal(model(images), expected)
 
 
+@pytest.mark.parametrize(("device", "arranged"), [("cpu", True), ("meta", False)])
+def test_a_network_elsewhere_than_on_a_processor_is_left_alone(device: str, arranged: bool) -> None:
+    model = new_resnet().to(device)
+    with side_by_side(model):
+        assert ("forward" in vars(model.conv1)) == arranged
+    assert "forward" not in vars(model.conv1)
+
+
 def test_a_network_gives_the_same_and_is_left_as_it_was() -> None:
     model = new_resnet()
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
