@@ -213,7 +213,14 @@ def _train_and_save(
     resume_file = working.with_suffix(".resume")
     teachers = [teacher.model for teacher in request.teachers]
     for event in train(
-        model, split, request.recipe, request.seed, history, resume_file, teachers=teachers
+        model,
+        split,
+        request.recipe,
+        request.seed,
+        history,
+        resume_file,
+        teachers=teachers,
+        epochs_before=epochs_in_all(request.start.metadata) if request.start else 0,
     ):
         if isinstance(event, Step):
             with written_atomically(progress_file) as temporary:

@@ -404,8 +404,10 @@ def test_a_training_can_start_from_another_baseline(
     request_: Request, known: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first_weights: list[dict[str, torch.Tensor]] = []
+    epochs_before: list[int] = []
 
     def watched(model: ResNet18, *arguments: Any, **named: Any) -> Iterator[Any]:
+        epochs_before.append(named["epochs_before"])
         first_weights.append({name: t.clone() for name, t in model.state_dict().items()})
         return train(model, *arguments, **named)
 
@@ -428,6 +430,7 @@ def test_a_training_can_start_from_another_baseline(
     assert further.fingerprint != known.fingerprint
     again = obtained(replace(request_, start=further), folder=tmp_path)
     assert again.metadata["started_from"]["epochs"] == 4
+    assert epochs_before == [2, 4]
     assert [each["fingerprint"] for each in checkpoint.earlier_trainings(again.metadata)] == [
         further.fingerprint,
         known.fingerprint,

@@ -38,6 +38,7 @@ def train(
     resume_file: Path | None = None,
     device: torch.device | None = None,
     teachers: Sequence[nn.Module] = (),
+    epochs_before: int = 0,
 ) -> Iterator[Step | EpochEnd]:
     """Train `model` in place and fill `history`; yield progress.
 
@@ -64,6 +65,7 @@ def train(
             "seed": seed,
             "images": split.fingerprint(),
             "start": fingerprint(model),
+            "epochs_before": epochs_before,
             "teachers": [fingerprint(teacher) for teacher in teachers],
         }
     )
@@ -81,7 +83,8 @@ def train(
             return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing), logits
 
     for epoch in range(first_epoch, recipe.epochs):
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+        draw = epochs_before + epoch
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + draw)
         order = torch.randperm(len(labels), generator=generator)
         # Sums stay on the device: reading them at each step would make a GPU wait.
         loss_sum = torch.zeros((), device=device)
@@ -95,7 +98,7 @@ def train(
                 for group in optimiser.param_groups:
                     group["lr"] = group["peak_lr"] * factor
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
-            inputs = normalise(augmenter.batch(rows, epoch, generator))
+            inputs = normalise(augmenter.batch(rows, draw, generator))
             batch_labels = labels[rows.to(device)]
             targets = answers.targets(inputs) if answers else batch_labels
             for optimiser in optimisers:

@@ -96,6 +96,27 @@ def test_each_epoch_draws_an_order_of_its_own(
     assert orders[0] != orders[1] != orders[2] != orders[0]
 
 
+def test_a_training_that_goes_on_from_weights_draws_what_comes_next(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Tensor] = []
+
+    class Spy(Augmenter):
+        def batch(self, rows: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+            drawn.append(super().batch(rows, epoch, generator))
+            return drawn[-1]
+
+    monkeypatch.setattr(loop, "Augmenter", Spy)
+    recipe = replace(RECIPE, flip=True, translate=2, cutout=6)
+    list(train(new_resnet(), split, recipe, SEED, History()))
+    at_once, drawn = drawn, []
+    for epochs, before in ((1, 0), (2, 1)):
+        part = replace(recipe, epochs=epochs)
+        list(train(new_resnet(), split, part, SEED, History(), epochs_before=before))
+    assert len(drawn) == len(at_once) == 3 * 3
+    assert all(torch.equal(one, other) for one, other in zip(drawn, at_once, strict=True))
+
+
 def test_another_seed_ends_in_other_weights(split: Split, uninterrupted: dict[str, Tensor]) -> None:
     assert not are_bitwise_equal(trained_weights(split, seed=SEED + 1), uninterrupted)
 
