@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from core import baseline, checkpoint, data, recovery
 from core.__main__ import main
@@ -265,8 +266,11 @@ def test_pruning_nothing_changes_nothing(run: Run, trained: Checkpoint) -> None:
         *("--method", "fine", "--ratio", 0),
     ).result
     assert result["correct"] == trained.metadata["accuracy"]["correct"]
-    left = sum(int(parameter.count_nonzero()) for parameter in trained.model.parameters())
-    assert result["nonzero"] == left
+    parameters = list(trained.model.parameters())
+    assert result["nonzero"] == sum(int(each.count_nonzero()) for each in parameters)
+    weights = torch.cat([each.flatten() for each in parameters if each.ndim > 1])
+    zeros = int((weights == 0).sum())  # training may, by chance, end at one
+    assert result["sparsity"] == pytest.approx(zeros / len(weights), abs=1e-12)
 
 
 def test_the_first_baseline_found_is_pruned_unless_told(
