@@ -229,6 +229,10 @@ def _from_row(
             f"test_images is {values['test_images']}, but there are {len(test_labels)} labels."
         )
     subset, subset_seed = len(predictions), values["subset_seed"]
+    if subset == len(test_labels) and subset_seed:
+        raise InputError(
+            f"subset_seed is {subset_seed}, but no seed draws the whole test set: it should be 0."
+        )
     labels = test_labels[subset_positions(test_labels, subset, subset_seed)]
     correct = int(np.count_nonzero(predictions == labels))
     if (values["correct"], values["seen"]) != (correct, subset):

@@ -301,6 +301,7 @@ OF_THE_TABLE: dict[str, tuple[Callable[[Path], None], int | None, str]] = {
     ),
     "another test set": (replaced("test_images", "10000"), 4, "10000"),
     "another draw": (replaced("subset_seed", "-1"), 4, "subset_seed"),
+    "a draw of everything": (replaced("subset_seed", "4"), 4, "subset_seed is 4"),
     "overrides without ratios": (replaced("overrides", "conv1"), 4, "overrides"),
     "an override beyond all": (replaced("overrides", "conv1=1.5"), 4, "1.5"),
     "an override of nothing": (replaced("overrides", "conv1=nan"), 4, "nan"),
