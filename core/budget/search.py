@@ -1,6 +1,7 @@
 """Bisection, in hundredths: one ratio that meets a budget, one budget that keeps an accuracy."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TypeVar
@@ -27,19 +28,13 @@ def smallest_ratio(pruner: Pruner, spec: PruningSpec, quantity: str, part: float
         assert isinstance(model, ResNet18)
         return quantity_of(cost(model), spec.method, quantity)
 
-    low, high = -1, round(100 * HIGHEST_RATIO)
+    highest = round(100 * HIGHEST_RATIO)
     budget = part * left(0)
-    if left(high) > budget:
+    if left(highest) > budget:
         raise InputError(
             f"To leave at most {part:.1%} is impossible with one ratio up to {HIGHEST_RATIO}."
         )
-    while high - low > 1:
-        middle = (low + high) // 2
-        if left(middle) <= budget:
-            high = middle
-        else:
-            low = middle
-    return high / 100
+    return bisect_left(range(highest), True, key=lambda each: left(each) <= budget) / 100
 
 
 def smallest_part(

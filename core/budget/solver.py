@@ -4,6 +4,7 @@ It goes back to Li et al., "Pruning Filters for Efficient ConvNets", 2017, and H
 AutoML for Model Compression", 2018, who compare against it.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -115,11 +116,4 @@ def _fewest(problem: Problem, gone: np.ndarray, unit: int, budget: float, most: 
         then[unit] = number
         return bool(problem.left(then) <= budget)
 
-    low, high = -1, int(most)  # more gone is never more left
-    while high - low > 1:
-        middle = (low + high) // 2
-        if meets(middle):
-            high = middle
-        else:
-            low = middle
-    return high
+    return bisect_left(range(int(most)), True, key=meets)  # more gone is never more left
