@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from core.data import normalise
 from core.device import best_device, has_native_bf16
 from core.evaluation import evaluate_fully
+from core.training.arranged import arranged
 from core.training.augment import Augmenter
 from core.training.averaging import WeightAverage
 from core.training.muon import Muon
@@ -21,7 +22,6 @@ from core.training.progress import EpochEnd, History, Step
 from core.training.recipe import Recipe
 from core.training.resume import fingerprint, restore, save_state
 from core.training.sharpness import uphill
-from core.training.side_by_side import side_by_side
 from core.training.split import Split
 from core.training.teaching import Teachers
 
@@ -78,7 +78,7 @@ def train(
     )
 
     def loss_and_logits(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        with autocast, side_by_side(model):
+        with autocast, arranged(model):
             logits = model(inputs)
             return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing), logits
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from core.device import DTYPES, resolve_precision
 from core.evaluation import for_inference
-from core.training.side_by_side import side_by_side
+from core.training.arranged import arranged
 
 
 class Teachers:
@@ -38,5 +38,5 @@ class Teachers:
 
     @staticmethod
     def _answer(network: nn.Module, images: Tensor) -> Tensor:
-        with torch.no_grad(), side_by_side(network):
+        with torch.no_grad(), arranged(network):
             return F.softmax(network(images).float(), dim=1)
