@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.data import normalise
-from core.device import best_device, has_native_bf16
+from core.device import DTYPES, best_device, resolve_precision
 from core.evaluation import evaluate_fully
 from core.training.arranged import arranged
 from core.training.augment import Augmenter
@@ -52,7 +52,8 @@ def train(
     """
     device = device or best_device()
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimisers = _optimisers(model, recipe)
+    dtype = DTYPES[resolve_precision("auto", device)]
+    optimisers = _optimisers(model, recipe, dtype)
     augmenter = Augmenter(
         split.images.to(device), recipe.translate, recipe.flip, seed, recipe.cutout
     )
@@ -73,9 +74,7 @@ def train(
     smoothing = 0.0 if teachers else recipe.label_smoothing
     average = WeightAverage(model) if recipe.average else None
     first_epoch = restore(resume_file, identity, model, optimisers, history, average)
-    autocast = (
-        torch.autocast(device.type, torch.bfloat16) if has_native_bf16(device) else nullcontext()
-    )
+    autocast = nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
     def loss_and_logits(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         with autocast, arranged(model):
@@ -191,7 +190,9 @@ class _Window:
         return mean
 
 
-def _optimisers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def _optimisers(
+    model: nn.Module, recipe: Recipe, dtype: torch.dtype
+) -> list[torch.optim.Optimizer]:
     """Muon for convolutions where the recipe says so; SGD with Nesterov momentum for the rest."""
     filters, decayed, free = [], [], []
     for parameter in model.parameters():
@@ -214,7 +215,7 @@ def _optimisers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]
         )
     ]
     if filters:
-        optimisers.append(Muon(filters, lr=recipe.learning_rate, momentum=recipe.momentum))
+        optimisers.append(Muon(filters, recipe.learning_rate, recipe.momentum, dtype))
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["peak_lr"] = group["lr"]

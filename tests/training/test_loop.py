@@ -15,7 +15,7 @@ from core.data import DataSet, load
 from core.errors import InputError
 from core.evaluation import evaluate_fully
 from core.recovery import finished, recalibrate
-from core.training import EpochEnd, History, Recipe, Split, Step, loop, train
+from core.training import EpochEnd, History, Recipe, Split, Step, loop, muon, train
 from core.training.augment import Augmenter
 from tests.conftest import Child
 from tests.networks import new_resnet
@@ -71,6 +71,25 @@ def test_sgd_learns_too(digits: DataSet) -> None:
     first, last = (event for event in events if isinstance(event, EpochEnd))
     assert last.loss < first.loss - 0.1
     assert last.correct / last.seen > 0.2  # a guess is right about 0.1
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)]
+)
+def test_muon_orthogonalises_in_what_the_device_computes_fast(
+    split: Split, monkeypatch: pytest.MonkeyPatch, precision: str, dtype: torch.dtype
+) -> None:
+    seen: set[torch.dtype] = set()
+    plain = muon.orthogonalise
+
+    def recorded(matrix: Tensor, dtype: torch.dtype) -> Tensor:
+        seen.add(dtype)
+        return plain(matrix, dtype)
+
+    monkeypatch.setattr(loop, "resolve_precision", lambda *_: precision)
+    monkeypatch.setattr(muon, "orthogonalise", recorded)
+    next(train(new_resnet(), split, RECIPE, SEED, History()))
+    assert seen == {dtype}
 
 
 def test_the_same_seed_ends_in_the_same_weights_bitwise(
