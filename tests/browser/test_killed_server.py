@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ from benchmarks.browser import server
 from core.results import open_store
 from tests.browser.conftest import Visitor
 
-Open = Callable[[str], Visitor]
+EPOCHS_TIMEOUT = 400_000
+"""Milliseconds; without native bf16 an epoch of the digits can take a minute."""
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_training_goes_on_from_its_last_finished_epoch(
     with server(own_folder, offline) as (address, process):
         visitor = visit(browser, address, "/baseline?dataset=digits")
         train(visitor)
-        expect(visitor.page.get_by_text("Epoch 2 of 3")).to_be_visible()
+        expect(visitor.page.get_by_text("Epoch 2 of 3")).to_be_visible(timeout=EPOCHS_TIMEOUT)
         process.kill()
     with server(own_folder, offline) as (address, _):
         visitor = visit(browser, address, "/baseline?dataset=digits")
@@ -50,7 +50,8 @@ def test_a_training_goes_on_from_its_last_finished_epoch(
         found = epoch.search(first.inner_text())
         assert found is not None
         assert int(found[1]) >= 2
-        expect(visitor.page.get_by_text("test images right")).to_be_visible()
+        finished = visitor.page.get_by_text(re.compile(r"\d of 500 test images right"))
+        expect(finished).to_be_visible(timeout=EPOCHS_TIMEOUT)
         visitor.expect_calm()
 
 
