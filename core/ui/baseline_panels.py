@@ -177,8 +177,8 @@ def training_form(dataset: DataSet) -> None:
     st.caption(
         "Trained once and kept in checkpoints/local. Any other interaction stops a training; "
         "asked for again, it goes on from its last finished epoch. On two cores with native bf16 "
-        "an epoch of CIFAR-10 takes about 6 minutes, one of the digits 12 seconds; on two that "
-        "have only AVX2 it takes 36 minutes, and a minute."
+        "an epoch takes about 6 minutes on CIFAR-10 and 12 seconds on the digits; on two that have "
+        "only AVX2, 36 minutes and 1 minute."
     )
     with st.form("train", border=False):
         epochs_column, optimiser_column, seed_column, button_column = st.columns(
