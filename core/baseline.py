@@ -302,6 +302,7 @@ def _checked(path: Path, request: Request) -> Checkpoint:
     ):
         raise checkpoint.CheckpointError(
             f"{path} holds another network, or one of another recipe, than the baseline asked "
-            "for. Choose another name with --out, or ask for it to be overwritten."
+            "for. Take another seed or move the file away; on the command line, name another file "
+            "with --out, or replace it with --overwrite."
         )
     return loaded
