@@ -1,6 +1,6 @@
 """Convolutions arranged as a processor's kernels (oneDNN) compute them fast, and right.
 
-Images that are small by then go in rows of several. The bf16 kernels (AMX) go along the width of
+Images that have become small go in rows of several. The bf16 kernels (AMX) go along the width of
 the output. Where that is 4 pixels, as in the last stage of a ResNet-18, a convolution takes up to
 five times as long, gradients included, as the same work in one row of 16 images with a gap of
 zeros after each.
