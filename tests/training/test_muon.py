@@ -22,9 +22,8 @@ def test_orthogonalising_keeps_singular_vectors_and_evens_out_values(
 ) -> None:
     matrix = random_matrix(rows, columns) * scale
     u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
-    between = (
-        u.T @ orthogonalise(matrix, dtype) @ vh.T
-    )  # diagonal where the singular vectors are kept
+    # Diagonal where the singular vectors are kept, up to what `dtype` leaves.
+    between = u.T @ orthogonalise(matrix, dtype) @ vh.T
     values = between.diagonal()
     assert values.min() > 0.5
     assert values.max() < 1.3
