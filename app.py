@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core import ui
-from core.device import keep_freed_memory, spare_what_stays
+from core.process import keep_freed_memory, spare_what_stays
 
 keep_freed_memory()
 spare_what_stays()

@@ -11,8 +11,9 @@ from benchmarks import app, evaluation, files, layers, pruning, results, trainin
 from benchmarks.benchmark import Benchmark, Result
 from benchmarks.material import network
 from core.commands.common import Parser
-from core.device import best_device, keep_freed_memory, resolve_precision
+from core.device import best_device, resolve_precision
 from core.errors import InputError
+from core.process import keep_freed_memory
 
 BENCHMARKS = (
     Benchmark("evaluate", evaluation.against_plain, "times as fast as plain", at_least=2.2),

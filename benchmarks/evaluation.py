@@ -15,9 +15,9 @@ from torchvision import transforms
 from benchmarks.benchmark import Measured
 from benchmarks.material import TEST_IMAGES, network, operations_per_image, test_images
 from benchmarks.timing import alternate, matrix_products, product_rate, times_as_fast
-from core.data import MEAN, STD
+from core.data.dataset import MEAN, STD
 from core.device import DTYPES, best_device, has_native_bf16, resolve_precision
-from core.evaluation import evaluate_fully
+from core.measuring.evaluation import evaluate_fully
 
 PLAIN_BATCH_SIZE = 128
 

@@ -7,8 +7,8 @@ from statistics import median
 from benchmarks.benchmark import Measured
 from benchmarks.material import network
 from benchmarks.timing import alternate
-from core import checkpoint
-from core.cost import compressed_bytes
+from core.measuring.cost import compressed_bytes
+from core.networks import checkpoint
 
 
 def baseline_load(repeats: int) -> Measured:

@@ -5,16 +5,18 @@ from statistics import median
 from benchmarks.benchmark import CannotRunError, Measured
 from benchmarks.material import images, network
 from benchmarks.timing import alternate
-from core import baseline, checkpoint
-from core.closeup import CloseUp, histogram
-from core.data import subset_indices
-from core.evaluation import evaluate_fully
-from core.model import prunable_layers
-from core.pruning import Pruner, PruningSpec
-from core.recovery import Recovery
+from core.baselines.shelf import available
+from core.data.dataset import subset_indices
+from core.measuring.evaluation import evaluate_fully
+from core.networks import checkpoint
+from core.networks.layers import prunable_layers
+from core.pruning import Pruner
 from core.results import Result
-from core.sensitivity import SCAN_RATIOS, ScanMeasurer, units
-from core.sweep import Point
+from core.specs.point import Point
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+from core.studies.closeup import CloseUp, histogram
+from core.studies.sensitivity import SCAN_RATIOS, ScanMeasurer, units
 
 SCANNED_IMAGES = 1000
 
@@ -25,7 +27,7 @@ def scan_against_full(_repeats: int) -> Measured:
     Layer by layer in turn, so that one run of each side is enough.
     """
     dataset = images()
-    paths = baseline.available("cifar10")
+    paths = available("cifar10")
     if not paths:
         raise CannotRunError("It needs a baseline: python -m core train.")
     loaded = checkpoint.load(paths[0])

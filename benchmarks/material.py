@@ -5,10 +5,12 @@ from functools import lru_cache
 from torch import Tensor
 
 from benchmarks.benchmark import CannotRunError
-from core import baseline, checkpoint, data
-from core.cost import macs_per_layer
-from core.data import DataMissingError, DataSet
-from core.model import ResNet18, Widths, initialise
+from core.baselines.shelf import available
+from core.data import loading
+from core.data.dataset import DataMissingError, DataSet, subset_indices
+from core.measuring.cost import macs_per_layer
+from core.networks import checkpoint
+from core.networks.resnet import ResNet18, Widths, initialise
 
 TEST_IMAGES = 1000
 
@@ -19,7 +21,7 @@ def network() -> tuple[ResNet18, str]:
 
     CIFAR-10's baseline where there is one; else fresh weights, rounded as a file rounds them.
     """
-    for path in baseline.available("cifar10"):
+    for path in available("cifar10"):
         found = checkpoint.load(path)
         if found.model.widths == Widths.regular():
             return found.model, path.name
@@ -33,7 +35,7 @@ def network() -> tuple[ResNet18, str]:
 def images() -> DataSet:
     """CIFAR-10. Raises CannotRunError where it is missing; nothing is downloaded."""
     try:
-        return data.load("cifar10")
+        return loading.load("cifar10")
     except DataMissingError as error:
         raise CannotRunError(str(error)) from error
 
@@ -41,7 +43,7 @@ def images() -> DataSet:
 def test_images() -> tuple[Tensor, Tensor]:
     """1,000 test images and their labels, stratified."""
     dataset = images()
-    chosen = data.subset_indices(dataset.test_labels, TEST_IMAGES)
+    chosen = subset_indices(dataset.test_labels, TEST_IMAGES)
     return dataset.test_images[chosen], dataset.test_labels[chosen]
 
 

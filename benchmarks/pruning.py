@@ -12,9 +12,12 @@ from torch.nn.utils import prune as torch_prune
 from benchmarks.benchmark import CannotRunError, Measured
 from benchmarks.material import network
 from benchmarks.timing import Side, alternate, times_as_fast
-from core.cost import Cost, cost, macs_per_layer
-from core.model import ResNet18, prunable_layers
-from core.pruning import Pruner, PruningSpec
+from core.measuring.cost import cost, macs_per_layer
+from core.measuring.outcome import Cost
+from core.networks.layers import prunable_layers
+from core.networks.resnet import ResNet18
+from core.pruning import Pruner
+from core.specs.pruning import PruningSpec
 
 FINE = PruningSpec("fine", 0, allocation="global")
 CHANNEL = PruningSpec("channel", 0)

@@ -6,7 +6,7 @@ from benchmarks.benchmark import Measured
 from benchmarks.material import images, operations_per_image
 from benchmarks.timing import alternate, matrix_products, product_rate
 from core.device import DTYPES, best_device, resolve_precision
-from core.model import ResNet18, initialise
+from core.networks.resnet import ResNet18, initialise
 from core.training import History, Split, Step, default_recipe, train
 
 STEPS = 3  # at least, of each timing

@@ -13,8 +13,8 @@ from core.commands.prune import add_prune
 from core.commands.scan import add_scan
 from core.commands.sweep import add_sweep
 from core.commands.train import add_train
-from core.device import keep_freed_memory
 from core.errors import InputError
+from core.process import keep_freed_memory
 
 EXAMPLES = """examples:
   python -m core train --dataset digits

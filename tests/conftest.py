@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from core import baseline
-from core.checkpoint import Checkpoint
-from core.data import DataSet, load, where_cifar10_is
-from core.model import Widths
+from core.baselines.obtain import obtain
+from core.baselines.request import Request
+from core.data.dataset import DataSet
+from core.data.loading import load, where_cifar10_is
+from core.networks.checkpoint import Checkpoint
+from core.networks.resnet import Widths
 from core.training import default_recipe
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -32,17 +34,15 @@ def cifar10() -> DataSet:
 
 
 @pytest.fixture(scope="session")
-def small_request(digits: DataSet) -> baseline.Request:
-    return baseline.Request(digits, default_recipe("digits", epochs=2), widths=Widths.regular(8))
+def small_request(digits: DataSet) -> Request:
+    return Request(digits, default_recipe("digits", epochs=2), widths=Widths.regular(8))
 
 
 @pytest.fixture(scope="session")
-def trained(
-    small_request: baseline.Request, tmp_path_factory: pytest.TempPathFactory
-) -> Checkpoint:
+def trained(small_request: Request, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """A ResNet-18 of width 8, trained on the digits until it is right about most of them."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    *_, found = baseline.obtain(small_request, folder=folder)
+    *_, found = obtain(small_request, folder=folder)
     assert isinstance(found, Checkpoint)
     return found
 

@@ -10,10 +10,10 @@ from benchmarks import __main__ as command
 from benchmarks import evaluation, material, pruning
 from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.timing import PRODUCT_SIZES, alternate, product_rate, times_as_fast
-from core import data
-from core.data import DataMissingError, DataSet
-from core.evaluation import evaluate_fully
-from core.model import ResNet18, Widths
+from core.data import loading
+from core.data.dataset import DataMissingError, DataSet, normalise
+from core.measuring.evaluation import evaluate_fully
+from core.networks.resnet import ResNet18, Widths
 
 KEYS = {
     "name",
@@ -92,12 +92,12 @@ def test_whether_a_target_holds(
 
 
 def test_plain_evaluation_sees_the_same_images() -> None:
-    dataset = data.load("digits")
+    dataset = loading.load("digits")
     images, labels = dataset.test_images[:150], dataset.test_labels[:150]  # two plain batches
     model = ResNet18(Widths.regular(4)).eval()
     torch.testing.assert_close(
         torch.stack([image for image, _ in evaluation.TorchvisionStyle(images, labels)]),  # type: ignore[attr-defined]
-        data.normalise(images),
+        normalise(images),
     )
     predicted = evaluation.plain_predictions(
         model, evaluation.TorchvisionStyle(images, labels), torch.device("cpu")
@@ -161,7 +161,7 @@ def test_what_needs_images_is_skipped_without_them(
         raise DataMissingError("CIFAR-10 is not on this machine.")
 
     material.images.cache_clear()
-    monkeypatch.setattr(data, "load", missing)
+    monkeypatch.setattr(loading, "load", missing)
     assert command.main(["evaluate", "evaluate-rate", "train", *options]) == 0
     lines = capsys.readouterr().out.splitlines()[-3:]
     if options:

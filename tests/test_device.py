@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.device import spare_what_stays
+from core.process import spare_what_stays
 
 
 class Node:

@@ -1,16 +1,14 @@
 """Frames in, charts out. Knows column names, nothing of networks and nothing of pages."""
 
-from core.charts.accuracy import CURVES, RECOVERIES, STUDY, X_AXES, accuracy_against
+from core.charts.accuracy import CURVES, STUDY, X_AXES, accuracy_against
 from core.charts.closeup import channel_order, kernel_map, weight_distribution
 from core.charts.contest import contenders
-from core.charts.drawing import METHODS, Drawing
+from core.charts.drawing import Drawing
 from core.charts.layers import layers_overview, sensitivity_heatmap
 from core.charts.training import loss_curve, validation_curve
 
 __all__ = [
     "CURVES",
-    "METHODS",
-    "RECOVERIES",
     "STUDY",
     "X_AXES",
     "Drawing",

@@ -8,7 +8,6 @@ import altair as alt
 import pandas as pd
 
 from core.charts.drawing import (
-    METHODS,
     AnyChart,
     Drawing,
     method_color,
@@ -16,9 +15,10 @@ from core.charts.drawing import (
     named,
     top_legend,
 )
-from core.statistics import CHANCE
+from core.measuring.statistics import CHANCE
+from core.specs.vocabulary import GRANULARITIES, RECOVERIES
 
-RECOVERIES = ("as pruned", "BN recalibrated")
+AFTERWARDS = tuple(recovery.label for recovery in RECOVERIES.values())
 DASHES = ([1, 0], [5, 3])
 X_AXES = {
     "ratio": "Ratio asked for",
@@ -27,7 +27,7 @@ X_AXES = {
 }
 LARGEST_GAP = 0.101  # between ratios that a line joins
 MOST_DOTS = 40  # of one curve
-CURVES = tuple(f"{method}, {recovery}" for method in METHODS for recovery in RECOVERIES)
+CURVES = tuple(f"{method}, {recovery}" for method in GRANULARITIES for recovery in AFTERWARDS)
 
 # The figures of the study that this explorer grew from: a ResNet-18 after 5 epochs, pruned without
 # any recovery. It gave ranges; where it gave one number, both ends are the same.
@@ -57,10 +57,10 @@ def accuracy_against(
     """A line for each method and recovery with the band of its intervals.
 
     `x` is one of X_AXES; the study's figures, known by ratio only, are drawn on that axis alone.
-    `points`: method, recovery (of RECOVERIES), ratio, parameters_removed, macs_removed, accuracy,
-    low, high (all 0 to 1), correct, seen. `baseline` is its accuracy, `current` where on the axis
-    the slider puts each method (of METHODS). `picking` names the selection, by ratio, of the point
-    clicked.
+    `points`: method, recovery (its label), ratio, parameters_removed, macs_removed, accuracy, low,
+    high (all 0 to 1), correct, seen. `baseline` is its accuracy, `current` where on the axis the
+    slider puts each method (of GRANULARITIES). `picking` names the selection, by ratio, of the
+    point clicked.
     """
     # Labels stand where curves are not: these start at the baseline and end at chance.
     references = [("Chance", CHANCE, 0)]
@@ -95,7 +95,7 @@ def _measured_layers(x: str) -> list[AnyChart]:
     shape = method_shape().legend(top_legend(symbolOpacity=1))
     dash = alt.StrokeDash(
         "recovery:N",
-        scale=alt.Scale(domain=RECOVERIES, range=DASHES),
+        scale=alt.Scale(domain=AFTERWARDS, range=DASHES),
         legend=top_legend(symbolType="stroke", symbolSize=250, symbolStrokeWidth=2),
     )
     horizontal = alt.X(

@@ -8,9 +8,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from core.specs.vocabulary import GRANULARITIES
+
 AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 
-METHODS = ("Fine-grained", "Channels")
 SHAPES = ("circle", "square")
 
 
@@ -61,13 +62,13 @@ def named(frame: str) -> alt.Chart:
 
 
 def method_color() -> alt.Color:
-    """The method's colour, from the theme, in the order of METHODS."""
-    return alt.Color("method:N", scale=alt.Scale(domain=METHODS))
+    """The method's colour, from the theme, in the order of GRANULARITIES."""
+    return alt.Color("method:N", scale=alt.Scale(domain=GRANULARITIES))
 
 
 def method_shape() -> alt.Shape:
     """What tells the methods apart where colours do not."""
-    return alt.Shape("method:N", scale=alt.Scale(domain=METHODS, range=SHAPES))
+    return alt.Shape("method:N", scale=alt.Scale(domain=GRANULARITIES, range=SHAPES))
 
 
 def top_legend(**options: Any) -> alt.Legend:

@@ -7,7 +7,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from core.charts.drawing import METHODS, AnyChart, Drawing, named
+from core.charts.drawing import AnyChart, Drawing, named
+from core.specs.vocabulary import GRANULARITIES
 
 SPARSITY_SCALE = alt.Scale(scheme="viridis", domain=[0, 1])
 # Points lost are purple, points gained green. Small losses matter most, and there are many of them:
@@ -25,7 +26,7 @@ AROUND = 130  # pixels: axis and legend
 # Where the parts of the chart begin on its common x axis, in units of a heatmap's width.
 WEIGHTS, SECOND = 1.02, 1.36
 WEIGHTS_WIDTH = 0.24
-STARTS = dict(zip(METHODS, (0.0, SECOND), strict=True))
+STARTS = dict(zip(GRANULARITIES, (0.0, SECOND), strict=True))
 END = SECOND + 1
 HEADINGS = pd.DataFrame({**STARTS, "Weights": WEIGHTS}.items(), columns=["name", "x"])
 

@@ -4,7 +4,6 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from core.choice import CHOICE_IMAGES, CHOICE_SEED, PARTS, Candidate, candidates, contest, rank
 from core.commands.common import Commands, evaluation_options, load_announced
 from core.commands.measuring import (
     add_lists,
@@ -14,7 +13,17 @@ from core.commands.measuring import (
     subset_or,
 )
 from core.pruning import Pruner
-from core.sweep import Measurer, Point
+from core.specs.point import Point
+from core.studies.choice import (
+    CHOICE_IMAGES,
+    CHOICE_SEED,
+    PARTS,
+    Candidate,
+    candidates,
+    contest,
+    rank,
+)
+from core.sweeps.measurer import Measurer
 
 METHODS = ("fine", "channel")
 

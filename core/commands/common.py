@@ -8,14 +8,17 @@ from typing import Any, NoReturn, TypeAlias
 
 from tqdm import tqdm
 
-from core import baseline, data
-from core.cost import compressed_bytes, cost
-from core.data import DataSet
+from core.baselines.shelf import available
+from core.data import loading
+from core.data.dataset import DataMissingError, DataSet, subset_indices
+from core.data.loading import archive_address
 from core.device import PRECISIONS, best_device, resolve_precision
 from core.errors import InputError
-from core.evaluation import Evaluation, evaluate
-from core.model import ResNet18
-from core.statistics import wilson_interval
+from core.measuring.cost import compressed_bytes, cost
+from core.measuring.evaluation import evaluate
+from core.measuring.outcome import Evaluation
+from core.measuring.statistics import wilson_interval
+from core.networks.resnet import ResNet18
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # what a command adds its parser to
 
@@ -52,7 +55,7 @@ def evaluation_options(usual_subset: str = "all") -> Parser:
 def measure(model: ResNet18, dataset: DataSet, options: argparse.Namespace) -> dict[str, Any]:
     """Evaluate on the subset asked for, with a progress bar; print and return the result."""
     size = len(dataset.test_labels) if options.subset is None else options.subset
-    chosen = data.subset_indices(dataset.test_labels, size, options.seed)
+    chosen = subset_indices(dataset.test_labels, size, options.seed)
     device = best_device()
     precision = resolve_precision(options.precision, device)
     started = time.perf_counter()
@@ -96,24 +99,24 @@ def summary(model: ResNet18, correct: int, seen: int, seconds: float) -> dict[st
 def load_announced(name: str) -> DataSet:
     """Load a data set; download CIFAR-10 where it is nowhere, and say so."""
     try:
-        dataset = data.load(name)
-    except data.DataMissingError:
+        dataset = loading.load(name)
+    except DataMissingError:
         print(
-            f"CIFAR-10 is not on this machine: downloading 170 MB from {data.archive_address()}.",
+            f"CIFAR-10 is not on this machine: downloading 170 MB from {archive_address()}.",
             file=sys.stderr,
         )
         with tqdm(unit="B", unit_scale=True, dynamic_ncols=True) as bar:
-            for progress in data.download_cifar10():
+            for progress in loading.download_cifar10():
                 bar.total = progress.total
                 bar.update(progress.received - bar.n)
-        dataset = data.load(name)
+        dataset = loading.load(name)
     for note in dataset.notes:
         print(note, file=sys.stderr)
     return dataset
 
 
 def first_baseline(dataset: str) -> Path:
-    paths = baseline.available(dataset)
+    paths = available(dataset)
     if not paths:
         raise InputError(
             f"There is no baseline for {dataset} yet: "

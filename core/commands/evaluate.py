@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core import checkpoint
 from core.commands.common import (
     Commands,
     evaluation_options,
@@ -12,6 +11,7 @@ from core.commands.common import (
     load_announced,
     measure,
 )
+from core.networks import checkpoint
 
 
 def add_evaluate(commands: Commands) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from core import checkpoint, data
-from core.checkpoint import Checkpoint
 from core.commands.common import Parser, first_baseline
-from core.data import DataSet
+from core.data.dataset import DataSet
+from core.data.loading import DATASET_NAMES
+from core.measuring.statistics import wilson_interval
+from core.networks import checkpoint
+from core.networks.checkpoint import Checkpoint
 from core.results import Result, ResultStore, export, files_of, open_store
-from core.statistics import wilson_interval
-from core.sweep import Measurer, Point, sweep
+from core.specs.point import Point
+from core.sweeps.measurer import Measurer
+from core.sweeps.sweep import sweep
 
 
 def storing_options() -> Parser:
     """Of which baseline, and where the results go."""
     parser = Parser(add_help=False)
-    parser.add_argument("--dataset", choices=data.DATASET_NAMES, default="cifar10")
+    parser.add_argument("--dataset", choices=DATASET_NAMES, default="cifar10")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="default: the first found")
     parser.add_argument(
         "--export", type=Path, metavar="FILE.csv", help="write the results, known ones too"
@@ -39,14 +42,14 @@ def storing_options() -> Parser:
 
 def add_lists(
     parser: argparse.ArgumentParser,
-    lists: Iterable[tuple[str, Sequence[str], Sequence[str]]],
+    lists: Iterable[tuple[str, Collection[str], Collection[str]]],
 ) -> None:
     """Options that take several names each: (option, what can be chosen, default)."""
     for name, choices, default in lists:
         parser.add_argument(
             f"--{name}",
             nargs="+",
-            choices=choices,
+            choices=list(choices),
             default=list(default),
             metavar="NAME",
             help=f"of {', '.join(choices)}; default: {' '.join(default)}",

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core import checkpoint, data
 from core.commands.common import (
     Commands,
     evaluation_options,
@@ -13,9 +12,14 @@ from core.commands.common import (
     load_announced,
     measure,
 )
-from core.model import ResNet18
-from core.pruning import ALLOCATIONS, CRITERIA, METHODS, SCOPES, PruningSpec, prune
-from core.recovery import RECOVERIES, Recovery, recover_fully
+from core.data.loading import DATASET_NAMES
+from core.networks import checkpoint
+from core.networks.resnet import ResNet18
+from core.pruning import prune
+from core.recovery.recover import recover_fully
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, NO_RECOVERY, RECOVERIES, SCOPES
 
 
 def add_prune(commands: Commands) -> None:
@@ -42,10 +46,10 @@ def add_prune(commands: Commands) -> None:
     pruning.add_argument(
         "--recovery",
         choices=RECOVERIES,
-        default="none",
+        default=NO_RECOVERY,
         help="bn estimates batch-norm statistics again from 2,000 training images; default: none",
     )
-    pruning.add_argument("--dataset", choices=data.DATASET_NAMES, default="cifar10")
+    pruning.add_argument("--dataset", choices=DATASET_NAMES, default="cifar10")
     pruning.add_argument("--baseline", type=Path, metavar="FILE", help="default: the first found")
     pruning.add_argument("--out", type=Path, metavar="FILE", help="keep the pruned network here")
     pruning.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")

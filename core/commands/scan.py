@@ -12,9 +12,8 @@ from core.commands.measuring import (
     storing_options,
     subset_or,
 )
-from core.pruning import CRITERIA, METHODS
-from core.recovery import RECOVERIES
-from core.sensitivity import SCAN_IMAGES, ScanMeasurer, scan_points
+from core.specs.vocabulary import CRITERIA, METHODS, RECOVERIES
+from core.studies.sensitivity import SCAN_IMAGES, ScanMeasurer, scan_points
 
 
 def add_scan(commands: Commands) -> None:

@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core import baseline, checkpoint
-from core.checkpoint import Checkpoint
+from core import paths
 from core.commands.common import Commands, evaluation_options, load_announced
 from core.commands.measuring import (
     add_lists,
@@ -18,11 +17,15 @@ from core.commands.measuring import (
     storing_options,
 )
 from core.errors import InputError
-from core.pruning import ALLOCATIONS, CRITERIA, METHODS, SCOPES
-from core.recovery import RECOVERIES, Recovery
-from core.results import RESULTS_SUFFIX, UNPRUNED, Key, export, read_shipped
-from core.shipped_grid import FIVE_EPOCHS, FULL, shipped_points
-from core.sweep import Measurer, Point, grid
+from core.networks import checkpoint
+from core.networks.checkpoint import Checkpoint
+from core.results import RESULTS_SUFFIX, Key, export, read_shipped
+from core.specs.grid import grid
+from core.specs.point import UNPRUNED, Point
+from core.specs.recovery import Recovery
+from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, RECOVERIES, SCOPES
+from core.studies.shipped_grid import FIVE_EPOCHS, FULL, shipped_points
+from core.sweeps.measurer import Measurer
 
 POINTS_BETWEEN_FILES = 40
 SETTLED = (
@@ -96,7 +99,7 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
             )
     work = []
     for name in (FULL, FIVE_EPOCHS):
-        loaded = checkpoint.load(baseline.CHECKPOINTS / f"{name}.safetensors")
+        loaded = checkpoint.load(paths.CHECKPOINTS / f"{name}.safetensors")
         file = loaded.path.with_name(name + RESULTS_SUFFIX)
         measurer = measurer_for(loaded, options)
         _refuse_to_spoil(file, loaded, measurer.key(Point(UNPRUNED, Recovery())))

@@ -9,10 +9,13 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from core import baseline, checkpoint, data
-from core.checkpoint import Checkpoint
+from core.baselines.obtain import Waiting, obtain
+from core.baselines.request import Request
 from core.commands.common import Commands, json_option, load_announced, summary
-from core.model import Widths
+from core.data.loading import DATASET_NAMES
+from core.networks import checkpoint
+from core.networks.checkpoint import Checkpoint
+from core.networks.resnet import Widths
 from core.training import EpochEnd, Recipe, Step, default_recipe
 from core.training.recipe import OPTIMISERS, SCHEDULES
 
@@ -32,7 +35,7 @@ def add_train(commands: Commands) -> None:
         "train", parents=[json_option()], help="train a baseline, or load it"
     )
     training.set_defaults(run=run_train)
-    training.add_argument("--dataset", choices=data.DATASET_NAMES, default="cifar10")
+    training.add_argument("--dataset", choices=DATASET_NAMES, default="cifar10")
     training.add_argument("--epochs", type=int, help="default: 5")
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
     training.add_argument("--learning-rate", type=float, help=f"at its peak; {FROM_THE_RECIPE}")
@@ -88,7 +91,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
-    request = baseline.Request(
+    request = Request(
         dataset=load_announced(options.dataset),
         recipe=_recipe(options),
         seed=options.seed,
@@ -100,7 +103,7 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
     found: Checkpoint | None = None
     # The delay keeps the bar from standing above the sentence where there is nothing to train.
     with tqdm(unit="step", disable=options.json, dynamic_ncols=True, delay=0.5) as bar:
-        for event in baseline.obtain(request, options.out, options.overwrite):
+        for event in obtain(request, options.out, options.overwrite):
             match event:
                 case Step():
                     show_step(bar, event)
@@ -111,7 +114,7 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
                         f"{event.seconds:.0f} s",
                         file=sys.stderr,
                     )
-                case baseline.Waiting(step=step):
+                case Waiting(step=step):
                     bar.set_description("another process trains this baseline")
                     if step is not None:
                         show_step(bar, step)

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from core import paths
 from core.data import cifar10
 from core.data.dataset import DataMissingError, DataSet
 from core.data.digits import read_digits
@@ -20,7 +21,6 @@ from core.errors import InputError
 from core.files import written_atomically
 
 DATASET_NAMES = ("cifar10", "digits")
-DATA_FOLDER = Path(__file__).resolve().parents[2] / "data"
 HOW_TO_GET_CIFAR10 = (
     "Set CIFAR10_DIR to a folder that holds the two parquet files or cifar-10-batches-py, "
     "put either into data/, or let python -m core evaluate download it."
@@ -36,7 +36,7 @@ def load(name: str = "cifar10", data_folder: Path | None = None) -> DataSet:
         return read_digits()
     if name != "cifar10":
         raise InputError(f"There is no data set {name!r}: choose {' or '.join(DATASET_NAMES)}.")
-    data_folder = data_folder or DATA_FOLDER
+    data_folder = data_folder or paths.DATA
     layout = where_cifar10_is(data_folder)
     if layout is None:
         raise DataMissingError(f"CIFAR-10 is not on this machine. {HOW_TO_GET_CIFAR10}")
@@ -73,7 +73,7 @@ def where_cifar10_is(data_folder: Path | None = None) -> cifar10.Layout | None:
     """
     configured = os.environ.get("CIFAR10_DIR")
     if not configured:
-        return cifar10.find_layout(data_folder or DATA_FOLDER)
+        return cifar10.find_layout(data_folder or paths.DATA)
     folder = Path(configured).expanduser()
     if not folder.is_dir():
         raise InputError(f"CIFAR10_DIR is {configured!r}, which is no folder. Correct or unset it.")
@@ -126,7 +126,7 @@ def download_cifar10(
     from torchvision.datasets.utils import check_integrity
 
     url = url or archive_address()
-    data_folder = data_folder or DATA_FOLDER
+    data_folder = data_folder or paths.DATA
     try:
         data_folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".cifar10.", dir=data_folder) as name:

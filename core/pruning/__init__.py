@@ -3,27 +3,5 @@
 from core.pruning.matching import ratio_that_removes
 from core.pruning.pruner import Pruner, prune
 from core.pruning.report import LayerReport, Pruned
-from core.pruning.spec import (
-    ALLOCATIONS,
-    ALLOCATIONS_OF,
-    CRITERIA,
-    CRITERIA_OF,
-    METHODS,
-    SCOPES,
-    PruningSpec,
-)
 
-__all__ = [
-    "ALLOCATIONS",
-    "ALLOCATIONS_OF",
-    "CRITERIA",
-    "CRITERIA_OF",
-    "METHODS",
-    "SCOPES",
-    "LayerReport",
-    "Pruned",
-    "Pruner",
-    "PruningSpec",
-    "prune",
-    "ratio_that_removes",
-]
+__all__ = ["LayerReport", "Pruned", "Pruner", "prune", "ratio_that_removes"]

@@ -6,11 +6,11 @@ Li, Kadav, Durdanovic, Samet, Graf: "Pruning Filters for Efficient ConvNets", 20
 import torch
 from torch import Tensor, nn
 
-from core.model import copy_with, prunable_layers
-from core.pruning.groups import Group, NetworkGraph, batch_norm_behind
-from core.pruning.importance import filter_scores
+from core.networks.groups import Group, NetworkGraph, batch_norm_behind
+from core.networks.layers import copy_with, prunable_layers
+from core.pruning.criteria import filter_scores
 from core.pruning.selection import count, lowest_indices, refuse_unknown
-from core.pruning.spec import PruningSpec
+from core.specs.pruning import PruningSpec
 
 PER_OUTPUT = ("weight", "bias", "running_mean", "running_var")
 DEPTHWISE_SIZES = ("out_channels", "in_channels", "groups")

@@ -9,11 +9,11 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from core.model import prunable_layers
-from core.pruning.groups import NetworkGraph, batch_norm_behind
-from core.pruning.importance import filter_scores
+from core.networks.groups import NetworkGraph, batch_norm_behind
+from core.networks.layers import prunable_layers
+from core.pruning.criteria import filter_scores
 from core.pruning.selection import count, lowest_indices, refuse_unknown
-from core.pruning.spec import PruningSpec
+from core.specs.pruning import PruningSpec
 
 
 class FilterMasker:

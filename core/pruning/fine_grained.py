@@ -8,11 +8,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from core.model import copy_with, prunable_layers
+from core.networks.layers import copy_with, prunable_layers
 from core.pruning.allocation import erdos_renyi_kernel_counts, lamp_scores
-from core.pruning.importance import weight_scores
+from core.pruning.criteria import weight_scores
 from core.pruning.selection import RankedScores, count, refuse_unknown
-from core.pruning.spec import PruningSpec
+from core.specs.pruning import PruningSpec
 
 
 class FineGrainedPruner:

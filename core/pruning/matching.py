@@ -4,9 +4,9 @@ from bisect import bisect_left
 from dataclasses import replace
 from functools import cache
 
-from core.model import nonzero_parameters
+from core.networks.layers import nonzero_parameters
 from core.pruning.pruner import Pruner
-from core.pruning.spec import PruningSpec
+from core.specs.pruning import PruningSpec
 
 HIGHEST_RATIO = 0.95
 

@@ -4,12 +4,12 @@ from functools import lru_cache
 
 from torch import Tensor, nn
 
+from core.networks.groups import NetworkGraph, trace
 from core.pruning.channel import ChannelPruner
 from core.pruning.channel_mask import FilterMasker
 from core.pruning.fine_grained import FineGrainedPruner
-from core.pruning.groups import NetworkGraph, trace
 from core.pruning.report import Pruned, report
-from core.pruning.spec import PruningSpec
+from core.specs.pruning import PruningSpec
 
 Method = FineGrainedPruner | ChannelPruner | FilterMasker
 

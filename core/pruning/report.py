@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from core.model import nonzero_per_output, prunable_layers
+from core.networks.layers import nonzero_per_output, prunable_layers
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The store of measured results: what was measured once is never measured again."""
 
 from core.results.database import StoreError
-from core.results.key import ALGORITHM, UNPRUNED, Key
+from core.results.key import ALGORITHM, Key
 from core.results.result import CurvePoint, Origin, Result
 from core.results.shipped import RESULTS_SUFFIX, export, files_of, read_shipped
 from core.results.store import ResultStore, open_store
@@ -9,7 +9,6 @@ from core.results.store import ResultStore, open_store
 __all__ = [
     "ALGORITHM",
     "RESULTS_SUFFIX",
-    "UNPRUNED",
     "CurvePoint",
     "Key",
     "Origin",

@@ -3,16 +3,14 @@
 import json
 from dataclasses import asdict, dataclass, fields, replace
 
-from core.device import DTYPES
 from core.errors import InputError
-from core.pruning import PruningSpec
-from core.recovery import Recovery
+from core.specs.point import UNPRUNED
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+from core.specs.vocabulary import PRECISIONS
 
 ALGORITHM = 1
 """Raised whenever pruning, recovery or evaluation would give other counts for the same settings."""
-
-UNPRUNED = PruningSpec("fine", 0.0)
-"""At ratio 0 every method is the identity, and all of them are this one."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,9 @@ class Key:
             raise InputError(
                 f"Results are kept for ratios in hundredths, not for {self.spec.ratio!r}."
             )
-        if self.precision not in DTYPES:
+        if self.precision not in PRECISIONS:
             raise InputError(
-                f"A result has the precision {' or '.join(DTYPES)}, not {self.precision!r}."
+                f"A result has the precision {' or '.join(PRECISIONS)}, not {self.precision!r}."
             )
         spec = replace(self.spec, ratio=round(self.spec.ratio, 2)).canonical()
         object.__setattr__(self, "spec", UNPRUNED if spec.is_identity else spec)

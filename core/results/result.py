@@ -6,9 +6,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from core.cost import Cost
-from core.data import subset_indices
-from core.evaluation import Evaluation
+from core.data.dataset import subset_indices
+from core.measuring.outcome import Cost, Evaluation
 from core.results.key import Key
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from core.cost import Cost
-from core.pruning import PruningSpec
-from core.recovery import Recovery
+from core.measuring.outcome import Cost
 from core.results.key import Key
 from core.results.result import Origin, Result, subset_positions
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
 
 SCHEMA_VERSION = 1
 

@@ -18,14 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from core.cost import Cost
 from core.errors import InputError
 from core.files import written_atomically
-from core.pruning import PruningSpec
-from core.pruning.spec import Overrides
-from core.recovery import Recovery
+from core.measuring.outcome import Cost
 from core.results.key import Key
 from core.results.result import Origin, Result, subset_positions
+from core.specs.pruning import Overrides, PruningSpec
+from core.specs.recovery import Recovery
 
 RESULTS_SUFFIX = ".results.csv"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from core import baseline
+from core import paths
 from core.results.database import Answer, DamagedError, Database, transaction
 from core.results.intake import Intake
-from core.results.key import UNPRUNED, Key
+from core.results.key import Key
 from core.results.result import CurvePoint, Result
 from core.results.rows import (
     KEY_COLUMNS,
@@ -24,6 +24,7 @@ from core.results.rows import (
     to_result,
     to_row,
 )
+from core.specs.point import UNPRUNED
 
 EXACTLY = " AND ".join(f"{name} = :{name}" for name in KEY_COLUMNS)
 CURVE_COLUMNS = ("correct", "parameters", "nonzero", "macs", "precision", "file")
@@ -218,5 +219,5 @@ class ResultStore:
 
 def open_store(folder: Path | None = None) -> ResultStore:
     """The store of a folder of checkpoints, CHECKPOINTS unless told, with the results there."""
-    folder = folder or baseline.CHECKPOINTS
-    return ResultStore(folder / baseline.LOCAL / "results.sqlite", folder)
+    folder = folder or paths.CHECKPOINTS
+    return ResultStore(folder / paths.LOCAL / "results.sqlite", folder)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.data import MEAN
+from core.data.dataset import MEAN
 
 GREY = (255 * torch.tensor(MEAN)).round().to(torch.uint8)
 """What the network sees as 0, nearly."""

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from core.recovery import CALIBRATION_IMAGES, finished, recalibrate
+from core.networks.batch_norm import finished, recalibrate
+
+SOME = 2000
+"""Images that the statistics of an average are estimated from."""
 
 
 class WeightAverage:
@@ -29,7 +32,7 @@ class WeightAverage:
         Averaged weights never saw a batch, so their statistics are estimated from the first of the
         training images, uint8 (N, 3, 32, 32), which come in no order.
         """
-        some = images[:CALIBRATION_IMAGES]
+        some = images[:SOME]
         return finished(recalibrate(self._mean.module, some, device=device))
 
     def state(self) -> dict[str, Tensor]:

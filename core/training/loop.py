@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.data import normalise
+from core.data.dataset import normalise
 from core.device import DTYPES, best_device, resolve_precision
-from core.evaluation import evaluate_fully
+from core.measuring.evaluation import evaluate_fully
 from core.training.arranged import arranged
 from core.training.augment import Augmenter
 from core.training.averaging import WeightAverage

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.data import DataSet, subset_indices
+from core.data.dataset import DataSet, subset_indices
 from core.errors import InputError
 
 

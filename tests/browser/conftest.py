@@ -10,14 +10,16 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from benchmarks.benchmark import CannotRunError
 from benchmarks.browser import CHART, IDLE, ROOT, SECONDS_TO_WAIT, SLIDER, chromium, serving
-from core import checkpoint
-from core.checkpoint import Checkpoint
-from core.data import DataSet
-from core.model import Widths
+from core.data.dataset import DataSet
+from core.networks import checkpoint
+from core.networks.checkpoint import Checkpoint
+from core.networks.resnet import Widths
 from core.results import RESULTS_SUFFIX, ResultStore, export
-from core.sweep import Measurer, grid, sweep
-from tests.networks import random_resnet
+from core.specs.grid import grid
+from core.sweeps.measurer import Measurer
+from core.sweeps.sweep import sweep
 from tests.pages.conftest import metadata_of
+from tests.small_networks import random_resnet
 
 WAIT = 1000 * SECONDS_TO_WAIT
 SHIPPED_RATIOS = (*(step / 20 for step in range(20)), 0.21, 0.31, 0.61)

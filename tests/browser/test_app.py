@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from benchmarks.browser import CHART, SLIDER
 from core.results import RESULTS_SUFFIX
-from core.ui.tour import STOPS
+from core.ui.tour.tour import STOPS
 from tests.browser.conftest import FIVE_EPOCHS, SLOW, Visitor
 from tests.pages.conftest import PAGES
 
@@ -90,7 +90,7 @@ def test_an_address_sets_the_controls_and_a_control_the_address(visitor: Visitor
     page = visitor.open("/?ratio=0.55&recovery=BN+recalibrated&criterion=L1&channels=removed").page
     visitor.expect_ratio("0.55")
     assert page.get_by_text("removed + BN · ratio 0.55").is_visible()
-    page.get_by_role("radio", name="nothing").click()
+    page.get_by_role("radio", name="as pruned").click()
     expect(page.get_by_text("removed · ratio 0.55")).to_be_visible()
     visitor.settle()
     assert query_of(page.url) == {"ratio": "0.55"}  # what is as usual is not in the address

@@ -14,7 +14,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data import MEAN, STD, DataSet, cifar10
+from core.data import cifar10
+from core.data.dataset import MEAN, STD, DataSet
 from core.errors import InputError
 from tests.data import (
     SIZES,

@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision import transforms
 
-from core.data import MEAN, STD, DataSet, load, normalise, subset_indices
+from core.data.dataset import MEAN, STD, DataSet, normalise, subset_indices
+from core.data.loading import load
 from core.errors import InputError
 
 BALANCED = torch.arange(10).repeat(30)  # 300 labels, 30 a class

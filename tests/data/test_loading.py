@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from torchvision.datasets import CIFAR10
 
-from core.data import DataMissingError, DataSet, cifar10, download_cifar10, load
+from core.data import cifar10
+from core.data.dataset import DataMissingError, DataSet
+from core.data.loading import download_cifar10, load
 from core.errors import InputError
 from tests.data import SIZES, Parts, some_parts, write_batches, write_parquet
 

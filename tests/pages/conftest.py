@@ -11,9 +11,9 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from core import baseline, checkpoint
-from core.checkpoint import Checkpoint
-from core.data import loading
+from core import paths
+from core.networks import checkpoint
+from core.networks.checkpoint import Checkpoint
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 PAGES = ("compare", "layers", "baseline", "tour", "methods")
@@ -40,7 +40,7 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of checkpoints, which the app takes for its own."""
     folder = tmp_path / "checkpoints"
     folder.mkdir()
-    monkeypatch.setattr(baseline, "CHECKPOINTS", folder)
+    monkeypatch.setattr(paths, "CHECKPOINTS", folder)
     return folder
 
 
@@ -48,7 +48,7 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without CIFAR-10."""
     monkeypatch.delenv("CIFAR10_DIR", raising=False)
-    monkeypatch.setattr(loading, "DATA_FOLDER", tmp_path / "data")
+    monkeypatch.setattr(paths, "DATA", tmp_path / "data")
 
 
 @pytest.fixture

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from core import baseline, checkpoint
-from core.checkpoint import Checkpoint
-from core.data import DataSet
-from core.model import Widths
+from core import paths
+from core.baselines.shelf import available
+from core.data.dataset import DataSet
+from core.networks import checkpoint
+from core.networks.checkpoint import Checkpoint
+from core.networks.resnet import Widths
 from tests.conftest import full_disk
-from tests.networks import random_resnet
 from tests.pages.conftest import PAGES, OpenApp, assert_calm, metadata_of
 from tests.pages.test_pages import metrics, words
+from tests.small_networks import random_resnet
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 PARAMETERS = (
@@ -77,7 +79,7 @@ def test_on_a_full_disk_and_with_no_store_a_page_says_so(
 def test_in_a_folder_that_can_only_be_read_results_are_kept_apart(
     open_app: OpenApp, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    local = checkpoints / baseline.LOCAL
+    local = checkpoints / paths.LOCAL
     monkeypatch.setattr("core.results.database.os.access", lambda path, _: path != local)
     app = open_app(dataset="digits", subset="50")
     assert f"{local} cannot be written" in words(app)
@@ -129,4 +131,4 @@ def test_images_that_go_away_leave_what_was_read(
     app.slider[0].set_value(0.46).run()
     assert_calm(app)
     assert str(folder) in words(app)
-    assert baseline.available("cifar10")
+    assert available("cifar10")

@@ -14,19 +14,29 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import baseline, checkpoint, data
-from core.baseline import CHECKPOINTS
-from core.charts import METHODS
-from core.checkpoint import Checkpoint
-from core.data import DataMissingError, DataSet, load, subset_indices
-from core.evaluation import evaluate_fully
-from core.model import Widths, nonzero_parameters
-from core.pruning import Pruner, PruningSpec, prune
-from core.recovery import Recovery, recover_fully
+from core.baselines.request import Request
+from core.baselines.shelf import available
+from core.data import loading
+from core.data.dataset import DataMissingError, DataSet, subset_indices
+from core.data.loading import load
+from core.measuring.evaluation import evaluate_fully
+from core.networks import checkpoint
+from core.networks.checkpoint import Checkpoint
+from core.networks.layers import nonzero_parameters
+from core.networks.resnet import Widths
+from core.paths import CHECKPOINTS
+from core.pruning import Pruner, prune
+from core.recovery.recover import recover_fully
 from core.results import ResultStore, open_store
-from core.sensitivity import ScanMeasurer, scan_points
-from core.shipped_grid import FIVE_EPOCHS, FULL
-from core.sweep import Measurer, grid, sweep
+from core.specs.grid import grid
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+from core.specs.vocabulary import GRANULARITIES
+from core.studies.sensitivity import ScanMeasurer, scan_points
+from core.studies.shipped_grid import FIVE_EPOCHS, FULL
+from core.sweeps.measurer import Measurer
+from core.sweeps.sweep import sweep
+from core.ui.baseline import training
 from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm, metadata_of
 
 SOME_RATIOS = (0.3, 0.6, 0.9)
@@ -160,7 +170,7 @@ def stored(checkpoints: Path, small_baselines: dict[str, Path], digits: DataSet)
 def test_stored_results_need_no_images_and_no_network(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data, "load", lambda _name: pytest.fail("the images were asked for"))
+    monkeypatch.setattr(loading, "load", lambda _name: pytest.fail("the images were asked for"))
     monkeypatch.setattr(Pruner, "prune", lambda *_: pytest.fail("it was pruned"))
     app = open_app("compare", dataset="digits", subset="50")
     assert all(value.endswith("%") for value in metrics(app)["Accuracy"])
@@ -181,7 +191,7 @@ def test_without_images_the_nearest_measured_ratio_is_shown_and_named(
     def missing(_name: str) -> DataSet:
         raise DataMissingError("The images are nowhere.")
 
-    monkeypatch.setattr(data, "load", missing)
+    monkeypatch.setattr(loading, "load", missing)
     app = open_app("compare", dataset="digits", ratio="0.27")
     assert "ratio 0.30 (nearest measured)" in words(app)
     assert "0.27 was not measured" in words(app)
@@ -294,7 +304,7 @@ def test_moving_the_slider_changes_nothing_but_the_few_marks_that_move(
 def test_what_another_viewer_measured_while_one_waited_is_called_stored(
     open_app: OpenApp, stored: ResultStore, digits: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (file,) = baseline.available("digits")
+    (file,) = available("digits")
 
     @contextmanager
     def after_another() -> Iterator[None]:
@@ -303,7 +313,7 @@ def test_what_another_viewer_measured_while_one_waited_is_called_stored(
             pass
         yield
 
-    monkeypatch.setattr("core.ui.measuring.my_turn", after_another)
+    monkeypatch.setattr("core.ui.bench.measuring.my_turn", after_another)
     app = open_app("compare", dataset="digits", subset="50", ratio="0.4")
     assert words(app).count("50 images · live") == 1
     assert words(app).count("50 images · stored") == 1
@@ -333,7 +343,7 @@ def test_on_an_axis_of_costs_each_method_is_marked_where_its_card_says(
     app = open_app("compare", dataset="digits", ratio="0.5", subset="50", x=x)
     left = [metric.delta for metric in app.metric if metric.label == label]
     marks = frames_of(app)[0]["slider"]
-    assert list(marks["method"]) == list(METHODS)
+    assert list(marks["method"]) == list(GRANULARITIES)
     assert [f"{1 - x:.1%} left" for x in marks["x"]] == left
 
 
@@ -540,8 +550,8 @@ def test_baseline_shows_what_the_file_says_of_itself(
 def test_training_from_the_page_gives_a_baseline_that_can_be_used(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    narrow = partial(baseline.Request, widths=Widths.regular(4))
-    monkeypatch.setattr(baseline, "Request", narrow)
+    narrow = partial(Request, widths=Widths.regular(4))
+    monkeypatch.setattr(training, "Request", narrow)
     app = open_app("baseline", dataset="digits")
     app.number_input(key="epochs_digits").set_value(1)
     next(button for button in app.button if button.label == "Train").click().run()

@@ -9,17 +9,19 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import checkpoint
-from core.data import DataSet
-from core.pruning import PruningSpec
-from core.recovery import Recovery
+from core.data.dataset import DataSet
+from core.networks import checkpoint
 from core.results import open_store
-from core.shipped_grid import FIVE_EPOCHS
-from core.sweep import Measurer, grid, sweep
-from core.ui import presenting
+from core.specs.grid import grid
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+from core.studies.shipped_grid import FIVE_EPOCHS
+from core.sweeps.measurer import Measurer
+from core.sweeps.sweep import sweep
+from core.ui.app import presenting
+from core.ui.bench.workbench import Workbench
 from core.ui.methods.explanation import TEXT
-from core.ui.tour import STOPS, link_to
-from core.ui.workbench import Workbench
+from core.ui.tour.tour import STOPS, link_to
 from tests.pages.conftest import OpenApp, assert_calm
 
 LINK = re.compile(r"\[([^\[\]]*)\]\((/[^)]*)\)")
@@ -139,7 +141,7 @@ def test_the_tour_goes_on_and_back_and_ends(open_app: OpenApp) -> None:
     assert state["weights"] == "uniform"  # what a visitor changed does not stay in its way
     press(app, "Back")
     press(app, "Back")
-    assert (state["tour"], state["ratio"], state["recovery"]) == (2, 0.5, "nothing")
+    assert (state["tour"], state["ratio"], state["recovery"]) == (2, 0.5, "as pruned")
     press(app, "End")
     assert "tour" not in app.query_params
     assert not any(STOPS[1].sentence in element.value for element in app.markdown)

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.errors import InputError
-from core.model import prunable_layers
-from core.pruning import METHODS, PruningSpec, prune
+from core.networks.layers import prunable_layers
+from core.pruning import prune
 from core.pruning.allocation import erdos_renyi_kernel_counts, lamp_scores
-from tests.networks import make_magnitudes_distinct, random_resnet, same_state
+from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import METHODS
+from tests.small_networks import make_magnitudes_distinct, random_resnet, same_state
 
 
 def lamp_as_published(weights: np.ndarray) -> np.ndarray:

@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from core.cost import macs_per_layer
 from core.errors import InputError
-from core.model import ResNet18, Widths
-from core.pruning import ALLOCATIONS_OF, CRITERIA, SCOPES, Pruner, PruningSpec, prune
+from core.measuring.cost import macs_per_layer
+from core.networks.groups import trace
+from core.networks.resnet import ResNet18, Widths
+from core.pruning import Pruner, prune
 from core.pruning.channel import ChannelPruner, group_scores
-from core.pruning.groups import trace
-from tests.networks import (
+from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import CRITERIA, METHODS, SCOPES
+from tests.small_networks import (
     images,
     random_bottleneck_resnet,
     random_resnet,
@@ -27,9 +29,9 @@ from tests.networks import (
 UNEVEN = Widths(streams=(5, 12, 7, 16), inner=(3, 9, 1, 30, 8, 11, 4, 20))
 
 ratios = st.floats(0, 1)
-criteria = st.sampled_from(CRITERIA)
-allocations = st.sampled_from(ALLOCATIONS_OF["channel"])
-scopes = st.sampled_from(SCOPES)
+criteria = st.sampled_from(list(CRITERIA))
+allocations = st.sampled_from(METHODS["channel"].allocations)
+scopes = st.sampled_from(list(SCOPES))
 seeds = st.integers(0, 3)
 a_width = st.integers(1, 12)
 any_widths = st.builds(Widths, st.tuples(*[a_width] * 4), st.tuples(*[a_width] * 8))

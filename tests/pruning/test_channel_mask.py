@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn.utils import prune as torch_prune
 
 from core.errors import InputError
-from core.model import prunable_layers
-from core.pruning import Pruner, PruningSpec, prune
-from tests.networks import random_resnet, random_vgg, same_state
+from core.networks.layers import prunable_layers
+from core.pruning import Pruner, prune
+from core.specs.pruning import PruningSpec
+from tests.small_networks import random_resnet, random_vgg, same_state
 
 PRUNER = Pruner(random_resnet())
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
-from core.model import prunable_layers
-from core.pruning import Pruner, PruningSpec, prune
+from core.networks.layers import prunable_layers
+from core.pruning import Pruner, prune
 from core.pruning.selection import RankedScores, lowest_indices
-from tests.networks import make_magnitudes_distinct, random_resnet, random_vgg
+from core.specs.pruning import PruningSpec
+from tests.small_networks import make_magnitudes_distinct, random_resnet, random_vgg
 
 RATIOS = [0.1, 0.37, 0.5, 0.9, 0.99]
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from core.model import nonzero_parameters
-from core.pruning import Pruner, PruningSpec, ratio_that_removes
-from tests.networks import random_resnet
+from core.networks.layers import nonzero_parameters
+from core.pruning import Pruner, ratio_that_removes
+from core.specs.pruning import PruningSpec
+from tests.small_networks import random_resnet
 
 
 @pytest.mark.parametrize("method", ["fine", "channel"])

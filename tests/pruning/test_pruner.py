@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core.model import prunable_layers
-from core.pruning import ALLOCATIONS, METHODS, Pruner, PruningSpec, prune
-from tests.networks import copy_of_state, images, random_resnet, same_state
-from tests.specs import COMBINATIONS
+from core.networks.layers import prunable_layers
+from core.pruning import Pruner, prune
+from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import ALLOCATIONS, METHODS
+from tests.combinations import COMBINATIONS
+from tests.small_networks import copy_of_state, images, random_resnet, same_state
 
 ALL_SPECS = [
     PruningSpec(method, 0.5, criterion, allocation, scope)

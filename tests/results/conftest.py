@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from core.cost import Cost
-from core.data import subset_indices
-from core.pruning import PruningSpec
-from core.recovery import Recovery
+from core.data.dataset import subset_indices
+from core.measuring.outcome import Cost
 from core.results import Key, Origin, Result, ResultStore, export
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
 
 WHOLE = 300  # images of the test set
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from core.errors import InputError
-from core.pruning import PruningSpec
-from core.pruning.spec import METHODS
-from core.recovery import Recovery
 from core.results import ALGORITHM, Key
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+from core.specs.vocabulary import METHODS
+from tests.combinations import COMBINATIONS
 from tests.results.conftest import key_of
-from tests.specs import COMBINATIONS
 
 # The same
 

@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 
 from core.errors import InputError
-from core.recovery import Recovery
 from core.results import Result, ResultStore, export, read_shipped
 from core.results.shipped import Shipped
+from core.specs.recovery import Recovery
 from tests.results.conftest import (
     LABELS,
     SHIPPED,

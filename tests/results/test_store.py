@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.recovery import Recovery
 from core.results import Key, Result, ResultStore, StoreError, open_store
+from core.specs.recovery import Recovery
 from tests.results.conftest import (
     LABELS,
     SHIPPED,

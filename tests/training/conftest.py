@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.data import DataSet
+from core.data.dataset import DataSet
 from core.training import Split
 
 

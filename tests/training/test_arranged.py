@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from core.training.arranged import arranged, on_picked_pixels, side_by_side
-from tests.networks import new_resnet
+from tests.small_networks import new_resnet
 
 
 def gradients(output: torch.Tensor, of: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -10,15 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.checkpoint import Checkpoint
-from core.data import DataSet, load
+from core.data.dataset import DataSet
+from core.data.loading import load
 from core.errors import InputError
-from core.evaluation import evaluate_fully
-from core.recovery import finished, recalibrate
+from core.measuring.evaluation import evaluate_fully
+from core.networks.batch_norm import finished, recalibrate
+from core.networks.checkpoint import Checkpoint
 from core.training import EpochEnd, History, Recipe, Split, Step, loop, muon, train
 from core.training.augment import Augmenter
 from tests.conftest import Child
-from tests.networks import new_resnet
+from tests.small_networks import new_resnet
 
 RECIPE = Recipe(epochs=3, batch_size=64, flip=False)
 SEED = 1

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.checkpoint import Checkpoint
-from core.model import Widths
+from core.networks.checkpoint import Checkpoint
+from core.networks.resnet import Widths
 from core.training import EpochEnd, History, Recipe, Split, loop, train
 from core.training.sharpness import uphill
-from tests.networks import copy_of_state, new_resnet, random_resnet, same_state
+from tests.small_networks import copy_of_state, new_resnet, random_resnet, same_state
 
 RECIPE = Recipe(epochs=3, batch_size=64, flip=False, sharpness_aware=2)
 

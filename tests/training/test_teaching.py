@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.checkpoint import Checkpoint
-from core.data import DataSet, normalise
+from core.data.dataset import DataSet, normalise
 from core.device import best_device
-from core.model import ResNet18, Widths
+from core.networks.checkpoint import Checkpoint
+from core.networks.resnet import ResNet18, Widths
 from core.training import EpochEnd, History, Recipe, Split, loop, train
 from core.training.teaching import Teachers
-from tests.networks import copy_of_state, new_resnet, random_resnet, same_state
+from tests.small_networks import copy_of_state, new_resnet, random_resnet, same_state
 
 RECIPE = Recipe(epochs=2, batch_size=64, flip=False, label_smoothing=0.1)
 CPU = torch.device("cpu")

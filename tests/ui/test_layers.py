@@ -4,15 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.checkpoint import Checkpoint
-from core.pruning import PruningSpec, prune
-from core.pruning.groups import trace
+from core.networks.checkpoint import Checkpoint
+from core.networks.groups import trace
+from core.pruning import prune
+from core.specs.pruning import PruningSpec
+from core.ui.bench.resources import version_of
 from core.ui.layers.by_hand import bearable
 from core.ui.layers.close_up import _coupling, map_frame
 from core.ui.layers.overview import describe_losses, stages_of
 from core.ui.layers.sensitivity import Scan, describe_scan, unit_of
-from core.ui.resources import version_of
-from tests.networks import random_resnet
+from tests.small_networks import random_resnet
 
 GROUPS = trace(random_resnet()).groups
 

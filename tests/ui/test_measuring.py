@@ -8,19 +8,22 @@ import numpy as np
 import pytest
 import streamlit as st
 
-from core.checkpoint import Checkpoint
-from core.data import DataSet
+from core.data.dataset import DataSet
 from core.errors import InputError
-from core.evaluation import Evaluation, evaluate_fully
-from core.pruning import PruningSpec, prune
-from core.recovery import Recovering
-from core.results import UNPRUNED, Result, ResultStore, StoreError
-from core.sweep import Measurer, Point
-from core.ui import measuring
-from core.ui.curves import curve_frame
-from core.ui.measuring import NOTHING, RECALIBRATED, Measurements
-from core.ui.resources import version_of
-from core.ui.settings import Settings
+from core.measuring.evaluation import evaluate_fully
+from core.measuring.outcome import Evaluation
+from core.networks.batch_norm import Recovering
+from core.networks.checkpoint import Checkpoint
+from core.pruning import prune
+from core.results import Result, ResultStore, StoreError
+from core.specs.point import UNPRUNED, Point
+from core.specs.pruning import PruningSpec
+from core.sweeps.measurer import Measurer
+from core.ui.bench import measuring
+from core.ui.bench.measuring import NOTHING, RECALIBRATED, Measurements
+from core.ui.bench.resources import version_of
+from core.ui.compare.curves import curve_frame
+from core.ui.sidebar.settings import Settings
 
 SPEC = PruningSpec("fine", 0.5)
 SETTINGS = Settings(

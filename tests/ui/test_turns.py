@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from core.ui.turns import Queue, my_turn
+from core.ui.bench.turns import Queue, my_turn
 
 AT_ONCE = 5
 

@@ -9,7 +9,14 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core import charts
-from core.budget import (
+from core.errors import InputError
+from core.measuring.outcome import Evaluation
+from core.networks.batch_norm import Recovering
+from core.results import Result
+from core.specs.point import UNPRUNED
+from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import GRANULARITIES, METHODS
+from core.studies.budget import (
     Bearing,
     least_part,
     problem_of,
@@ -18,23 +25,17 @@ from core.budget import (
     smallest_ratio,
     solve,
 )
-from core.charts import METHODS
-from core.errors import InputError
-from core.evaluation import Evaluation
-from core.pruning import ALLOCATIONS_OF, PruningSpec
-from core.recovery import Recovering
-from core.results import UNPRUNED, Result
-from core.sensitivity import SCAN_IMAGES, SCAN_RATIOS
-from core.sentences import describe_contest
-from core.ui.chart import show_chart
-from core.ui.downloads import offer_all
+from core.studies.sensitivity import SCAN_IMAGES, SCAN_RATIOS
+from core.ui.bench.measuring import NOTHING
+from core.ui.bench.resources import load_pruner
+from core.ui.bench.workbench import Workbench
 from core.ui.layers.sensitivity import SCAN_SEED, losses_of
-from core.ui.measuring import NOTHING
-from core.ui.notices import explain_missing_images
-from core.ui.progress import measured, show_progress
-from core.ui.resources import load_pruner
-from core.ui.settings import LARGEST_SUBSET
-from core.ui.workbench import Workbench
+from core.ui.parts.chart import show_chart
+from core.ui.parts.downloads import offer_all
+from core.ui.parts.notices import explain_missing_images
+from core.ui.parts.progress import measured, show_progress
+from core.ui.parts.sentences import describe_contest
+from core.ui.sidebar.settings import LARGEST_SUBSET
 
 SOLVED = "by sensitivity"
 GOALS = {
@@ -50,7 +51,7 @@ Event = Recovering | Evaluation
 class Asked:
     """What the form says."""
 
-    method: str  # of METHODS
+    method: str  # of GRANULARITIES
     goal: str  # of GOALS
     limit: float  # percent left, or points lost
 
@@ -100,7 +101,11 @@ def _form() -> Asked | None:
             [4, 3, 2, 2], vertical_alignment="bottom"
         )
         method = method_column.segmented_control(
-            "Method", list(METHODS), default=METHODS[1], required=True, key="budget_method"
+            "Method",
+            list(GRANULARITIES),
+            default=GRANULARITIES[1],
+            required=True,
+            key="budget_method",
         )
         goal = goal_column.selectbox(
             "At most so much",
@@ -138,7 +143,7 @@ def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
         part = asked.limit / 100
     contenders = {SOLVED: solved_for(part)}
     pruner = load_pruner(bench.file)
-    for allocation in ALLOCATIONS_OF[spec.method]:
+    for allocation in METHODS[spec.method].allocations:
         rival = replace(unpruned, allocation=allocation)
         with suppress(InputError):  # one ratio for all may not meet what single ones do
             contenders[allocation] = replace(

@@ -6,19 +6,20 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 import streamlit as st
 
-from core.charts import METHODS
-from core.model import prunable_layers
-from core.pruning import PruningSpec
+from core.networks.layers import prunable_layers
 from core.pruning.matching import HIGHEST_RATIO
-from core.results import UNPRUNED, Result
-from core.sensitivity import units
-from core.ui.cards import method_card
+from core.results import Result
+from core.specs.point import UNPRUNED
+from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import GRANULARITIES
+from core.studies.sensitivity import units
+from core.ui.bench.measuring import NOTHING
+from core.ui.bench.resources import load_pruner
+from core.ui.bench.workbench import Workbench
 from core.ui.layers.sensitivity import losses_of
-from core.ui.measuring import NOTHING
-from core.ui.notices import explain_missing_images
-from core.ui.progress import measured
-from core.ui.resources import load_pruner
-from core.ui.workbench import Workbench
+from core.ui.parts.cards import method_card
+from core.ui.parts.notices import explain_missing_images
+from core.ui.parts.progress import measured
 
 BEARABLE = 0.01  # of the accuracy, lost by one layer alone
 
@@ -35,7 +36,7 @@ def show_by_hand(bench: Workbench) -> None:
     """A table of ratios, and what the whole network is then worth."""
     st.markdown("**Ratios by hand**: where the table is empty, the slider's ratio holds")
     name = st.segmented_control(
-        "Method", list(METHODS), default=METHODS[0], required=True, key="by_hand"
+        "Method", list(GRANULARITIES), default=GRANULARITIES[0], required=True, key="by_hand"
     )
     spec = bench.specs()[name]
     left, right = st.columns([4, 5])

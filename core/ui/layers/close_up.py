@@ -6,19 +6,20 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from core import charts, closeup
-from core.charts import METHODS
-from core.closeup import CloseUp
-from core.cost import macs_per_layer
-from core.model import ResNet18
-from core.pruning import PruningSpec
-from core.pruning.groups import Group
-from core.ui.chart import show_chart
-from core.ui.downloads import offer_all
-from core.ui.resources import FileVersion, load_pruned, load_pruner
-from core.ui.workbench import Workbench
+from core import charts
+from core.measuring.cost import macs_per_layer
+from core.networks.groups import Group
+from core.networks.resnet import ResNet18
+from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import GRANULARITIES
+from core.studies import closeup
+from core.studies.closeup import CloseUp
+from core.ui.bench.resources import FileVersion, load_pruned, load_pruner
+from core.ui.bench.workbench import Workbench
+from core.ui.parts.chart import show_chart
+from core.ui.parts.downloads import offer_all
 
-CHANNELS = METHODS[1]
+CHANNELS = GRANULARITIES[1]
 
 
 def show_close_up(bench: Workbench, layer: str) -> None:

@@ -4,12 +4,12 @@ import pandas as pd
 import streamlit as st
 
 from core import charts
-from core.charts import METHODS
-from core.pruning import PruningSpec
-from core.ui.chart import show_chart
-from core.ui.downloads import offer_all
-from core.ui.resources import sparsity_frame
-from core.ui.workbench import Workbench
+from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import GRANULARITIES
+from core.ui.bench.resources import sparsity_frame
+from core.ui.bench.workbench import Workbench
+from core.ui.parts.chart import show_chart
+from core.ui.parts.downloads import offer_all
 
 CHART = "overview"
 PICKED = "picked_layer"
@@ -22,7 +22,7 @@ def show_overview(bench: Workbench) -> str:
     settings, specs = bench.settings, bench.specs()
     frames = {
         name: sparsity_frame(bench.file, settings.spec(name, 0.0)).assign(method=name)
-        for name in METHODS
+        for name in GRANULARITIES
     }
     together = pd.concat(frames.values(), ignore_index=True)
     layers = list(dict.fromkeys(together["layer"]))

@@ -7,19 +7,20 @@ import pandas as pd
 import streamlit as st
 
 from core import charts
-from core.charts import METHODS, RECOVERIES
-from core.pruning import PruningSpec
-from core.pruning.groups import Group
-from core.results import UNPRUNED, StoreError
-from core.sensitivity import SCAN_IMAGES, SCAN_RATIOS, scan_points, units
-from core.statistics import wilson_interval
-from core.sweep import Point
-from core.ui.chart import show_chart
-from core.ui.downloads import offer_all
-from core.ui.measuring import RECOVERY_OF
-from core.ui.notices import explain_missing_images
-from core.ui.resources import load_pruner
-from core.ui.workbench import Workbench
+from core.charts.accuracy import AFTERWARDS
+from core.measuring.statistics import wilson_interval
+from core.networks.groups import Group
+from core.results import StoreError
+from core.specs.point import UNPRUNED, Point
+from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import GRANULARITIES
+from core.studies.sensitivity import SCAN_IMAGES, SCAN_RATIOS, scan_points, units
+from core.ui.bench.measuring import RECOVERY_OF
+from core.ui.bench.resources import load_pruner
+from core.ui.bench.workbench import Workbench
+from core.ui.parts.chart import show_chart
+from core.ui.parts.downloads import offer_all
+from core.ui.parts.notices import explain_missing_images
 
 HALF = 0.5  # the ratio that the words are about
 SCAN_SEED = 0  # of the draw of the images that a scan is on
@@ -48,9 +49,9 @@ class Scan:
 def show_sensitivity(bench: Workbench, layer: str) -> None:
     """Heatmaps of what one layer alone costs, and the curves of the selected one."""
     above = st.container()
-    scans = {name: load_scan(bench, bench.specs()[name]) for name in METHODS}
+    scans = {name: load_scan(bench, bench.specs()[name]) for name in GRANULARITIES}
     if any(scan.missing for scan in scans.values()) and _scan_button(bench, scans):
-        scans = {name: load_scan(bench, bench.specs()[name]) for name in METHODS}
+        scans = {name: load_scan(bench, bench.specs()[name]) for name in GRANULARITIES}
     with above:
         _draw(bench, layer, scans)
 
@@ -107,12 +108,12 @@ def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
     bar = st.progress(0.0, "Preparing …")
     specs = bench.specs()
     try:
-        for number, name in enumerate(METHODS):
+        for number, name in enumerate(GRANULARITIES):
             for progress in measurements.scan(_points(bench, specs[name])):
                 part = progress.finished / max(1, progress.missing)
                 left = progress.seconds_left
                 bar.progress(
-                    (number + part) / len(METHODS),
+                    (number + part) / len(GRANULARITIES),
                     f"{name}: {progress.finished} of {progress.missing} points"
                     + (f", about {left / 60:.0f} min left" if left is not None else "")
                     + " (moving any control stops it; what is measured stays)",
@@ -127,8 +128,8 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
     st.markdown("**What each layer bears**, pruned alone while all others stay whole")
     shown = st.segmented_control(
         "Accuracy",
-        list(RECOVERIES),
-        default=RECOVERIES[0],
+        list(AFTERWARDS),
+        default=AFTERWARDS[0],
         required=True,
         key="scan",
         bind="query-params",

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
+from core.ui.bench.workbench import Workbench
 from core.ui.layers.budget import show_budget
 from core.ui.layers.by_hand import show_by_hand
 from core.ui.layers.close_up import show_close_up
 from core.ui.layers.sensitivity import show_sensitivity
-from core.ui.workbench import Workbench
 
 VIEWS = ("Sensitivity", "Close-up", "By hand", "Budget")
 

@@ -7,15 +7,15 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from core.charts import METHODS
-from core.evaluation import Evaluation
-from core.sentences import percent
+from core.measuring.outcome import Evaluation
+from core.specs.vocabulary import GRANULARITIES
 from core.training import Recipe
-from core.ui import presets
-from core.ui.baseline_panels import OPTIMISER_LABELS
-from core.ui.presets import USUAL
-from core.ui.settings import DATASETS, Settings, how_to_prune
-from core.ui.workbench import Workbench
+from core.ui.baseline.panels import OPTIMISER_LABELS
+from core.ui.bench.workbench import Workbench
+from core.ui.parts.sentences import percent
+from core.ui.sidebar import presets
+from core.ui.sidebar.presets import USUAL
+from core.ui.sidebar.settings import DATASETS, Settings, how_to_prune
 
 RATIOS = (0.1, 0.3, 0.5, 0.7)
 NOT_MEASURED = "–"
@@ -24,7 +24,7 @@ NOT_MEASURED = "–"
 @dataclass(frozen=True)
 class Row:
     label: str
-    method: str  # of METHODS
+    method: str  # of GRANULARITIES
     options: Mapping[str, str] = field(default_factory=dict)  # of the sidebar, where not usual
 
     def within(self, settings: Settings) -> Settings:
@@ -42,7 +42,7 @@ class Row:
         return "/?" + urlencode({"ratio": ratio, **baseline, **differing, **images})
 
 
-FINE, CHANNELS = METHODS
+FINE, CHANNELS = GRANULARITIES
 RECALIBRATED = {"recovery": "BN recalibrated"}
 GLOBAL = {"weights": "global"}
 INTERNAL = {"scope": "internal"}

@@ -1,0 +1,1 @@
+"""Baselines: asked for, trained once, found again."""

@@ -1,0 +1,216 @@
+"""The baseline of a data set: from its checkpoint, else trained once and cached."""
+
+import errno
+import json
+import os
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+from safetensors import SafetensorError
+
+from core import paths
+from core.baselines.request import Request, epochs_in_all
+from core.device import best_device, resolve_precision
+from core.errors import InputError
+from core.files import written_atomically
+from core.measuring.evaluation import evaluate_fully
+from core.networks import checkpoint
+from core.networks.checkpoint import Checkpoint
+from core.networks.resnet import ResNet18, initialise
+from core.training import EpochEnd, History, Recipe, Split, Step, train
+
+SECONDS_BETWEEN_LOOKS = 0.5
+OF_AN_EARLIER_TRAINING = ("recipe", "seed", "held_out", "teachers", "started_from")
+"""What a baseline's metadata says of the one that it started from, besides its weights."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Another process trains this very baseline; `step` is how far it says it is."""
+
+    step: Step | None
+
+
+def obtain(
+    request: Request,
+    out: Path | None = None,
+    overwrite: bool = False,
+    folder: Path | None = None,
+) -> Iterator[Step | EpochEnd | Waiting | Checkpoint]:
+    """Load the baseline or train it; the last event is the Checkpoint, read back from its file.
+
+    Of several processes that ask at once one trains, the others wait and pass its progress on. A
+    training that was killed goes on from its last finished epoch. With `out` the file is written
+    there and, unless `overwrite`, an existing one is loaded instead of trained again; a file there
+    that is no such baseline raises CheckpointError and is left alone.
+    """
+    folder = folder or paths.CHECKPOINTS
+    name = request.file_name()
+    local = folder / paths.LOCAL
+    places = [out] if out is not None else [folder / name, local / name]
+    existing = next((path for path in places if path.exists()), None)
+    if existing is not None and not overwrite:
+        yield _checked(existing, request)
+        return
+    path = out or local / name
+    working = local / "training" / request.working_name()
+    for needed in (working.parent, path.parent):
+        _make_writable(needed)
+    progress_file = working.with_suffix(".progress.json")
+    lock = filelock.FileLock(working.with_suffix(".lock"))
+    try:
+        waited = yield from _acquire(lock, progress_file)
+        if path.exists() and (waited or not overwrite):
+            yield _checked(path, request)
+            return
+        yield from _train_and_save(request, path, overwrite, working, progress_file)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"Training stopped: {working.parent} cannot be written ({error}). Make room there and "
+            "start it again: it goes on from its last finished epoch."
+        ) from error
+    finally:
+        if lock.is_locked:
+            progress_file.unlink(missing_ok=True)
+            lock.release()
+    yield _checked(path, request)
+
+
+def _make_writable(folder: Path) -> None:
+    """Raise InputError now rather than after the training."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written ({error.strerror}): a baseline cannot be trained. "
+            "Make the folder writable, or choose another place with --out."
+        ) from error
+
+
+def _acquire(lock: filelock.BaseFileLock, progress_file: Path) -> Generator[Waiting, None, bool]:
+    """Take the lock; while another process has it, yield what that one says of its progress.
+
+    Returns whether there was a wait.
+    """
+    waited = False
+    while True:
+        try:
+            lock.acquire(timeout=SECONDS_BETWEEN_LOOKS if waited else 0)
+            return waited
+        except filelock.Timeout:
+            waited = True
+            yield Waiting(_read_progress(progress_file))
+
+
+def _read_progress(path: Path) -> Step | None:
+    try:
+        return Step(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _train_and_save(
+    request: Request, path: Path, overwrite: bool, working: Path, progress_file: Path
+) -> Iterator[Step | EpochEnd]:
+    split = Split.holding_out(request.dataset, request.held_out)
+    model = ResNet18(request.widths, len(request.dataset.class_names))
+    if request.start is None:
+        initialise(model, request.seed)
+    else:
+        model.load_state_dict(request.start.model.state_dict())
+    history = History()
+    resume_file = working.with_suffix(".resume")
+    teachers = [teacher.model for teacher in request.teachers]
+    for event in train(
+        model,
+        split,
+        request.recipe,
+        request.seed,
+        history,
+        resume_file,
+        teachers=teachers,
+        epochs_before=epochs_in_all(request.start.metadata) if request.start else 0,
+    ):
+        if isinstance(event, Step):
+            with written_atomically(progress_file) as temporary:
+                temporary.write_text(json.dumps(asdict(event)))
+        yield event
+    metadata: dict[str, Any] = {
+        "kind": "baseline",
+        "epochs": request.recipe.epochs,
+        "recipe": request.recipe.to_json(),
+        "seed": request.seed,
+        "held_out": request.held_out,
+        "started_from": _started_from(request),
+        "teachers": _teachers(request),
+        "data": {"source": request.dataset.name, "fingerprint": request.dataset.fingerprint},
+        "accuracy": _measure(model, request),
+        "history": asdict(history),
+        **checkpoint.provenance(),
+    }
+    checkpoint.save(model.cpu(), path, request.dataset.name, metadata, overwrite)
+    resume_file.unlink(missing_ok=True)
+
+
+def _started_from(request: Request) -> dict[str, Any] | None:
+    """Which weights training started from, and how those were trained, back to the first ones."""
+    if request.start is None:
+        return None
+    start = request.start
+    return {
+        "fingerprint": start.fingerprint,
+        "epochs": epochs_in_all(start.metadata),
+        **{name: start.metadata.get(name) for name in OF_AN_EARLIER_TRAINING},
+    }
+
+
+def _teachers(request: Request) -> list[str] | None:
+    """Their fingerprints; None where labels were learnt, as in files that know of no teachers."""
+    return [each.fingerprint for each in request.teachers] or None
+
+
+def _measure(model: ResNet18, request: Request) -> dict[str, Any]:
+    """Correct and seen on the whole test set, of the weights as the file holds them."""
+    as_stored = ResNet18(model.widths, model.fc.out_features)
+    as_stored.load_state_dict(checkpoint.stored_tensors(model))
+    device = best_device()
+    precision = resolve_precision("auto", device)
+    result = evaluate_fully(
+        as_stored, request.dataset.test_images, request.dataset.test_labels, precision, device
+    )
+    return {
+        "correct": result.correct,
+        "seen": result.seen,
+        "precision": precision,
+        "device": device.type,
+    }
+
+
+def _checked(path: Path, request: Request) -> Checkpoint:
+    loaded = checkpoint.load(path, request.dataset.name)
+    asked_for = {
+        "kind": "baseline",
+        "epochs": request.recipe.epochs,
+        "seed": request.seed,
+        "held_out": request.held_out,
+        "teachers": _teachers(request),
+    }
+    differs = any(loaded.metadata.get(name) != value for name, value in asked_for.items())
+    start = request.start.fingerprint if request.start else None
+    if (
+        differs
+        or (loaded.metadata.get("started_from") or {}).get("fingerprint") != start
+        or loaded.model.widths != request.widths
+        or Recipe.from_json(loaded.metadata["recipe"]) != request.recipe
+    ):
+        raise checkpoint.CheckpointError(
+            f"{path} holds another network, or one of another recipe, than the baseline asked "
+            "for. Take another seed or move the file away; on the command line, name another file "
+            "with --out, or replace it with --overwrite."
+        )
+    return loaded

@@ -1,0 +1,1 @@
+"""What is measured of a network: its answers on test images, and what it costs."""

@@ -1,0 +1,91 @@
+"""A network and test images in, a stream of ever more certain accuracies out."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.data.dataset import normalise
+from core.device import DTYPES, best_device, resolve_precision
+from core.errors import InputError
+from core.measuring.outcome import Evaluation
+from core.networks.batch_norm import fold_batch_norms
+
+BATCH_SIZE = 100
+"""Images a step: larger batches outgrow a processor's cache and run slower."""
+
+
+def for_inference(model: nn.Module, device: torch.device, precision: str) -> nn.Module:
+    """A copy of the model that only classifies, in `precision` ("fp32" or "bf16").
+
+    Batch-norms are folded into their convolutions, in fp32; what is left is channels_last.
+    """
+    network = fold_batch_norms(model)
+    return network.to(device, DTYPES[precision]).to(memory_format=torch.channels_last)
+
+
+def evaluate(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    precision: str = "auto",
+    device: torch.device | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[Evaluation]:
+    """Classify uint8 images (N, 3, 32, 32); yield after every batch, the last time complete.
+
+    The model is copied, not touched. The generator can be dropped at any event. Raises InputError
+    for an unknown precision or no images.
+    """
+    if not len(images):
+        raise InputError("There are no images to evaluate: choose a subset of at least 10.")
+    device = device or best_device()
+    precision = resolve_precision(precision, device)
+    batches = (
+        normalise(images[start : start + batch_size].to(device), DTYPES[precision])
+        for start in range(0, len(images), batch_size)
+    )
+    yield from classify(for_inference(model, device, precision), batches, labels)
+
+
+def classify(
+    network: Callable[[Tensor], Tensor], batches: Iterable[Tensor], labels: Tensor
+) -> Iterator[Evaluation]:
+    """What `evaluate` does, with a network and normalised batches that are ready for each other.
+
+    Together the batches are as long as `labels`, int64 (N,).
+    """
+    predictions = np.empty(len(labels), dtype=np.int64)
+    known_labels = labels.numpy()
+    loss_sum = 0.0
+    seen = 0
+    for inputs in batches:
+        batch = slice(seen, seen + len(inputs))
+        seen += len(inputs)
+        with torch.inference_mode():  # grad mode is a thread's own, and a yield may change threads
+            logits = network(inputs).float().cpu()
+            predictions[batch] = logits.argmax(1).numpy()
+            loss_sum += F.cross_entropy(logits, labels[batch], reduction="sum").item()
+        yield Evaluation(
+            total=len(labels),
+            predictions=predictions[:seen].copy(),
+            labels=known_labels[:seen],
+            loss_sum=loss_sum,
+        )
+
+
+def evaluate_fully(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    precision: str = "auto",
+    device: torch.device | None = None,
+) -> Evaluation:
+    """The last event of `evaluate`."""
+    evaluation = None
+    for evaluation in evaluate(model, images, labels, precision, device):  # noqa: B007
+        pass
+    assert evaluation is not None
+    return evaluation

@@ -1,0 +1,268 @@
+"""A network in one safetensors file: weights, widths and where they come from.
+
+Weights are fp16 on disk, batch-norm tensors fp32; in memory everything is fp32. The architecture is
+stored as widths beside the weights, so that a pruned network is rebuilt before it is loaded.
+"""
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
+from torch import Tensor, nn
+
+from core.errors import InputError
+from core.files import written_atomically
+from core.networks.resnet import ResNet18, Widths, on_meta
+
+FORMAT = "pruning-explorer-1"
+ARCHITECTURE = "resnet18-cifar"
+OF_A_BASELINE = {
+    "epochs": int,
+    "seed": int,
+    "held_out": int,
+    "recipe": dict,
+    "history": dict,
+    "data": dict,
+    "accuracy": dict,
+}
+"""What the metadata of a baseline must say of it, for others to rely on."""
+
+
+class CheckpointError(InputError):
+    """A file that is no checkpoint of this project, or not the one asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A loaded network with its metadata. The model is in eval mode, fp32; never change it."""
+
+    model: ResNet18
+    dataset: str
+    metadata: Mapping[str, Any]  # recipe, seed, accuracy, history, ...: what `save` was given
+    path: Path
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the tensors, whatever the file says else."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(stored_tensors(self.model).items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The model's tensors as they are on disk: fp16, those of batch-norm layers fp32."""
+    dtypes = _stored_dtypes(model)
+    return {
+        name: tensor.to(dtypes[name]).cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def stored_bytes(model: nn.Module) -> int:
+    """The size of those tensors. The file's header adds some ten thousand bytes."""
+    dtypes = _stored_dtypes(model)
+    return sum(
+        tensor.numel() * dtypes[name].itemsize for name, tensor in model.state_dict().items()
+    )
+
+
+def _stored_dtypes(model: nn.Module) -> dict[str, torch.dtype]:
+    batch_norms = {
+        name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)
+    }
+    return {
+        name: tensor.dtype
+        if name.rpartition(".")[0] in batch_norms or not tensor.is_floating_point()
+        else torch.float16
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def to_bytes(model: nn.Module, metadata: dict[str, str] | None = None) -> bytes:
+    """The file's content."""
+    return serialise(stored_tensors(model), metadata)
+
+
+def save(
+    model: ResNet18,
+    path: Path,
+    dataset: str,
+    metadata: Mapping[str, Any],
+    overwrite: bool = False,
+) -> None:
+    """Write the file whole or not at all.
+
+    Raises CheckpointError where `path` exists and `overwrite` was not asked for, or where the
+    folder cannot be written.
+    """
+    refuse_to_overwrite(path, overwrite)
+    header = {
+        **metadata,
+        "format": FORMAT,
+        "architecture": ARCHITECTURE,
+        "widths": model.widths.to_json(),
+        "classes": model.fc.out_features,
+        "dataset": dataset,
+    }
+    content = to_bytes(model, {name: json.dumps(value) for name, value in header.items()})
+    try:
+        with written_atomically(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be written ({error.strerror}). Choose another place with --out."
+        ) from error
+
+
+def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
+    """Raise CheckpointError where `path` exists and overwriting it was not asked for."""
+    if path.exists() and not overwrite:
+        raise CheckpointError(
+            f"{path} exists already. Choose another name, or ask for it to be overwritten."
+        )
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What the file says of itself, without its tensors. Raises CheckpointError as `load` does."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            raw = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise CheckpointError(f"There is no checkpoint {path}. Check the name.") from error
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} is no safetensors file, or it is truncated ({error}). Get it again."
+        ) from error
+    try:
+        metadata = {name: json.loads(value) for name, value in raw.items()}
+    except (ValueError, RecursionError):  # no JSON, a number of 5,000 digits, 5,000 brackets
+        metadata = {}
+    if metadata.get("format") != FORMAT or metadata.get("architecture") != ARCHITECTURE:
+        raise CheckpointError(
+            f"{path} is a safetensors file, but no checkpoint of this project: its metadata should "
+            f"say format {FORMAT} and architecture {ARCHITECTURE}."
+        )
+    return metadata
+
+
+def load(path: Path, dataset: str | None = None) -> Checkpoint:
+    """Rebuild the network from its widths and load every tensor, strictly.
+
+    Whatever widths a file claims, no more memory is taken than its own tensors need. Raises
+    CheckpointError for a missing, truncated, foreign or mismatched file, or one trained on another
+    data set than `dataset`.
+    """
+    metadata = read_metadata(path)
+    if metadata.get("kind") == "baseline":
+        _check_baseline(path, metadata)
+    trained_on = metadata.get("dataset")
+    if dataset is not None and trained_on != dataset:
+        raise CheckpointError(
+            f"{path} was trained on {trained_on!r}, not on {dataset!r}: "
+            "choose the data set it was trained on, or another checkpoint."
+        )
+    try:
+        model = on_meta(Widths.from_json(metadata.get("widths")), metadata.get("classes", 10))
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        for name, expected in model.state_dict().items():
+            if name in tensors:
+                tensors[name] = tensors[name].to(expected.dtype, copy=True)
+        model.load_state_dict(tensors, strict=True, assign=True)
+    except (RuntimeError, TypeError, ValueError, OverflowError, SafetensorError) as error:
+        heading = "Error(s) in loading"  # torch's first line, which names no tensor
+        lines = [line for line in str(error).splitlines() if not line.startswith(heading)]
+        raise CheckpointError(
+            f"{path} does not hold the network that its metadata describes: "
+            f"{lines[0].strip(' .')}. Get it again."
+        ) from error
+    if not all(torch.isfinite(tensor).all() for tensor in model.state_dict().values()):
+        raise CheckpointError(f"{path} holds weights that are not finite numbers. Get it again.")
+    model.eval().requires_grad_(False)
+    return Checkpoint(model, str(trained_on), MappingProxyType(metadata), path)
+
+
+def _check_baseline(path: Path, metadata: Mapping[str, Any]) -> None:
+    lacking = [
+        name for name, kind in OF_A_BASELINE.items() if not isinstance(metadata.get(name), kind)
+    ]
+    if not lacking:
+        accuracy, data = metadata["accuracy"], metadata["data"]
+        teachers = metadata.get("teachers")
+        counts = [accuracy.get("correct"), accuracy.get("seen")]
+        if not (
+            all(isinstance(count, int) for count in counts) and 0 <= counts[0] <= counts[1] > 0
+        ):
+            lacking = ["accuracy"]
+        elif not isinstance(data.get("fingerprint"), str):
+            lacking = ["data"]
+        elif not all(map(_is_start, earlier_trainings(metadata))):
+            lacking = ["started_from"]
+        elif teachers is not None and not (
+            isinstance(teachers, list) and all(isinstance(each, str) for each in teachers)
+        ):
+            lacking = ["teachers"]
+    if lacking:
+        raise CheckpointError(
+            f"{path} should be a baseline, but its metadata has no usable {lacking[0]}. "
+            "Get it again."
+        )
+
+
+def earlier_trainings(metadata: Mapping[str, Any]) -> Iterator[Any]:
+    """What a baseline started from, what that one had started from, and so on back."""
+    start = metadata.get("started_from")
+    while start is not None:
+        yield start
+        start = start.get("started_from") if isinstance(start, dict) else None
+
+
+def _is_start(start: Any) -> bool:
+    return (
+        isinstance(start, dict)
+        and isinstance(start.get("fingerprint"), str)
+        and isinstance(start.get("epochs"), int)
+        and isinstance(start.get("recipe") or {}, dict)  # files of an earlier time have none
+    )
+
+
+def provenance() -> dict[str, Any]:
+    """Library versions, machine kind and git commit, for the metadata."""
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "safetensors": version("safetensors"),
+        },
+        "machine": f"{platform.system()} {platform.machine()}",
+        "commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return None  # no git on this machine
+    return done.stdout.strip() or None

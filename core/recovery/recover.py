@@ -1,0 +1,41 @@
+"""What is done to a network after pruning, so that it finds back some of what it knew."""
+
+from collections.abc import Generator
+
+import torch
+from torch import Tensor, nn
+
+from core.data.dataset import DataSet, subset_indices
+from core.networks.batch_norm import Recovering, finished, recalibrate
+from core.specs.recovery import Recovery
+from core.specs.vocabulary import NO_RECOVERY
+
+
+def recover(
+    model: nn.Module,
+    recovery: Recovery,
+    dataset: DataSet,
+    precision: str = "auto",
+    device: torch.device | None = None,
+) -> Generator[Recovering, None, nn.Module]:
+    """Yield progress, return the recovered network; for `none` the model itself."""
+    if recovery.method == NO_RECOVERY:
+        return model
+    images = calibration_images(dataset, recovery)
+    return (yield from recalibrate(model, images, precision, device))
+
+
+def recover_fully(
+    model: nn.Module, recovery: Recovery, dataset: DataSet, precision: str = "auto"
+) -> nn.Module:
+    """What `recover` returns."""
+    return finished(recover(model, recovery, dataset, precision))
+
+
+def calibration_images(dataset: DataSet, recovery: Recovery) -> Tensor:
+    """The training images that the statistics come from, uint8 (images, 3, 32, 32).
+
+    All of them where the data set has fewer.
+    """
+    size = min(recovery.images, len(dataset.train_labels))
+    return dataset.train_images[subset_indices(dataset.train_labels, size, recovery.seed)]

@@ -1,0 +1,38 @@
+"""Every combination of settings that means something."""
+
+from collections.abc import Sequence
+from itertools import product
+
+from core.specs.point import Point
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, NO_RECOVERY
+
+
+def grid(
+    methods: Sequence[str],
+    ratios: Sequence[float],
+    criteria: Sequence[str] = ("l1",),
+    allocations: Sequence[str] = ("uniform",),
+    scopes: Sequence[str] = ("all",),
+    recoveries: Sequence[str] = (NO_RECOVERY,),
+    seed: int = 0,
+) -> list[Point]:
+    """Every combination that means something, each once, curve by curve.
+
+    What a method ignores is at its default; criteria and allocations that it does not have are left
+    out. Both recoveries of one network stand side by side, since they share it. Raises
+    InputError for words or ratios that do not exist.
+    """
+    points: dict[Point, None] = {}
+    for method, criterion, allocation, scope in product(methods, criteria, allocations, scopes):
+        words_exist = method in METHODS and criterion in CRITERIA and allocation in ALLOCATIONS
+        if words_exist and not (
+            criterion in METHODS[method].criteria and allocation in METHODS[method].allocations
+        ):
+            continue
+        for ratio in ratios:
+            spec = PruningSpec(method, ratio, criterion, allocation, scope, seed).canonical()
+            for recovery in recoveries:
+                points[Point(spec, Recovery.named(recovery))] = None
+    return list(points)

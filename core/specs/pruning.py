@@ -1,0 +1,100 @@
+"""What to prune, how much, by which score."""
+
+import math
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any
+
+from core.errors import InputError
+from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, SCOPES
+
+Overrides = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class PruningSpec:
+    """One way of pruning; hashable. Raises InputError, a ValueError, for anything else.
+
+    `fine` removes the ratio of the prunable weights; `channel` removes that of each group's
+    channels, physically; `channel-mask` zeroes that of each convolution's filters in place.
+    """
+
+    method: str
+    ratio: float  # asked for, 0 to 1
+    criterion: str = "l1"
+    allocation: str = "uniform"
+    scope: str = "all"  # of `channel` only
+    seed: int = 0  # of the random criterion only
+    overrides: Overrides = ()  # (layer, or group for `channel`; its own ratio), by name
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("method", METHODS),
+            ("criterion", CRITERIA),
+            ("allocation", ALLOCATIONS),
+            ("scope", SCOPES),
+        ):
+            if getattr(self, name) not in tuple(allowed):  # a list, say, cannot be hashed
+                raise InputError(
+                    f"There is no {name} {getattr(self, name)!r}: choose one of "
+                    f"{', '.join(allowed)}."
+                )
+        if not _is_ratio(self.ratio):
+            raise InputError(f"The ratio must be a number from 0 to 1, not {self.ratio!r}.")
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
+            raise InputError(f"The seed must be a whole number from 0 on, not {self.seed!r}.")
+        method = METHODS[self.method]
+        if self.criterion not in method.criteria:
+            raise InputError(
+                f"{CRITERIA[self.criterion].label} scores whole channels, so it cannot choose "
+                f"single weights: choose {' or '.join(method.criteria)} for the method "
+                f"{self.method}."
+            )
+        if self.allocation not in method.allocations:
+            raise InputError(
+                f"The allocation {self.allocation} shares out single weights, not channels: "
+                f"choose {' or '.join(method.allocations)} for the method {self.method}."
+            )
+        object.__setattr__(self, "overrides", _checked(self.overrides))
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether nothing is asked for, in whatever way."""
+        return self.ratio == 0 and all(ratio == 0 for _, ratio in self.overrides)
+
+    def canonical(self) -> "PruningSpec":
+        """The same pruning with every setting that has no effect at its default."""
+        method = METHODS[self.method]
+        same_as_l1 = method.prunes_weights and self.criterion == "l2"
+        return replace(
+            self,
+            ratio=float(self.ratio),
+            criterion="l1" if same_as_l1 else self.criterion,
+            allocation=self.allocation if method.has_allocations else "uniform",
+            scope=self.scope if method.has_scopes else "all",
+            seed=self.seed if self.criterion == "random" else 0,
+        )
+
+
+def _is_ratio(value: Any) -> bool:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return is_number and not math.isnan(value) and 0 <= value <= 1
+
+
+def _checked(overrides: Any) -> Overrides:
+    """Sorted by name, as floats. Raises InputError for what is no sequence of (name, ratio)."""
+    try:
+        pairs = [(name, ratio) for name, ratio in overrides]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"Overrides must be pairs of a layer's name and a ratio, not {overrides!r}."
+        ) from error
+    for name, ratio in pairs:
+        if not isinstance(name, str) or not _is_ratio(ratio):
+            raise InputError(
+                f"An override must be a layer's name and a ratio from 0 to 1, "
+                f"not {name!r} and {ratio!r}."
+            )
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise InputError(f"Each layer can be overridden once, but {overrides!r} repeats one.")
+    return tuple(sorted((name, float(ratio)) for name, ratio in pairs))

@@ -1,0 +1,37 @@
+"""What is done to a network after pruning."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import InputError
+from core.specs.vocabulary import NO_RECOVERY, RECOVERIES
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """`none`, or `bn`: batch-norm statistics estimated again from training images."""
+
+    method: str = NO_RECOVERY
+    images: int = 0  # training images, drawn by class
+    seed: int = 0  # of their draw
+
+    def __post_init__(self) -> None:
+        if self.method not in RECOVERIES:
+            raise InputError(
+                f"There is no recovery {self.method!r}: choose {' or '.join(RECOVERIES)}."
+            )
+        if self.images < 0 or self.seed < 0:
+            raise InputError("A recovery needs a number of images and a seed from 0 on.")
+        if self.method == NO_RECOVERY:  # what it does not use is the same for all
+            object.__setattr__(self, "images", 0)
+            object.__setattr__(self, "seed", 0)
+
+    @classmethod
+    def named(cls, method: str) -> "Recovery":
+        """The usual form of a recovery."""
+        return cls(method, RECOVERIES[method].images if method in RECOVERIES else 0)
+
+    def to_json(self) -> dict[str, Any]:
+        if self.method == NO_RECOVERY:
+            return {"method": NO_RECOVERY}
+        return {"method": self.method, "images": self.images, "seed": self.seed}

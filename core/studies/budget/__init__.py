@@ -1,0 +1,17 @@
+"""Ratios layer by layer that meet a budget, chosen by what each layer bears."""
+
+from core.studies.budget.problem import QUANTITIES, Problem, problem_of, quantity_of
+from core.studies.budget.search import smallest_part, smallest_ratio
+from core.studies.budget.solver import Bearing, least_part, solve
+
+__all__ = [
+    "QUANTITIES",
+    "Bearing",
+    "Problem",
+    "least_part",
+    "problem_of",
+    "quantity_of",
+    "smallest_part",
+    "smallest_ratio",
+    "solve",
+]

@@ -1,0 +1,137 @@
+"""What a budget counts: how much of a quantity is left once units have given up so many each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from core.errors import InputError
+from core.measuring.cost import macs_per_layer
+from core.measuring.outcome import Cost
+from core.networks.groups import trace
+from core.networks.layers import prunable_layers
+from core.networks.resnet import ResNet18
+
+QUANTITIES = ("parameters", "macs")
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Units that can give up weights or channels one by one, and what is left then.
+
+    `left` takes how many each unit gave up, int64 (..., units), and returns (...,).
+    """
+
+    names: tuple[str, ...]
+    sizes: np.ndarray  # int64 (units,)
+    left: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def everything(self) -> float:
+        return float(self.left(np.zeros(len(self.names), dtype=np.int64)))
+
+
+def weights_problem(model: ResNet18, quantity: str) -> Problem:
+    """For fine-grained pruning: parameters that are not zero, or the MACs on them (theoretical)."""
+    _check(quantity)
+    layers = prunable_layers(model)
+    sizes = np.array([layer.weight.numel() for layer in layers.values()])
+    if quantity == "macs":
+        macs = macs_per_layer(model.widths, model.fc.out_features)
+        each = np.array([macs[name] for name in layers]) / sizes
+    else:
+        each = np.ones(len(sizes))
+    fixed = _unprunable(model) if quantity == "parameters" else 0
+    # The lowest weights go first, so those that are zero already are gone before any counts.
+    zeros = np.array([int((layer.weight == 0).sum()) for layer in layers.values()])
+
+    def left(gone: np.ndarray) -> np.ndarray:
+        result: np.ndarray = fixed + ((sizes - np.maximum(gone, zeros)) * each).sum(-1)
+        return result
+
+    return Problem(tuple(layers), sizes, left)
+
+
+def channels_problem(model: ResNet18, quantity: str) -> Problem:
+    """For channel pruning: parameters that are there, or MACs executed."""
+    _check(quantity)
+    groups = trace(model).groups
+    layers = prunable_layers(model)
+    sizes = np.array([group.size for group in groups])
+    outputs = {name: number for number, group in enumerate(groups) for name in group.producers}
+    inputs = {
+        name: (number, repeat)
+        for number, group in enumerate(groups)
+        for name, repeat in group.consumers
+    }
+    macs = macs_per_layer(model.widths, model.fc.out_features)
+    # A layer's quantity is a product of its outputs and inputs, of which a group may own either.
+    out_size, in_size, each = [], [], []
+    out_gone, in_gone = np.zeros((2, len(layers), len(groups)), dtype=np.int64)
+    for row, (name, layer) in enumerate(layers.items()):
+        outs, ins, *_ = layer.weight.shape
+        out_size.append(outs)
+        in_size.append(ins)
+        each.append((macs[name] if quantity == "macs" else layer.weight.numel()) / (outs * ins))
+        if name in outputs:
+            out_gone[row, outputs[name]] = 1
+        if name in inputs:
+            number, repeat = inputs[name]
+            in_gone[row, number] = repeat
+    # What batch-norms and biases have for each channel goes with it.
+    along = np.array(
+        [
+            sum(_parameters_along(model, name) for name in (*group.producers, *group.batch_norms))
+            / group.size
+            for group in groups
+        ]
+    )
+    fixed = _unprunable(model) if quantity == "parameters" else 0
+    along = along if quantity == "parameters" else np.zeros_like(along)
+
+    def left(gone: np.ndarray) -> np.ndarray:
+        outs = np.array(out_size) - gone @ out_gone.T
+        ins = np.array(in_size) - gone @ in_gone.T
+        result: np.ndarray = (outs * ins * np.array(each)).sum(-1) + fixed - gone @ along
+        return result
+
+    return Problem(tuple(group.name for group in groups), sizes, left)
+
+
+def problem_of(model: ResNet18, method: str, quantity: str) -> Problem:
+    """Raises InputError for a method or a quantity that has none."""
+    match method:
+        case "fine":
+            return weights_problem(model, quantity)
+        case "channel":
+            return channels_problem(model, quantity)
+    raise InputError(f"A budget can be solved for fine and channel, not for {method!r}.")
+
+
+def quantity_of(found: Cost, method: str, quantity: str) -> float:
+    """What a problem of the method counts, of a network that was pruned by it."""
+    _check(quantity)
+    if method == "fine":
+        return found.macs_nonzero if quantity == "macs" else found.nonzero
+    return found.macs if quantity == "macs" else found.parameters
+
+
+def _check(quantity: str) -> None:
+    if quantity not in QUANTITIES:
+        raise InputError(f"There is no quantity {quantity!r}: choose {' or '.join(QUANTITIES)}.")
+
+
+def _unprunable(model: nn.Module) -> int:
+    """Parameters that are no prunable layer's weights: batch-norm's and biases."""
+    weights = sum(layer.weight.numel() for layer in prunable_layers(model).values())
+    return sum(parameter.numel() for parameter in model.parameters()) - weights
+
+
+def _parameters_along(model: nn.Module, name: str) -> int:
+    """The parameters that go with a layer's channels, its weights left out."""
+    module = model.get_submodule(name)
+    own = sum(parameter.numel() for parameter in module.parameters())
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        return own - module.weight.numel()
+    return own

@@ -1,0 +1,58 @@
+"""Bisection, in hundredths: one ratio that meets a budget, one budget that keeps an accuracy."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import TypeVar
+
+from core.errors import InputError
+from core.measuring.cost import cost
+from core.networks.resnet import ResNet18
+from core.pruning import Pruner
+from core.pruning.matching import HIGHEST_RATIO
+from core.specs.pruning import PruningSpec
+from core.studies.budget.problem import quantity_of
+
+Event = TypeVar("Event")
+
+
+def smallest_ratio(pruner: Pruner, spec: PruningSpec, quantity: str, part: float) -> float:
+    """The smallest ratio, in hundredths, that leaves at most `part` of a quantity.
+
+    For allocations that know one ratio only; that of `spec` plays no role. Raises InputError where
+    even HIGHEST_RATIO leaves more.
+    """
+
+    def left(hundredths: int) -> float:
+        model = pruner.prune(replace(spec, ratio=hundredths / 100)).model
+        assert isinstance(model, ResNet18)
+        return quantity_of(cost(model), spec.method, quantity)
+
+    highest = round(100 * HIGHEST_RATIO)
+    budget = part * left(0)
+    if left(highest) > budget:
+        raise InputError(
+            f"To leave at most {part:.1%} is impossible with one ratio up to {HIGHEST_RATIO}."
+        )
+    return bisect_left(range(highest), True, key=lambda each: left(each) <= budget) / 100
+
+
+def smallest_part(
+    loss_of: Callable[[float], Generator[Event, None, float]], least: float, most_lost: float
+) -> Generator[Event, None, float]:
+    """The smallest part, in hundredths from `least` on, whose loss is at most `most_lost`.
+
+    `loss_of` measures a part and returns the accuracy lost, 0 to 1; its events are passed on. The
+    loss is taken to fall as more is left; where it does not, the answer still keeps within it. 1
+    where nothing less does.
+    """
+    low, high = math.ceil(100 * least - 1e-9) - 1, 100
+    while high - low > 1:
+        middle = (low + high) // 2
+        lost = yield from loss_of(middle / 100)
+        if lost <= most_lost:
+            high = middle
+        else:
+            low = middle
+    return high / 100

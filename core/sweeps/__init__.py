@@ -1,0 +1,1 @@
+"""Many measurements of one baseline, each made once and kept."""

@@ -1,0 +1,130 @@
+"""Many prunings of one baseline, measured and kept: only what the store does not have yet."""
+
+import time
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.data.dataset import DataSet, normalise, subset_indices
+from core.device import DTYPES, best_device, resolve_precision
+from core.measuring.cost import compressed_bytes, cost
+from core.measuring.evaluation import BATCH_SIZE, classify, for_inference
+from core.measuring.outcome import Evaluation
+from core.networks.batch_norm import Recovering
+from core.networks.checkpoint import Checkpoint
+from core.networks.resnet import ResNet18
+from core.pruning import Pruner
+from core.recovery.recover import recover
+from core.results import Key, Origin, Result
+from core.specs.point import Point
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+
+
+class Measurer:
+    """Measures prunings of one baseline on one subset; what they share is prepared once.
+
+    The subset is the whole test set unless told. `pruner` is made from the checkpoint unless there
+    is one already. Raises InputError for a subset that cannot be drawn.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        dataset: DataSet,
+        subset: int | None = None,
+        seed: int = 0,
+        precision: str = "auto",
+        device: torch.device | None = None,
+        pruner: Pruner | None = None,
+    ):
+        self._checkpoint = checkpoint
+        self._dataset = dataset
+        everything = len(dataset.test_labels)
+        self._subset = everything if subset is None else subset
+        self._seed = 0 if self._subset == everything else seed
+        self._device = device or best_device()
+        self._precision = resolve_precision(precision, self._device)
+        self._chosen = subset_indices(dataset.test_labels, self._subset, self._seed)
+        self._pruner = pruner
+        self._last: tuple[PruningSpec, ResNet18] | None = None
+
+    def key(self, point: Point) -> Key:
+        return Key(
+            checkpoint=self._checkpoint.fingerprint,
+            spec=point.spec,
+            recovery=point.recovery,
+            data=self._dataset.fingerprint,
+            subset=self._subset,
+            subset_seed=self._seed,
+            precision=self._precision,
+        )
+
+    @property
+    def test_labels(self) -> np.ndarray:
+        """Of the whole test set, uint8 (images,)."""
+        return self._dataset.test_labels.numpy().astype(np.uint8)
+
+    def measure(self, point: Point) -> Iterator[Recovering | Evaluation | Result]:
+        """Yield progress batch by batch, and last the result. Can be dropped at any event."""
+        pruned = self._prune(point.spec)
+        network = yield from self._recover(pruned, point.recovery)
+        started = time.perf_counter()
+        evaluation = None
+        for evaluation in self._classify(network, point.recovery):
+            yield evaluation
+        assert evaluation is not None
+        seconds = time.perf_counter() - started
+        order = torch.argsort(self._chosen).numpy()  # from the order drawn to the test set's
+        yield Result(
+            key=self.key(point),
+            predictions=evaluation.predictions[order].astype(np.uint8),
+            labels=evaluation.labels[order].astype(np.uint8),
+            loss_sum=evaluation.loss_sum,
+            cost=cost(pruned),
+            compressed_bytes=self._compressed_bytes(network),
+            origin=Origin(
+                device=self._device.type,
+                versions=f"torch {torch.__version__}",
+                seconds=seconds,
+                date=datetime.now(UTC).isoformat(timespec="seconds"),
+            ),
+        )
+
+    def _recover(
+        self, pruned: ResNet18, recovery: Recovery
+    ) -> Generator[Recovering, None, ResNet18]:
+        steps = recover(pruned, recovery, self._dataset, self._precision, self._device)
+        network = yield from steps
+        assert isinstance(network, ResNet18)
+        return network
+
+    def _classify(self, network: ResNet18, _recovery: Recovery) -> Iterator[Evaluation]:
+        ready = for_inference(network, self._device, self._precision)
+        yield from classify(ready, self._inputs, self._labels)
+
+    def _compressed_bytes(self, network: ResNet18) -> int | None:
+        return compressed_bytes(network)
+
+    @cached_property
+    def _inputs(self) -> tuple[Tensor, ...]:
+        """The test images of the subset, normalised once for all points, in batches."""
+        images = self._dataset.test_images[self._chosen].to(self._device)
+        return torch.split(normalise(images, DTYPES[self._precision]), BATCH_SIZE)
+
+    @property
+    def _labels(self) -> Tensor:
+        return self._dataset.test_labels[self._chosen]
+
+    def _prune(self, spec: PruningSpec) -> ResNet18:
+        """The pruned network; the last one is kept for the recoveries that share it."""
+        if self._last is None or self._last[0] != spec:
+            self._pruner = self._pruner or Pruner(self._checkpoint.model)
+            pruned = self._pruner.prune(spec).model
+            assert isinstance(pruned, ResNet18)
+            self._last = (spec, pruned)
+        return self._last[1]

@@ -1,0 +1,65 @@
+"""Many prunings of one baseline, measured and kept: only what the store does not have yet."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from core.results import Key, Result, ResultStore
+from core.specs.point import Point
+from core.sweeps.measurer import Measurer
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Of a sweep: `result` is set where a point was measured."""
+
+    point: Point
+    finished: int  # points, of those that were missing
+    missing: int  # points, when the sweep began
+    seconds_left: float | None  # None until the first point is finished
+    result: Result | None = None
+
+
+def sweep(
+    measurer: Measurer,
+    points: Sequence[Point],
+    store: ResultStore,
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Iterator[Progress]:
+    """Measure the points that the store lacks, and keep each as soon as it is finished.
+
+    The generator can be dropped, or its process killed, at any event: what was finished is in the
+    store, and the next sweep goes on from there. Each point is measured within a `turn`, so that
+    others can have theirs between two points; what one of them measured meanwhile is not measured
+    again. Raises StoreError where nothing can be kept.
+    """
+    wanted: dict[Key, Point] = {}
+    for point in points:
+        wanted.setdefault(measurer.key(point), point)
+    missing = {key: point for key, point in wanted.items() if not store.has(key)}
+    work = sum(_work(point) for point in missing.values())
+    done = 0.0
+    seconds_left = None
+    started = time.perf_counter()
+    for finished, (key, point) in enumerate(missing.items()):
+        with turn():
+            if store.has(key):
+                work -= _work(point)
+                yield Progress(point, finished + 1, len(missing), seconds_left)
+                continue
+            for event in measurer.measure(point):
+                if not isinstance(event, Result):
+                    yield Progress(point, finished, len(missing), seconds_left)
+                    continue
+                store.put([event], measurer.test_labels)
+                done += _work(point)
+                seconds_left = (time.perf_counter() - started) * max(0.0, work - done) / done
+                yield Progress(point, finished + 1, len(missing), seconds_left, event)
+
+
+def _work(point: Point) -> float:
+    """About how long a point takes, of what the unpruned network takes."""
+    kept = 1 - point.spec.ratio if point.spec.method == "channel" else 1.0
+    recovering = 0.3 if point.recovery.method == "bn" else 0.0
+    return 0.1 + (1 + recovering) * kept**2

@@ -1,0 +1,1 @@
+"""The shell around the pages: menu, address, type and presenting."""

@@ -1,0 +1,144 @@
+"""The app before an audience: larger type, the view alone, the ratio on the arrow keys."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import streamlit as st
+
+from core.pruning.matching import HIGHEST_RATIO
+from core.specs.vocabulary import GRANULARITIES
+from core.ui.app.address import keep_in_address
+from core.ui.bench.workbench import Workbench
+
+PARAMETER = "present"
+TOGGLE = "presenting"
+PLAYING = "playing"
+NEXT_RATIO = "next_ratio"
+STEP = 0.05  # of the ratio, at an arrow key
+SECONDS_A_FRAME = 0.1  # beside what drawing takes
+TYPE_SCALE = 1.25
+# What stands in a container whose key starts with "aside" is for the one at the desk alone.
+STYLE = f"""<style>
+html {{ font-size: {TYPE_SCALE:.0%}; }}
+[data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stExpandSidebarButton"],
+[data-testid="stPopover"], [data-testid="stTooltipIcon"], [class*="st-key-aside"]
+{{ display: none; }}
+[data-testid="stMainBlockContainer"] {{ padding: 0.5rem 2rem; }}
+/* The way out is on every page, in the corner, beside the keys. */
+.st-key-leave {{ position: fixed; top: 0.5rem; right: 2rem; width: auto; z-index: 100; }}
+.st-key-keys {{ padding-right: 7.5rem; }}
+/* A stop of the tour has its own title and sentence; the keys work unseen. */
+.stApp:has(.st-key-tour_banner) .st-key-in_words {{ display: none; }}
+.stApp:has(.st-key-tour_banner) :is(.st-key-question, .st-key-leave)
+{{ position: absolute; opacity: 0; pointer-events: none; }}
+</style>"""
+
+
+def is_presenting() -> bool:
+    return bool(st.session_state.get(TOGGLE))
+
+
+def present_control() -> None:
+    """The toggle, and `?present=1` in the URL; before the sidebar's slider, which it may move."""
+    state = st.session_state
+    if TOGGLE not in state:
+        state[TOGGLE] = st.query_params.get(PARAMETER) == "1"
+    if NEXT_RATIO in state:
+        state["ratio"] = state.pop(NEXT_RATIO)
+    presenting = st.toggle(
+        "Present",
+        key=TOGGLE,
+        help="Larger type and the view alone. The arrow keys move the ratio, P plays it on to "
+        "0.95, Esc comes back here.",
+    )
+    if presenting:
+        st.html(STYLE)
+    keep_in_address(PARAMETER, "1" if presenting else None)
+
+
+def way_out() -> None:
+    """Back to the whole app, from any page; in its main part, because the sidebar is hidden."""
+    if is_presenting():
+        st.button("Leave", key="leave", shortcut="Esc", on_click=_leave)
+
+
+@contextmanager
+def presented(bench: Workbench, question: str) -> Iterator[None]:
+    """Around what answers the page's question: the keys, and the next frame while playing."""
+    if not is_presenting():
+        st.subheader(question)
+        yield
+        return
+    ratios = playable(bench)
+    with st.container(key="question"):
+        asked, keys = st.columns([6, 5], vertical_alignment="center")
+        asked.markdown(f"#### {question}")
+        with keys:
+            _keys(bench.settings.ratio, ratios)
+    yield
+    if st.session_state.get(PLAYING):
+        later = [ratio for ratio in ratios if ratio > bench.settings.ratio]
+        if not later:
+            st.session_state[PLAYING] = False
+            st.rerun()
+        time.sleep(SECONDS_A_FRAME)
+        st.session_state[NEXT_RATIO] = later[0]
+        st.rerun()
+
+
+def playable(bench: Workbench) -> list[float]:
+    """The ratios at which both methods were measured in the sidebar's settings, ascending."""
+    settings = bench.settings
+    if settings.match != "ratio":  # then the methods' own ratios hardly ever were
+        return []
+    known = [
+        {
+            point.ratio
+            for point in bench.measurements.curve(settings.spec(name, 0.5), settings.recovery)
+        }
+        for name in GRANULARITIES
+    ]
+    return sorted(ratio for ratio in set.intersection(*known) if ratio <= HIGHEST_RATIO)
+
+
+def _keys(ratio: float, ratios: Sequence[float]) -> None:
+    playing = bool(st.session_state.get(PLAYING))
+    with st.container(horizontal=True, horizontal_alignment="right", gap="small", key="keys"):
+        st.button(
+            "Less",
+            shortcut="Left",
+            on_click=_move,
+            args=(ratio - STEP,),
+        )
+        st.button(
+            "More",
+            shortcut="Right",
+            on_click=_move,
+            args=(ratio + STEP,),
+        )
+        st.button(
+            "Stop" if playing else "Play",
+            key="play",
+            shortcut="P",
+            on_click=_play,
+            args=(not playing, ratio, ratios),
+            disabled=len(ratios) < 2,
+        )
+
+
+def _move(ratio: float) -> None:
+    st.session_state[PLAYING] = False
+    st.session_state["ratio"] = round(min(max(ratio, 0.0), HIGHEST_RATIO), 2)
+
+
+def _play(playing: bool, ratio: float, ratios: Sequence[float]) -> None:
+    """Start, from the beginning where the end was reached, or stop."""
+    st.session_state[PLAYING] = playing
+    if playing and ratio >= ratios[-1]:
+        st.session_state["ratio"] = ratios[0]
+
+
+def _leave() -> None:
+    st.session_state[PLAYING] = False
+    st.session_state[TOGGLE] = False

@@ -1,0 +1,77 @@
+"""Training from a page: live charts, progress, time left."""
+
+import pandas as pd
+import streamlit as st
+
+from core import charts
+from core.baselines.obtain import Waiting, obtain
+from core.baselines.request import Request
+from core.data.dataset import DataSet
+from core.errors import InputError
+from core.measuring.statistics import wilson_interval
+from core.networks.checkpoint import Checkpoint
+from core.training import EpochEnd, Recipe, Step
+from core.ui.parts.chart import show_chart
+
+
+def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None:
+    """Train, or load what was trained already; None where it could not be done.
+
+    Any other interaction stops the training; asked for again, it goes on from its last finished
+    epoch.
+    """
+    bar = st.progress(0.0, "Preparing …")
+    left, right = st.columns(2)
+    loss_slot, accuracy_slot = left.empty(), right.empty()
+    steps: list[dict[str, float]] = []
+    ends: list[dict[str, float]] = []
+    try:
+        for event in obtain(Request(dataset, recipe, seed)):
+            match event:
+                case Step():
+                    _show_step(bar, event)
+                    done = event.step / event.steps * event.epochs
+                    steps.append({"epoch": done, "loss": event.loss, "rate": event.learning_rate})
+                    loss = charts.loss_curve(_thinned(steps), recipe.epochs)
+                    show_chart(loss, None, "The loss so far.", slot=loss_slot)
+                case EpochEnd():
+                    ends.append(epoch_row(event.epoch, event.correct, event.seen))
+                    validation = charts.validation_curve(pd.DataFrame(ends), recipe.epochs)
+                    alt = "The validation accuracy after each epoch so far."
+                    show_chart(validation, None, alt, slot=accuracy_slot)
+                case Waiting(step=step):
+                    if step is None:
+                        bar.progress(0.0, "Another process trains this baseline; waiting for it …")
+                    else:
+                        _show_step(bar, step)
+                case Checkpoint():
+                    bar.progress(1.0, f"Ready: {event.path.name}")
+                    return event
+    except InputError as error:
+        st.warning(str(error), icon=":material/warning:")
+    return None
+
+
+def epoch_row(epoch: int, correct: int, seen: int) -> dict[str, float]:
+    """A row of the frame that `charts.validation_curve` draws."""
+    low, high = wilson_interval(correct, seen)
+    return {"epoch": epoch, "accuracy": correct / seen, "low": low, "high": high, "seen": seen}
+
+
+def _show_step(bar: st.delta_generator.DeltaGenerator, step: Step) -> None:
+    bar.progress(
+        step.step / step.steps,
+        f"Epoch {step.epoch} of {step.epochs} · loss {step.loss:.2f} · "
+        f"{step.images_per_second:,.0f} images/s · {_duration(step.seconds_left)} left",
+    )
+
+
+def _thinned(steps: list[dict[str, float]], most: int = 400) -> pd.DataFrame:
+    """At most so many of the steps, evenly, the last one among them."""
+    every = -(-len(steps) // most)
+    return pd.DataFrame(steps[::-1][::every][::-1])
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,111 @@
+"""What all sessions share: loaded once, bounded, never changed."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core import paths
+from core.data import loading
+from core.data.dataset import DataSet
+from core.errors import InputError
+from core.measuring.cost import compressed_bytes, cost
+from core.measuring.outcome import Cost
+from core.networks import checkpoint
+from core.networks.checkpoint import Checkpoint
+from core.networks.resnet import ResNet18
+from core.pruning import Pruned, Pruner, ratio_that_removes
+from core.results import ResultStore, open_store
+from core.specs.pruning import PruningSpec
+
+HEATMAP_RATIOS = tuple(step * 5 / 100 for step in range(20))
+FileVersion = tuple[str, int]
+"""A file's path and its time of change, so that a swapped file is a new key."""
+
+
+def version_of(path: Path) -> FileVersion:
+    """Raises InputError where the file went away since it was listed."""
+    try:
+        return str(path), path.stat().st_mtime_ns
+    except OSError as error:
+        raise InputError(f"{path} is gone ({error.strerror}). Choose another baseline.") from error
+
+
+def load_dataset(name: str) -> DataSet:
+    """Raises core.errors.InputError as `loading.load` does; errors are not cached."""
+    return _load_dataset(name, os.environ.get("CIFAR10_DIR"))
+
+
+@st.cache_resource(show_spinner="Reading the images …", max_entries=3)
+def _load_dataset(name: str, configured: str | None) -> DataSet:  # noqa: ARG001, part of the key
+    return loading.load(name)
+
+
+def load_store() -> ResultStore:
+    """The results of this machine and those that ship, as the files are now."""
+    store = _load_store(paths.CHECKPOINTS)
+    store.refresh()
+    return store
+
+
+@st.cache_resource(show_spinner="Reading the results …", max_entries=2)
+def _load_store(folder: Path) -> ResultStore:
+    return open_store(folder)
+
+
+@st.cache_resource(show_spinner="Loading the baseline …", max_entries=3)
+def load_checkpoint(file: FileVersion) -> Checkpoint:
+    return checkpoint.load(Path(file[0]))
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def load_pruner(file: FileVersion) -> Pruner:
+    return Pruner(load_checkpoint(file).model)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def load_pruned(file: FileVersion, spec: PruningSpec | None) -> Pruned:
+    """The pruned network; the baseline itself for None."""
+    if spec is None:
+        return Pruned(load_checkpoint(file).model, ())
+    return load_pruner(file).prune(spec)
+
+
+@st.cache_data(show_spinner=False, max_entries=1024)
+def load_cost(file: FileVersion, spec: PruningSpec | None) -> Cost:
+    model = load_pruned(file, spec).model
+    assert isinstance(model, ResNet18)
+    return cost(model)
+
+
+@st.cache_data(show_spinner=False, max_entries=1024)
+def load_compressed_bytes(file: FileVersion, spec: PruningSpec | None) -> int:
+    return compressed_bytes(load_pruned(file, spec).model)
+
+
+@st.cache_data(show_spinner=False, max_entries=1024)
+def load_matching_ratio(file: FileVersion, spec: PruningSpec, part: float) -> float:
+    return ratio_that_removes(load_pruner(file), spec, part)
+
+
+@st.cache_data(show_spinner="Pruning at every step …", max_entries=64)
+def sparsity_frame(
+    file: FileVersion, spec_at_zero: PruningSpec, ratios: tuple[float, ...] = HEATMAP_RATIOS
+) -> pd.DataFrame:
+    """What is left of each layer at each ratio; the columns are those of the dictionary below."""
+    pruner = load_pruner(file)
+    return pd.DataFrame(
+        {
+            "layer": layer.name,
+            "ratio": ratio,
+            "sparsity": layer.sparsity,
+            "weights": layer.weights,
+            "weights_left": layer.weights_left,
+            "channels": layer.channels,
+            "channels_left": layer.channels_left,
+        }
+        for ratio in ratios
+        for layer in pruner.prune(replace(spec_at_zero, ratio=ratio)).layers
+    )

@@ -1,0 +1,73 @@
+"""What a page works with: the settings, the baseline, and what is measured of it."""
+
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from core.measuring.outcome import Cost
+from core.networks.checkpoint import Checkpoint
+from core.pruning import Pruned
+from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import GRANULARITIES
+from core.ui.bench.measuring import Measurements
+from core.ui.bench.resources import (
+    FileVersion,
+    load_checkpoint,
+    load_cost,
+    load_matching_ratio,
+    load_pruned,
+    load_store,
+    version_of,
+)
+from core.ui.sidebar.settings import Settings, current_settings
+
+
+@dataclass(frozen=True)
+class Workbench:
+    settings: Settings
+    file: FileVersion
+    checkpoint: Checkpoint
+    measurements: Measurements
+
+    def specs(self) -> dict[str, PruningSpec]:
+        """How each method prunes at the slider's position."""
+        settings = self.settings
+        specs = {name: settings.spec(name, settings.ratio) for name in GRANULARITIES}
+        if settings.match == "parameters":
+            for name in GRANULARITIES:
+                ratio = load_matching_ratio(self.file, settings.spec(name, 0.0), settings.ratio)
+                specs[name] = settings.spec(name, ratio)
+        return specs
+
+    def on_subset(self, subset: int, seed: int) -> Measurements:
+        """What is known on other test images than the sidebar asks for."""
+        settings = replace(self.settings, subset=subset, seed=seed)
+        return Measurements(load_store(), self.file, self.checkpoint, settings)
+
+    def cost(self, spec: PruningSpec | None) -> Cost:
+        return load_cost(self.file, spec)
+
+    def pruned(self, spec: PruningSpec) -> Pruned:
+        return load_pruned(self.file, spec)
+
+
+def open_workbench() -> Workbench:
+    """Load what the sidebar asks for; without a baseline, say what to do and stop the page.
+
+    Raises InputError where the baseline is damaged or gone, or the store of results out of use.
+    """
+    settings = current_settings()
+    if settings.baseline is None:
+        st.info(
+            f"There is no trained baseline for {settings.dataset} yet. Train one on the page "
+            "Baseline, or choose another data set in the sidebar.",
+            icon=":material/model_training:",
+        )
+        st.page_link("pages/baseline.py", label="Go to Baseline", icon=":material/arrow_forward:")
+        st.stop()
+    file = version_of(settings.baseline)
+    loaded = load_checkpoint(file)
+    store = load_store()
+    for note in store.notes:
+        st.caption(f":material/info: {note}")
+    return Workbench(settings, file, loaded, Measurements(store, file, loaded, settings))

@@ -1,0 +1,240 @@
+"""The comparison of both methods: cards, words, curve, costs, in slots that do not jump."""
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.measuring.outcome import Cost, Evaluation
+from core.networks.batch_norm import Recovering
+from core.results import Result
+from core.specs.point import UNPRUNED
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+from core.specs.vocabulary import GRANULARITIES, METHODS
+from core.studies.choice import CHOICE_IMAGES, CHOICE_SEED
+from core.ui.bench.measuring import NOTHING, RECALIBRATED, on_same_images, removed
+from core.ui.bench.resources import load_compressed_bytes
+from core.ui.bench.workbench import Workbench
+from core.ui.compare.curves import CurveChart
+from core.ui.parts.cards import cost_table, method_card
+from core.ui.parts.notices import explain_missing_images
+from core.ui.parts.progress import measured, show_progress
+from core.ui.parts.sentences import Side, describe, describe_choice
+from core.ui.sidebar.presets import BEST, is_set
+
+CURVE_RATIOS = tuple(step / 10 for step in range(10))
+
+
+@dataclass
+class Subject:
+    """One method at the slider's position, and what is known of it so far."""
+
+    spec: PruningSpec
+    result: Result | None
+    cost: Cost
+    is_live: bool = False  # measured in this very run
+    is_nearest: bool = False  # whether it stands in for a ratio that was not measured
+
+
+class Comparison:
+    """One run of the page. Slots are reserved first and filled as numbers become known."""
+
+    def __init__(self, bench: Workbench):
+        self._bench = bench
+        self._recovery = bench.settings.recovery
+        self._subjects = {name: self._subject(spec) for name, spec in bench.specs().items()}
+        self._baseline_cost = self._cost_of_baseline()
+        self._measured_bytes: dict[str, int] = {}  # compressed files that no result knows
+        self._notice = st.empty()
+        self._cards: dict[str, DeltaGenerator] = {}
+        for name, column in zip(GRANULARITIES, st.columns(len(GRANULARITIES)), strict=True):
+            self._cards[name] = column.empty()
+            self._draw_card(name)
+        self._words = st.container(key="in_words").empty()
+        self._draw_words()
+        self._curves = CurveChart(bench, self._baseline_cost, is_final=not self._unknown())
+        self._draw_curves()
+        self._progress = st.empty()
+        with st.container(key="aside_costs"):
+            st.markdown("**Costs in full**")
+            self._table = st.empty()
+        self._draw_table()
+
+    def measure(self) -> None:
+        """Measure what is not known yet, each batch on the screen as it comes."""
+        unknown = self._unknown()
+        if unknown or (self._curves.asked_to_fill and self._unknown_on_curves()):
+            if self._bench.measurements.images is None:
+                with self._notice.container():
+                    explain_missing_images(self._bench.measurements.no_images)
+            else:
+                self._measure(unknown)
+        elif any(subject.is_nearest for subject in self._subjects.values()):
+            self._notice.caption(
+                f"In these settings {self._bench.settings.ratio:.2f} was not measured, and "
+                "measuring it needs the images: the nearest measured ratio is shown.",
+                help=self._bench.measurements.no_images,
+            )
+        elif self._curves.asked_to_fill:
+            self._notice.caption("Both curves are measured at 0, 0.1 … 0.9 already.")
+        for name, (spec, compressed) in self._compressed().items():
+            if compressed is None:
+                self._measured_bytes[name] = load_compressed_bytes(self._bench.file, spec)
+        if self._measured_bytes:
+            self._draw_table()
+
+    def _unknown(self) -> list[str]:
+        return [name for name, subject in self._subjects.items() if subject.result is None]
+
+    def _unknown_on_curves(self) -> list[tuple[PruningSpec, Recovery]]:
+        """What filling in the curves would measure."""
+        settings, measurements = self._bench.settings, self._bench.measurements
+        return [
+            (settings.spec(name, ratio), recovery)
+            for ratio, name, recovery in product(
+                CURVE_RATIOS, GRANULARITIES, (NOTHING, RECALIBRATED)
+            )
+            if measurements.known(settings.spec(name, ratio), recovery) is None
+        ]
+
+    def _subject(self, spec: PruningSpec) -> Subject:
+        """What the store knows; the nearest ratio where nothing can be measured on this machine."""
+        measurements = self._bench.measurements
+        if result := measurements.known(spec, self._recovery):
+            return Subject(spec, result, result.cost)
+        if measurements.images is None and (result := measurements.nearest(spec, self._recovery)):
+            nearest = replace(spec, ratio=result.key.spec.ratio)
+            return Subject(nearest, result, result.cost, is_nearest=True)
+        return Subject(spec, None, self._bench.cost(spec))
+
+    def _measure(self, unknown: list[str]) -> None:
+        """The baseline, then what is unknown at the slider, then the curve if it was asked for."""
+        measurements = self._bench.measurements
+        if unknown:
+            events = measurements.measure_here(UNPRUNED, NOTHING)
+            measured(self._progress, "Evaluating the baseline", events)
+        for name in unknown:
+            subject = self._subjects[name]
+            for event in measurements.measure(subject.spec, self._recovery):
+                match event:
+                    case Evaluation():
+                        subject.is_live = True
+                        self._draw_card(name, event)
+                    case Recovering():
+                        show_progress(self._progress, f"{name}: recalibrating batch-norm", event)
+                    case Result():
+                        subject.result = event
+                        self._draw_card(name)
+            self._progress.empty()
+        if unknown:
+            self._draw_words()
+            self._draw_curves()
+        if self._curves.asked_to_fill:
+            self._fill_in()
+
+    def _fill_in(self) -> None:
+        """Measure all curves; every point is drawn once it is known, and kept."""
+        wanted = self._unknown_on_curves()
+        for done, (spec, recovery) in enumerate(wanted):
+            for event in self._bench.measurements.measure(spec, recovery):
+                if isinstance(event, Evaluation):
+                    part = (done + event.seen / event.total) / len(wanted)
+                    self._progress.progress(
+                        min(part, 1.0),
+                        f"Filling in the curves: {done + 1} of {len(wanted)} points "
+                        "(moving any control stops it; what is measured stays)",
+                    )
+            self._draw_curves()
+        self._progress.empty()
+
+    def _cost_of_baseline(self) -> Cost:
+        known = self._bench.measurements.known(UNPRUNED, NOTHING)
+        return known.cost if known else self._bench.cost(None)
+
+    def _compressed(self) -> dict[str, tuple[PruningSpec | None, int | None]]:
+        """Each network's spec and the size of its compressed file, where a result knows it."""
+        baseline = self._bench.measurements.known(UNPRUNED, NOTHING)
+        known: dict[str, tuple[PruningSpec | None, Result | None]] = {"Baseline": (None, baseline)}
+        known |= {name: (each.spec, each.result) for name, each in self._subjects.items()}
+        return {
+            name: (spec, result.compressed_bytes if result else None)
+            for name, (spec, result) in known.items()
+        }
+
+    def _draw_card(self, name: str, so_far: Evaluation | None = None) -> None:
+        subject = self._subjects[name]
+        result = subject.result
+        method_card(
+            self._cards[name],
+            name,
+            subject.spec,
+            self._recovery,
+            subject.cost,
+            self._baseline_cost,
+            result or so_far,
+            self._bench.measurements.reference(result) if result else None,
+            "stored" if result and not subject.is_live else "live",
+            "nearest measured" if subject.is_nearest else "",
+        )
+
+    def _draw_words(self) -> None:
+        measurements = self._bench.measurements
+        sides = []
+        for subject in self._subjects.values():
+            shown = measurements.known(subject.spec, self._recovery)
+            baseline = measurements.reference(shown) if shown else None
+            if shown is None or baseline is None:
+                continue
+            evaluations = {
+                recovery: found.evaluation
+                for recovery in (NOTHING, RECALIBRATED)
+                if (found := measurements.known(subject.spec, recovery))
+                and on_same_images(found, shown)
+            }
+            sides.append(
+                Side(
+                    METHODS[subject.spec.method].doing,
+                    subject.spec.ratio,
+                    evaluations.get(NOTHING),
+                    evaluations.get(RECALIBRATED),
+                    baseline.evaluation,
+                )
+            )
+        # Unpruned, both sides are the same network. Always two lines, so that nothing jumps.
+        lines = list(dict.fromkeys(describe([side]) for side in sides))
+        lines += ["\u00a0"] * (len(GRANULARITIES) - len(lines))
+        if is_set(BEST):
+            lines.append(self._judgement() or "\u00a0")
+        self._words.markdown("  \n".join(f":small[{line}]" for line in lines))
+
+    def _judgement(self) -> str | None:
+        """The chosen settings on the images that they were not chosen on, where both are known."""
+        chosen_on = self._bench.on_subset(CHOICE_IMAGES, CHOICE_SEED)
+        results = {n: each.result for n, each in self._subjects.items() if each.result is not None}
+        if len(results) < len(GRANULARITIES) or not on_same_images(*results.values()):
+            return None
+        judged = {name: chosen_on.apart_from_its_images(each) for name, each in results.items()}
+        evaluations = {name: each for name, each in judged.items() if each is not None}
+        return describe_choice(CHOICE_IMAGES, evaluations) if evaluations else None
+
+    def _draw_curves(self) -> None:
+        places = {
+            name: {"ratio": each.spec.ratio, **removed(each.cost, self._baseline_cost)}
+            for name, each in self._subjects.items()
+        }
+        self._curves.draw(places)
+
+    def _draw_table(self) -> None:
+        costs = {"Baseline": self._baseline_cost}
+        costs |= {name: subject.cost for name, subject in self._subjects.items()}
+        known = {name: size for name, (_, size) in self._compressed().items() if size is not None}
+        with self._table.container():
+            cost_table(costs, known | self._measured_bytes)
+
+
+def show_comparison(bench: Workbench) -> None:
+    """Draw the page's content; returns when everything at the slider's position is measured."""
+    with st.container(gap="xsmall"):
+        Comparison(bench).measure()

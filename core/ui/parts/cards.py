@@ -1,0 +1,161 @@
+"""The numbers of one network, as people read them."""
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.data.dataset import KNOWN_COPIES
+from core.measuring.outcome import Cost, Evaluation
+from core.measuring.statistics import PairedTest, mcnemar
+from core.results import Result
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+from core.specs.vocabulary import METHODS, RECOVERIES
+
+NEW_LINE = "  \n"  # Markdown's
+
+
+def method_card(
+    slot: DeltaGenerator,
+    name: str,
+    spec: PruningSpec,
+    recovery: Recovery,
+    cost: Cost,
+    baseline_cost: Cost,
+    measured: Result | Evaluation | None,
+    reference: Result | None,
+    source: str,
+    remark: str,
+) -> None:
+    """Fill `slot` with one method's numbers.
+
+    `measured` is a result, or the evaluation under way; `reference` is the unpruned baseline on the
+    images of the result. `source` is "stored" or "live"; `remark` stands beside the ratio.
+    """
+    result = measured if isinstance(measured, Result) else None
+    evaluation = result.evaluation if result else measured
+    assert not isinstance(evaluation, Result)
+    test = (
+        mcnemar(reference.evaluation.is_right, evaluation.is_right)
+        if evaluation is not None and reference is not None
+        else None
+    )
+    how, after = METHODS[spec.method], RECOVERIES[recovery.method]
+    with slot.container(border=True, gap="xsmall"):
+        st.markdown(
+            f"**{name}**, {how.short}{after.short} · ratio {spec.ratio:.2f}"
+            + (f" ({remark})" if remark else ""),
+            help=f"{how.sentence} {after.sentence}".strip(),
+        )
+        # A row that stays one on a phone, where columns would be stacked.
+        row = st.container(horizontal=True, gap="xsmall")
+        with row:
+            _accuracy(evaluation, reference.evaluation if reference else None, test)
+        row.metric(
+            "Parameters",
+            millions(cost.nonzero),
+            delta=f"{cost.nonzero / baseline_cost.nonzero:.1%} left",
+            delta_color="off",
+            delta_arrow="off",
+            help="That are there and not zero.",
+        )
+        row.metric(
+            "MACs",
+            millions(cost.macs),
+            delta=f"{cost.macs / baseline_cost.macs:.1%} left",
+            delta_color="off",
+            delta_arrow="off",
+            help="Multiply-accumulates executed for one image. Zeros in a dense tensor are "
+            "multiplied too.",
+        )
+        st.caption(
+            _interval(evaluation, source) + NEW_LINE + _flips(evaluation, test),
+            help=_provenance(result) if result else None,
+        )
+
+
+def _accuracy(
+    evaluation: Evaluation | None, baseline: Evaluation | None, test: PairedTest | None
+) -> None:
+    if evaluation is None:
+        st.metric("Accuracy", "–", delta="not measured", delta_color="off", delta_arrow="off")
+        return
+    if baseline is None or test is None:
+        delta, is_sure = f"{evaluation.seen:,} of {evaluation.total:,} …", False
+    else:
+        points = round(100 * (evaluation.accuracy - baseline.accuracy), 1)
+        delta = f"{points + 0.0:+.1f} points"  # -0.0 is no number for a person
+        is_sure = test.significant
+    st.metric(
+        "Accuracy",
+        f"{evaluation.accuracy:.1%}",
+        delta=delta,
+        delta_color="normal" if is_sure else "off",
+        delta_arrow="auto" if is_sure else "off",
+        help="The difference is to the baseline, on the same images; grey where these images "
+        "cannot tell the two apart.",
+    )
+
+
+def _interval(evaluation: Evaluation | None, source: str) -> str:
+    if evaluation is None:
+        return "\u00a0"
+    low, high = evaluation.interval
+    return f"95% interval {low:.1%} to {high:.1%} · {evaluation.seen:,} images · {source}"
+
+
+def _flips(evaluation: Evaluation | None, test: PairedTest | None) -> str:
+    """What the paired test says: always a line, so that nothing jumps."""
+    if evaluation is None or test is None:
+        return "\u00a0"
+    if not test.lost and not test.gained:
+        return "The same images right as with the baseline"
+    flips = f"{test.lost:,} {'image' if test.lost == 1 else 'images'} lost, {test.gained:,} gained"
+    if test.significant:
+        return f"{flips} (p\u00a0{_p_value(test.p_value)})"
+    return f"{flips}: not told apart from the baseline"
+
+
+def _provenance(result: Result) -> str:
+    """Where a number comes from, for the tooltip."""
+    origin = result.origin
+    how = f"in {result.key.precision} on {origin.device}, with {origin.versions}"
+    when = origin.date[:10]
+    where = f"one that ships, from {origin.file}" if origin.file else "of this machine"
+    return f"This result is {where}. Measured on {when} {how}{_images(result)}."
+
+
+def _images(result: Result) -> str:
+    copy = KNOWN_COPIES.get(result.key.data)
+    return f", on {copy}" if copy else ""
+
+
+def _p_value(p_value: float) -> str:
+    return "<\u00a00.001" if p_value < 0.001 else f"=\u00a0{p_value:.3f}"
+
+
+def cost_table(costs: dict[str, Cost], compressed: dict[str, int]) -> None:
+    """Every cost of the baseline (the first entry) and both methods, in full."""
+    rows = {
+        "Parameters there": [f"{cost.parameters:,}" for cost in costs.values()],
+        "of them not zero": [f"{cost.nonzero:,}" for cost in costs.values()],
+        "MACs executed": [f"{cost.macs / 1e6:,.1f} M" for cost in costs.values()],
+        "MACs on non-zeros (theoretical)": [
+            f"{cost.macs_nonzero / 1e6:,.1f} M" for cost in costs.values()
+        ],
+        "File, fp16": [f"{cost.bytes / 1e6:.2f} MB" for cost in costs.values()],
+        "File, compressed": [
+            f"{compressed[name] / 1e6:.2f} MB" if name in compressed else "…" for name in costs
+        ],
+    }
+    st.table(pd.DataFrame.from_dict(rows, orient="index", columns=list(costs)))
+    st.caption(
+        "Zeros neither shrink a dense file nor speed up a dense network: fine-grained pruning "
+        "saves bytes only where the file is compressed, and its smaller MAC count is what a kernel "
+        "that skips every zero would execute. Channel removal makes the tensors themselves smaller."
+    )
+
+
+def millions(number: float) -> str:
+    """Such as 7.82 M."""
+    return f"{number / 1e6:.2f} M" if number < 1e8 else f"{number / 1e6:.0f} M"

@@ -1,0 +1,85 @@
+"""What the numbers say, in words: generated, and no surer than the numbers are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.measuring.outcome import Evaluation
+from core.measuring.statistics import CHANCE, mcnemar
+
+RECALIBRATED = "with batch-norm statistics estimated again"
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One method at the slider's position; all evaluations are on the same images."""
+
+    doing: str  # such as "removing channels"
+    ratio: float
+    pruned: Evaluation | None  # one of the two at least is known
+    recalibrated: Evaluation | None
+    baseline: Evaluation
+
+
+def percent(evaluation: Evaluation) -> str:
+    """An accuracy and half its interval's width, such as "20.5 % ± 0.8"."""
+    low, high = evaluation.interval
+    return f"{100 * evaluation.accuracy:.1f}\u00a0% ± {50 * (high - low):.1f}"
+
+
+def describe(sides: list[Side]) -> str:
+    """A sentence or two about each side; empty where nothing is known."""
+    return " ".join(_describe(side) for side in sides)
+
+
+def _describe(side: Side) -> str:
+    known = side.pruned or side.recalibrated
+    assert known is not None
+    if side.ratio == 0:
+        start, against = f"At 0.00 nothing is pruned: {percent(side.baseline)}", ""
+    else:
+        how = "" if side.pruned else f", {RECALIBRATED},"
+        start = f"At {side.ratio:.2f}, {side.doing}{how} leaves {percent(known)}"
+        against = _against_baseline(known, side.baseline)
+    if side.pruned is None or side.recalibrated is None:
+        return f"{start}{against}."
+    return f"{start}{against}; {_recovered(side.pruned, side.recalibrated)}."
+
+
+def _against_baseline(pruned: Evaluation, baseline: Evaluation) -> str:
+    low, high = pruned.interval
+    if low <= CHANCE <= high:
+        return ", no better than guessing"
+    if not mcnemar(baseline.is_right, pruned.is_right).significant:
+        unpruned = f"{100 * baseline.accuracy:.1f}\u00a0%"
+        return f" (no clear change from the unpruned {unpruned})"
+    return ""
+
+
+def _recovered(pruned: Evaluation, recalibrated: Evaluation) -> str:
+    text = f"{RECALIBRATED} it is {percent(recalibrated)}"
+    if mcnemar(pruned.is_right, recalibrated.is_right).significant:
+        return text
+    return f"{text}, no clear change"
+
+
+def describe_choice(chosen_on: int, judged: Mapping[str, Evaluation]) -> str:
+    """How settings that were chosen on some images do on the others, by method."""
+    kept = ", ".join(f"{method} {percent(each)}" for method, each in judged.items())
+    seen = min(each.seen for each in judged.values())
+    return f"Chosen on {chosen_on:,} of the test images; on the other {seen:,}: {kept}."
+
+
+def describe_contest(chosen: str, evaluations: Mapping[str, Evaluation]) -> str:
+    """Whether `chosen` won against the best of the others, all on the same images."""
+    mine = evaluations[chosen]
+    others = {name: each for name, each in evaluations.items() if name != chosen}
+    if not others:
+        return f"Ratios {chosen} keep {percent(mine)}; nothing else meets the budget."
+    rival = max(others, key=lambda name: others[name].correct)
+    start = f"Ratios {chosen} keep {percent(mine)}, {rival} ones {percent(others[rival])}"
+    if not mcnemar(others[rival].is_right, mine.is_right).significant:
+        return f"{start}: these images cannot tell them apart."
+    points = 100 * (mine.accuracy - others[rival].accuracy)
+    if points > 0:
+        return f"{start}: they win by {points:.1f} points."
+    return f"{start}: they lose by {-points:.1f} points, so they did not pay here."

@@ -1,0 +1,237 @@
+"""The controls in the sidebar, which all pages share and the URL keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.baselines.shelf import available
+from core.pruning.matching import HIGHEST_RATIO
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+from core.specs.vocabulary import (
+    ALLOCATIONS,
+    CHANNELS,
+    CRITERIA,
+    FINE_GRAINED,
+    METHODS,
+    RECOVERIES,
+    SCOPES,
+)
+from core.ui.app.navigation import run_the_whole_app
+
+LARGEST_SUBSET = 10_000
+
+# What a control offers, which the URL shows too, and what core calls it. The first is the default.
+DATASETS = {"CIFAR-10": "cifar10", "digits": "digits"}
+CRITERION_OPTIONS = {each.label: name for name, each in CRITERIA.items()}
+WEIGHT_ALLOCATIONS = {ALLOCATIONS[name].label: name for name in METHODS["fine"].allocations}
+CHANNEL_ALLOCATIONS = {ALLOCATIONS[name].label: name for name in METHODS["channel"].allocations}
+SCOPE_OPTIONS = {each.label: name for name, each in SCOPES.items()}
+CHANNEL_METHODS = {
+    each.short: name for name, each in METHODS.items() if each.granularity == CHANNELS
+}
+RECOVERY_OPTIONS = {each.label: name for name, each in RECOVERIES.items()}
+MATCHES = {"ratio": "ratio", "parameters left": "parameters"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the sidebar says, checked: values from a URL can be anything the widgets accept."""
+
+    dataset: str
+    baseline: Path | None  # None where the data set has no baseline yet
+    subset: int
+    seed: int
+    ratio: float  # in hundredths, 0 to 0.95
+    match: str  # "ratio" or "parameters": what the two methods have in common
+    recovery: Recovery
+    weight_allocation: str  # of fine-grained pruning
+    criterion: str
+    channel_allocation: str
+    scope: str
+    channel_method: str  # "channel" or "channel-mask"
+
+    def spec(self, method_name: str, ratio: float) -> PruningSpec:
+        """The pruning of one side of the comparison at `ratio`."""
+        if method_name == FINE_GRAINED:
+            # What scores channels only leaves single weights to their magnitude.
+            criterion = self.criterion if self.criterion in METHODS["fine"].criteria else "l1"
+            spec = PruningSpec("fine", ratio, criterion, self.weight_allocation, seed=self.seed)
+        else:
+            spec = PruningSpec(
+                self.channel_method,
+                ratio,
+                self.criterion,
+                self.channel_allocation,
+                self.scope,
+                self.seed,
+            )
+        return spec.canonical()
+
+
+def shared_controls() -> None:
+    """Draw the sidebar's controls. Every widget is bound to a query parameter of its key's name."""
+    by_parameters = st.session_state.get("match") == "parameters left"
+    st.slider(
+        "Parameters removed" if by_parameters else "Pruning ratio",
+        min_value=0.0,
+        max_value=HIGHEST_RATIO,
+        value=0.3,
+        step=0.01,
+        key="ratio",
+        bind="query-params",
+        help=_RATIO_HELP,
+    )
+    _choice("Match the methods by", "match", MATCHES, _MATCH_HELP)
+    _choice("After pruning", "recovery", RECOVERY_OPTIONS, _RECOVERY_HELP)
+    _choice("Criterion", "criterion", CRITERION_OPTIONS, _CRITERION_HELP)
+    with st.expander("Allocation and groups"):
+        _choice("Weights: allocation", "weights", WEIGHT_ALLOCATIONS, _WEIGHTS_HELP)
+        _choice("Channels: allocation", "allocation", CHANNEL_ALLOCATIONS, _ALLOCATION_HELP)
+        _choice("Channels are", "channels", CHANNEL_METHODS, _CHANNELS_HELP)
+        _choice("Channel groups", "scope", SCOPE_OPTIONS, _SCOPE_HELP)
+    for note in _notes(st.session_state["criterion"], st.session_state["channels"]):
+        st.caption(note)
+    subset, seed = st.columns([3, 2])
+    subset.number_input(
+        "Test images",
+        min_value=10,
+        max_value=LARGEST_SUBSET,
+        value=1000,
+        step=100,
+        key="subset",
+        bind="query-params",
+        help="Of what is not measured yet: drawn evenly from the classes. More images, narrower "
+        "intervals, longer waits. Where the whole test set was measured, that is shown.",
+    )
+    seed.number_input(
+        "Seed",
+        min_value=0,
+        max_value=9999,
+        value=0,
+        step=1,
+        key="seed",
+        bind="query-params",
+        help="Of the draw of test images, and of the criterion random.",
+    )
+    _choice("Data set", "dataset", DATASETS, _DATASET_HELP)
+    if names := baseline_names(st.session_state["dataset"]):
+        st.selectbox("Baseline", names, key="baseline", bind="query-params")
+
+
+def baseline_names(dataset_label: str) -> list[str]:
+    """What the control Baseline offers for a data set."""
+    return list(_by_name(DATASETS[dataset_label]))
+
+
+def _by_name(dataset: str) -> dict[str, Path]:
+    """A data set's baselines; one trained here that is called as one that ships says so."""
+    found: dict[str, Path] = {}
+    for path in available(dataset):
+        found[f"{path.stem} (local)" if path.stem in found else path.stem] = path
+    return found
+
+
+def current_settings() -> Settings:
+    """What `shared_controls` was set to in this run."""
+    need_the_sidebar()
+    state = st.session_state
+    dataset = DATASETS[state["dataset"]]
+    by_name = _by_name(dataset)
+    first = next(iter(by_name.values()), None)
+    return Settings(
+        dataset=dataset,
+        baseline=by_name.get(state.get("baseline", ""), first),
+        subset=int(state["subset"]),
+        seed=int(state["seed"]),
+        ratio=round(float(state["ratio"]), 2),
+        **how_to_prune(state.to_dict()),
+    )
+
+
+def how_to_prune(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `Settings` from what the controls of these keys are set to."""
+    return {
+        "match": MATCHES[options["match"]],
+        "recovery": Recovery.named(RECOVERY_OPTIONS[options["recovery"]]),
+        "weight_allocation": WEIGHT_ALLOCATIONS[options["weights"]],
+        "criterion": CRITERION_OPTIONS[options["criterion"]],
+        "channel_allocation": CHANNEL_ALLOCATIONS[options["allocation"]],
+        "scope": SCOPE_OPTIONS[options["scope"]],
+        "channel_method": CHANNEL_METHODS[options["channels"]],
+    }
+
+
+def need_the_sidebar() -> None:
+    """Start over with the whole app where the page was started alone."""
+    if "dataset" not in st.session_state:
+        run_the_whole_app()
+
+
+def select_baseline(dataset: str, name: str) -> None:
+    """Set the sidebar to a baseline; only from a callback, before the widgets are drawn."""
+    label = next(label for label, known in DATASETS.items() if known == dataset)
+    st.session_state["dataset"] = label
+    st.session_state["baseline"] = name
+
+
+def _choice(label: str, key: str, options: dict[str, str], help_text: str) -> None:
+    st.segmented_control(
+        label,
+        list(options),
+        default=next(iter(options)),
+        required=True,
+        key=key,
+        bind="query-params",
+        help=help_text,
+        width="stretch",
+    )
+
+
+def _notes(criterion: str, channels: str) -> list[str]:
+    """What the present settings do not mean for one of the methods."""
+    notes = []
+    if criterion == "L2":
+        notes.append("For single weights L1 and L2 are the same order.")
+    if criterion == "BN γ":
+        notes.append("BN γ scores channels; single weights are scored by L1.")
+    if channels == "masked":
+        notes.append(
+            "Masked filters go layer by layer: allocation and groups do not apply to them."
+        )
+    return notes
+
+
+_RATIO_HELP = (
+    "The part that each method removes: of single weights, or of every group's channels. "
+    "Matched by parameters left, each method gets the ratio that removes this part of them all."
+)
+_CRITERION_HELP = "How a weight or a channel is scored; the lowest scores go first."
+_DATASET_HELP = "The digits are scikit-learn's: small, and always at hand."
+_RECOVERY_HELP = (
+    "What the numbers above the chart are of. Recalibrating estimates every batch-norm's "
+    "statistics again from up to 2,000 training images, without any gradient; the chart shows both."
+)
+_MATCH_HELP = (
+    "At the same ratio channel pruning removes far more parameters, because a layer loses outputs "
+    "and inputs: near 1-(1-r)². Matched by parameters, both leave networks of the same size."
+)
+_CHANNELS_HELP = (
+    "Removed: the network really becomes narrower, and channels that a residual addition couples "
+    "go together. Masked: filters are zeroed in place, each layer for itself."
+)
+_ALLOCATION_HELP = (
+    "Uniform: every layer or group gives up the same part. Global: one threshold for all, "
+    "so that some give up more."
+)
+_WEIGHTS_HELP = (
+    f"{_ALLOCATION_HELP} LAMP: one threshold too, for scores that protect each layer's last "
+    "weights. ERK: the larger a layer, the sparser, by its shape alone."
+)
+_SCOPE_HELP = (
+    "All groups, or the internal ones only: then the residual streams between the blocks "
+    "keep their width."
+)

@@ -1,0 +1,55 @@
+"""Candidates are all there is, meet at equal sizes, and the best comes first."""
+
+import pytest
+
+from core.networks.layers import nonzero_parameters
+from core.pruning import Pruner
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
+from core.studies.choice import PARTS, candidates, contest, rank
+from tests.combinations import COMBINATIONS
+from tests.small_networks import random_resnet
+
+
+@pytest.mark.parametrize(("method", "number"), [("fine", 4), ("channel", 12)])
+def test_every_setting_but_chance_competes_once(method: str, number: int) -> None:
+    found = candidates(method)
+    assert len(found) == len(set(found)) == number
+    possible = {
+        PruningSpec(which, 0.5, criterion, allocation, scope).canonical()
+        for which, criterion, allocation, scope in COMBINATIONS
+        if which == method and criterion != "random"
+    }
+    assert set(found) == possible
+
+
+@pytest.mark.parametrize("method", ["fine", "channel"])
+def test_candidates_meet_where_they_leave_as_many_parameters(method: str) -> None:
+    pruner = Pruner(random_resnet())
+    everything = sum(nonzero_parameters(pruner.baseline).values())
+    points = contest(pruner, candidates(method))
+    assert list(points) == candidates(method)
+    for of_one in points.values():
+        assert len(of_one) == len(PARTS)
+        for part, point in zip(PARTS, of_one, strict=True):
+            assert point.recovery == Recovery.named("bn")
+            left = sum(nonzero_parameters(pruner.prune(point.spec).model).values())
+            assert 1 - left / everything == pytest.approx(part, abs=0.05)  # of 8 channels
+
+
+def test_the_best_on_average_comes_first() -> None:
+    pruner = Pruner(random_resnet())
+    points = contest(pruner, candidates("fine"), (0.2, 0.6))
+    worth = {"uniform": 0.3, "global": 0.5, "lamp": 0.9, "erk": 0.4}
+    ranked = rank(
+        points, lambda point: worth[point.spec.allocation] + 0.1 * (point.spec.ratio > 0.5)
+    )
+    assert [candidate.spec.allocation for candidate in ranked] == [
+        "lamp",
+        "global",
+        "erk",
+        "uniform",
+    ]
+    assert ranked[0].mean_accuracy == pytest.approx(0.95)
+    assert ranked[0].accuracies == (0.9, 1.0)
+    assert ranked[0].ratios == tuple(point.spec.ratio for point in points[ranked[0].spec])
