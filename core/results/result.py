@@ -17,7 +17,7 @@ class Origin:
 
     device: str  # "cpu", "cuda" or "mps"
     versions: str  # of the libraries, such as "torch 2.15.0"
-    seconds: float  # that the evaluation took
+    seconds: float  # spent evaluating, without pauses between batches
     date: str  # ISO 8601, UTC
     file: str = ""  # the shipped file that it came with; empty for one measured on this machine
 

@@ -1,7 +1,7 @@
 """Many prunings of one baseline, measured and kept: only what the store does not have yet."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -73,12 +73,11 @@ class Measurer:
         """Yield progress batch by batch, and last the result. Can be dropped at any event."""
         pruned = self._prune(point.spec)
         network = yield from self._recover(pruned, point.recovery)
-        started = time.perf_counter()
         evaluation = None
-        for evaluation in self._classify(network, point.recovery):
+        stopwatch = _Stopwatch()
+        for evaluation in stopwatch.timed(self._classify(network, point.recovery)):
             yield evaluation
         assert evaluation is not None
-        seconds = time.perf_counter() - started
         order = torch.argsort(self._chosen).numpy()  # from the order drawn to the test set's
         yield Result(
             key=self.key(point),
@@ -90,7 +89,7 @@ class Measurer:
             origin=Origin(
                 device=self._device.type,
                 versions=f"torch {torch.__version__}",
-                seconds=seconds,
+                seconds=stopwatch.seconds,
                 date=datetime.now(UTC).isoformat(timespec="seconds"),
             ),
         )
@@ -128,3 +127,21 @@ class Measurer:
             assert isinstance(pruned, ResNet18)
             self._last = (spec, pruned)
         return self._last[1]
+
+
+class _Stopwatch:
+    """Adds up the time that an iterable takes, without what its reader does between two items."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(self, evaluations: Iterable[Evaluation]) -> Iterator[Evaluation]:
+        """Pass every evaluation on; `seconds` is complete once all have been read."""
+        remaining = iter(evaluations)
+        while True:
+            started = time.perf_counter()
+            evaluation = next(remaining, None)
+            self.seconds += time.perf_counter() - started
+            if evaluation is None:
+                return
+            yield evaluation

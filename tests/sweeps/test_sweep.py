@@ -274,6 +274,29 @@ def test_the_origin_is_noted(swept: Swept) -> None:
         assert result.origin.file == ""
 
 
+def test_the_time_noted_is_that_of_evaluating_and_not_of_a_slow_reader(
+    trained: Checkpoint, digits: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+
+    class SlowMeasurer(Measurer):
+        def _classify(self, network: ResNet18, recovery: Recovery) -> Iterator[Evaluation]:
+            nonlocal now
+            for evaluation in super()._classify(network, recovery):
+                now += 2
+                yield evaluation
+            now += 1
+
+    monkeypatch.setattr("core.sweeps.measurer.time", SimpleNamespace(perf_counter=lambda: now))
+    evaluations = 0
+    for event in SlowMeasurer(trained, digits, 250).measure(POINTS[0]):
+        now += 3600  # the reader draws, or waits for its viewer
+        if isinstance(event, Evaluation):
+            evaluations += 1
+        if isinstance(event, Result):
+            assert event.origin.seconds == 2 * evaluations + 1 == 7
+
+
 def test_a_measurement_tells_how_far_it_is(measurer: Measurer) -> None:
     point = Point(PruningSpec("channel", 0.3), Recovery("bn", 500))
     events = list(measurer.measure(point))
