@@ -50,21 +50,33 @@ class Layout:
         return json.dumps([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
 
 
-def find_layout(folder: Path) -> Layout | None:
-    """The layout that `folder` holds, or None where it holds neither.
+class IncompleteLayoutError(InputError):
+    """Some files of a layout are there and others are missing."""
 
-    Raises InputError where one is there in part.
+    def __init__(self, layout: Layout, missing: Path):
+        self.folder = missing.parent
+        self.missing = missing
+        super().__init__(
+            f"{self.folder} holds {layout.description} in part: {missing.name} is missing. "
+            "Put it back, or remove the others."
+        )
+
+
+def find_layout(folder: Path) -> Layout | None:
+    """Return the layout that `folder` holds completely, or None where it holds no file of either.
+
+    Raises IncompleteLayoutError where it holds nothing but part of one.
     """
-    layouts = (_parquet_layout(folder), _batches_layout(folder))
-    for layout in layouts:
-        missing = [path for path in layout.files if not path.is_file()]
+    missing_files = {
+        layout: [path for path in layout.files if not path.is_file()]
+        for layout in (_parquet_layout(folder), _batches_layout(folder))
+    }
+    for layout, missing in missing_files.items():
         if not missing:
             return layout
+    for layout, missing in missing_files.items():
         if len(missing) < len(layout.files):
-            raise InputError(
-                f"{folder} holds {layout.description} in part: {missing[0].name} is missing. "
-                "Put it back, or remove the others."
-            )
+            raise IncompleteLayoutError(layout, missing[0])
     return None
 
 

@@ -69,11 +69,12 @@ def load(name: str = "cifar10", data_folder: Path | None = None) -> DataSet:
 def where_cifar10_is(data_folder: Path | None = None) -> cifar10.Layout | None:
     """The layout in CIFAR10_DIR if that is set, else the one in `data_folder`, else None.
 
-    Raises InputError where CIFAR10_DIR is set to a folder without CIFAR-10.
+    Raises InputError where CIFAR10_DIR is set to a folder without CIFAR-10, and DataMissingError
+    where a download into `data_folder` was cut short.
     """
     configured = os.environ.get("CIFAR10_DIR")
     if not configured:
-        return cifar10.find_layout(data_folder or paths.DATA)
+        return _layout_in_data_folder(data_folder or paths.DATA)
     folder = Path(configured).expanduser()
     if not folder.is_dir():
         raise InputError(f"CIFAR10_DIR is {configured!r}, which is no folder. Correct or unset it.")
@@ -85,6 +86,19 @@ def where_cifar10_is(data_folder: Path | None = None) -> cifar10.Layout | None:
             "Correct or unset it."
         )
     return layout
+
+
+def _layout_in_data_folder(folder: Path) -> cifar10.Layout | None:
+    """Call batches of which some are missing no data at all, so that a download replaces them."""
+    try:
+        return cifar10.find_layout(folder)
+    except cifar10.IncompleteLayoutError as error:
+        if error.folder != folder / cifar10.BATCHES_FOLDER:
+            raise
+        raise DataMissingError(
+            f"CIFAR-10 is on this machine only in part: {error.missing} is missing. "
+            f"{HOW_TO_GET_CIFAR10}"
+        ) from error
 
 
 def _read_cache(cache: Path, state: str) -> dict[str, torch.Tensor] | None:
@@ -118,9 +132,9 @@ def download_cifar10(
 ) -> Iterator[DownloadProgress]:
     """Fetch the original archive, check it against torchvision's checksum, and unpack it.
 
-    A generator of progress; dropped at any event it leaves nothing half-written. `timeout` is in
-    seconds, for the connection and for each read; `url` is torchvision's unless told. Raises
-    InputError where the download fails.
+    A generator of progress. Dropped or killed at any point, it leaves no batches in part: their
+    folder appears in one rename. `timeout` is in seconds, for the connection and for each read;
+    `url` is torchvision's unless told. Raises InputError where the download fails.
     """
     from torchvision.datasets import CIFAR10  # here, since importing it takes over a second
     from torchvision.datasets.utils import check_integrity
@@ -148,10 +162,7 @@ def download_cifar10(
                 )
             with tarfile.open(archive, "r:gz") as opened:
                 opened.extractall(name, filter="data")
-            batches = data_folder / cifar10.BATCHES_FOLDER
-            batches.mkdir(exist_ok=True)
-            for path in (Path(name) / cifar10.BATCHES_FOLDER).iterdir():
-                path.replace(batches / path.name)
+            _move_into_place(Path(name) / cifar10.BATCHES_FOLDER, data_folder)
     except requests.RequestException as error:
         raise InputError(
             f"CIFAR-10 could not be downloaded from {url} ({type(error).__name__}). "
@@ -162,3 +173,17 @@ def download_cifar10(
             f"CIFAR-10 could not be kept in {data_folder} ({error}). "
             "Make room or make the folder writable, or set CIFAR10_DIR to a copy you have."
         ) from error
+
+
+def _move_into_place(unpacked: Path, data_folder: Path) -> None:
+    """Rename the folder of batches into the data folder, in place of one with missing files."""
+    batches = data_folder / unpacked.name
+    try:
+        complete = cifar10.find_layout(batches)
+    except cifar10.IncompleteLayoutError:
+        complete = None
+    if complete is not None:  # another process has downloaded it meanwhile
+        return
+    if batches.exists():
+        batches.rename(unpacked.with_name("incomplete"))  # and is removed with the temporary folder
+    unpacked.rename(batches)

@@ -2,14 +2,18 @@
 
 import hashlib
 import io
+import itertools
 import os
+import signal
 import socket
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +21,7 @@ from torchvision.datasets import CIFAR10
 
 from core.data import cifar10
 from core.data.dataset import DataMissingError, DataSet
-from core.data.loading import download_cifar10, load
+from core.data.loading import download_cifar10, load, where_cifar10_is
 from core.errors import InputError
 from tests.data import SIZES, Parts, some_parts, write_batches, write_parquet
 
@@ -224,6 +228,85 @@ def test_a_dropped_download_leaves_nothing(site: Site, tmp_path: Path) -> None:
     assert 0 < next(download).received < len(site.archive)
     download.close()  # type: ignore[attr-defined]
     assert names_in(tmp_path) == []
+
+
+WRITING_EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod"}
+
+
+def killed_at(step: int, data_folder: Path, url: str) -> bool:
+    """Download in a child that kills itself before its `step`th change of the file system.
+
+    Returns False where the download was finished before.
+    """
+    child = os.fork()
+    if child == 0:
+        steps = itertools.count()
+
+        def kill_itself(event: str, arguments: tuple[Any, ...]) -> None:
+            if event not in WRITING_EVENTS or str(data_folder) not in str(arguments[0]):
+                return
+            if next(steps) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(kill_itself)
+        with suppress(BaseException):
+            list(download_cifar10(data_folder, url))
+            os._exit(0)
+        os._exit(1)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        return True
+    assert os.WEXITSTATUS(status) == 0
+    return False
+
+
+@pytest.mark.parametrize("before", ["nothing", "batches in part"])
+def test_a_download_that_is_killed_at_any_step_leaves_all_or_nothing(
+    site: Site, tmp_path: Path, before: str
+) -> None:
+    states = []
+    for step in itertools.count():
+        folder = tmp_path / str(step)
+        if before != "nothing":
+            write_batches(folder, some_parts(seed=1))
+            (folder / "cifar-10-batches-py" / "data_batch_3").unlink()
+        if not killed_at(step, folder, site.address + ARCHIVE):
+            break
+        try:
+            layout = where_cifar10_is(folder)
+        except DataMissingError:
+            assert before != "nothing"
+            layout = None
+        states.append(layout is not None)
+        list(download_cifar10(folder, site.address + ARCHIVE))
+        assert_holds(load(data_folder=folder), some_parts())
+    assert states == sorted(states)  # first without, then with
+    assert {False, True} == set(states)
+    assert len(states) > 10
+
+
+def test_batches_in_part_are_missing_data_and_a_complete_layout_beside_them_is_read(
+    tmp_path: Path,
+) -> None:
+    write_batches(tmp_path, some_parts())
+    (tmp_path / "cifar-10-batches-py" / "test_batch").unlink()
+    with pytest.raises(DataMissingError, match="test_batch is missing"):
+        load(data_folder=tmp_path)
+    write_parquet(tmp_path, some_parts(seed=2))
+    assert_holds(load(data_folder=tmp_path), some_parts(seed=2))
+
+
+def test_a_download_keeps_what_another_process_downloaded_meanwhile(
+    site: Site, tmp_path: Path
+) -> None:
+    slow = download_cifar10(tmp_path, site.address + ARCHIVE)
+    next(slow)
+    list(download_cifar10(tmp_path, site.address + ARCHIVE))
+    (first,) = tmp_path.glob("cifar-10-batches-py")
+    identity = first.stat().st_ino
+    list(slow)
+    assert first.stat().st_ino == identity
+    assert_holds(load(data_folder=tmp_path), some_parts())
 
 
 def test_another_archive_is_refused_and_leaves_nothing(site: Site, tmp_path: Path) -> None:
