@@ -15,7 +15,6 @@ from core.charts.drawing import (
     named,
     top_legend,
 )
-from core.measuring.statistics import CHANCE
 from core.specs.vocabulary import GRANULARITIES, RECOVERIES
 
 AFTERWARDS = tuple(recovery.label for recovery in RECOVERIES.values())
@@ -50,6 +49,7 @@ def accuracy_against(
     x: str,
     points: pd.DataFrame,
     baseline: float | None,
+    chance: float,
     current: Mapping[str, float],
     study: bool,
     picking: str | None = None,
@@ -58,12 +58,12 @@ def accuracy_against(
 
     `x` is one of X_AXES; the study's figures, known by ratio only, are drawn on that axis alone.
     `points`: method, recovery (its label), ratio, parameters_removed, macs_removed, accuracy, low,
-    high (all 0 to 1), correct, seen. `baseline` is its accuracy, `current` where on the axis the
-    slider puts each method (of GRANULARITIES). `picking` names the selection, by ratio, of the
-    point clicked.
+    high (all 0 to 1), correct, seen. `baseline` is its accuracy, `chance` that of guessing,
+    `current` where on the axis the slider puts each method (of GRANULARITIES). `picking` names the
+    selection, by ratio, of the point clicked.
     """
     # Labels stand where curves are not: these start at the baseline and end at chance.
-    references = [("Chance", CHANCE, 0)]
+    references = [("Chance", chance, 0)]
     if baseline is not None:
         references.append(("Baseline", baseline, 1))
     middle = (STUDY["low"] + STUDY["high"]) / 2

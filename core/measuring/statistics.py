@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 CONFIDENCE = 0.95
-CHANCE = 0.1  # the accuracy of guessing one of ten classes
+GUESSING_MARGIN = 0.01  # of accuracy: who is surely not this far above chance is no better
 
 
 @lru_cache(maxsize=65536)
@@ -51,3 +51,20 @@ def mcnemar(reference_correct: np.ndarray, other_correct: np.ndarray) -> PairedT
 @lru_cache(maxsize=65536)
 def _p_value(lost: int, gained: int) -> float:
     return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+
+
+@lru_cache(maxsize=65536)
+def is_better_than_guessing(correct: int, seen: int, classes: int) -> bool:
+    """Whether an accuracy is significantly above 1/classes, by an exact one-sided binomial test."""
+    test = binomtest(correct, seen, 1 / classes, alternative="greater")
+    return bool(test.pvalue < 1 - CONFIDENCE)
+
+
+@lru_cache(maxsize=65536)
+def is_no_better_than_guessing(correct: int, seen: int, classes: int) -> bool:
+    """Whether an accuracy is significantly below 1/classes + GUESSING_MARGIN, by the same test.
+
+    Between the two answers lies "not told apart": too few images to say either.
+    """
+    test = binomtest(correct, seen, 1 / classes + GUESSING_MARGIN, alternative="less")
+    return bool(test.pvalue < 1 - CONFIDENCE)

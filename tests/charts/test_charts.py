@@ -44,8 +44,9 @@ def drawing(
     baseline: float | None = None,
     current: Mapping[str, float] | None = None,
     study: bool = False,
+    chance: float = 0.1,
 ) -> Drawing:
-    return accuracy_against(x, measured, baseline, current or {}, study, picking="picked")
+    return accuracy_against(x, measured, baseline, chance, current or {}, study, picking="picked")
 
 
 def test_only_data_differs_whatever_is_known() -> None:
@@ -66,6 +67,12 @@ def test_only_data_differs_whatever_is_known() -> None:
         "slider": 0,
         "study": 0,
     }
+
+
+@pytest.mark.parametrize("classes", [2, 10, 100])
+def test_chance_is_drawn_where_the_number_of_classes_puts_it(classes: int) -> None:
+    references = drawing(points([0]), chance=1 / classes).frames["references"]
+    assert references.set_index("label")["accuracy"]["Chance"] == 1 / classes
 
 
 def test_a_gap_wider_than_a_tenth_is_not_drawn_across() -> None:

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.measuring.statistics import PairedTest, mcnemar, wilson_interval
+from core.measuring.statistics import (
+    PairedTest,
+    is_better_than_guessing,
+    is_no_better_than_guessing,
+    mcnemar,
+    wilson_interval,
+)
 
 Z = 1.959963984540054  # the normal quantile of 0.975
 
@@ -101,3 +107,32 @@ def test_six_flips_of_one_kind_are_the_fewest_to_be_significant(
 def test_a_paired_test_needs_the_same_images() -> None:
     with pytest.raises(ValueError, match="same images"):
         mcnemar(np.ones(3, bool), np.ones(4, bool))
+
+
+def at_most(correct: int, seen: int, accuracy: Fraction) -> Fraction:
+    """How likely it is to have at most so many right, as a sum over the binomial distribution."""
+    return sum(
+        (
+            comb(seen, right) * accuracy**right * (1 - accuracy) ** (seen - right)
+            for right in range(correct + 1)
+        ),
+        Fraction(0),
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 10, 100])
+def test_guessing_is_tested_with_exact_one_sided_binomial_sums(classes: int) -> None:
+    seen, chance = 120, Fraction(1, classes)
+    level = Fraction(1, 20)
+    for correct in range(seen + 1):
+        at_least = 1 - at_most(correct - 1, seen, chance)
+        assert is_better_than_guessing(correct, seen, classes) == (at_least < level)
+        below = at_most(correct, seen, chance + Fraction(1, 100))
+        assert is_no_better_than_guessing(correct, seen, classes) == (below < level)
+
+
+def test_few_images_cannot_say_that_a_network_guesses_and_many_can() -> None:
+    assert not is_no_better_than_guessing(10, 100, 10)
+    assert not is_better_than_guessing(10, 100, 10)
+    assert is_no_better_than_guessing(1000, 10_000, 10)
+    assert is_better_than_guessing(1000, 10_000, 100)

@@ -1,5 +1,7 @@
 """The words above the chart say what the numbers say, and no more."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ def evaluation(correct: int, first_wrong: int = 0) -> Evaluation:
 
 def side(pruned: int, recalibrated: int | None, baseline: int = 900, ratio: float = 0.3) -> Side:
     again = None if recalibrated is None else evaluation(recalibrated)
-    return Side("removing channels", ratio, evaluation(pruned), again, evaluation(baseline))
+    return Side("removing channels", ratio, evaluation(pruned), again, evaluation(baseline), 10)
 
 
 @pytest.mark.parametrize("correct", [0, 100, 205, 727, 999, 1000])
@@ -48,7 +50,7 @@ def test_what_the_images_cannot_tell_apart_is_said_to_be_so() -> None:
 
 def test_the_test_is_paired_so_many_flips_of_equal_number_are_no_difference() -> None:
     same_accuracy = Side(
-        "removing channels", 0.3, evaluation(900, 100), None, evaluation(900, first_wrong=0)
+        "removing channels", 0.3, evaluation(900, 100), None, evaluation(900, first_wrong=0), 10
     )
     assert "no clear change" in describe([same_accuracy])
 
@@ -57,9 +59,29 @@ def test_a_small_but_one_sided_difference_is_told_apart() -> None:
     assert "no clear change" not in describe([side(880, None)])  # 20 lost, none gained
 
 
-@pytest.mark.parametrize(("correct", "guessing"), [(100, True), (115, True), (130, False)])
-def test_near_chance_is_called_guessing(correct: int, guessing: bool) -> None:
-    assert ("no better than guessing" in describe([side(correct, 500)])) == guessing
+@pytest.mark.parametrize(
+    ("correct", "classes", "words"),
+    [
+        (100, 10, ", not told apart from guessing;"),
+        (115, 10, ", not told apart from guessing;"),
+        (130, 10, "± 2.1;"),
+        (60, 10, ", no better than guessing;"),
+        (115, 100, "± 2.0;"),
+        (5, 100, ", no better than guessing;"),
+        (500, 2, ", not told apart from guessing;"),
+    ],
+)
+def test_guessing_is_named_as_far_as_it_is_tested(correct: int, classes: int, words: str) -> None:
+    told = describe([replace(side(correct, 600), classes=classes)])
+    assert words in told
+    assert told.count("guessing") == words.count("guessing")
+
+
+def test_many_images_at_chance_are_no_better_than_guessing() -> None:
+    labels = np.tile(np.arange(10), 1000)
+    constant = Evaluation(10_000, np.zeros_like(labels), labels, 0.0)
+    told = describe([Side("removing channels", 0.9, constant, None, constant, 10)])
+    assert "10.0\u00a0% ± 0.6, no better than guessing." in told
 
 
 def test_without_a_recalibrated_network_none_is_mentioned() -> None:
@@ -67,12 +89,12 @@ def test_without_a_recalibrated_network_none_is_mentioned() -> None:
 
 
 def test_where_the_recalibrated_network_alone_is_known_it_is_told() -> None:
-    alone = Side("removing channels", 0.3, None, evaluation(727), evaluation(900))
+    alone = Side("removing channels", 0.3, None, evaluation(727), evaluation(900), 10)
     assert describe([alone]) == (
         "At 0.30, removing channels, with batch-norm statistics estimated again, leaves "
         "72.7\u00a0% ± 2.8."
     )
-    alone = Side("removing channels", 0.3, None, evaluation(899), evaluation(900))
+    alone = Side("removing channels", 0.3, None, evaluation(899), evaluation(900), 10)
     assert "no clear change from the unpruned 90.0\u00a0%" in describe([alone])
 
 

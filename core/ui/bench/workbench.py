@@ -29,6 +29,11 @@ class Workbench:
     checkpoint: Checkpoint
     measurements: Measurements
 
+    @property
+    def classes(self) -> int:
+        """How many classes the baseline tells apart."""
+        return self.checkpoint.model.fc.out_features
+
     def specs(self) -> dict[str, PruningSpec]:
         """How each method prunes at the slider's position."""
         settings = self.settings

@@ -200,6 +200,7 @@ class Comparison:
                     evaluations.get(NOTHING),
                     evaluations.get(RECALIBRATED),
                     baseline.evaluation,
+                    self._bench.classes,
                 )
             )
         # Unpruned, both sides are the same network. Always two lines, so that nothing jumps.

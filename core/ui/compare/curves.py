@@ -31,6 +31,7 @@ class CurveChart:
         self._measurements = bench.measurements
         self._settings = bench.settings
         self._baseline = baseline
+        self._chance = 1 / bench.classes
         place = st.container()
         self._x, self._study, self.asked_to_fill, self._downloads = _controls()
         # A slot that can be filled again is emptied at first, and a chart taken away is drawn anew
@@ -48,6 +49,7 @@ class CurveChart:
             self._x,
             points,
             unpruned.evaluation.accuracy if unpruned else None,
+            self._chance,
             {name: place[self._x] for name, place in places.items()},
             self._study,
             picking,

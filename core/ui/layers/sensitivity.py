@@ -159,7 +159,9 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
     st.caption(WHY_THEY_DIFFER)
     curves = _curves(groups, scans, layer)
     if len(curves):
-        of_layer = charts.accuracy_against("ratio", curves, None, {}, study=False)
+        of_layer = charts.accuracy_against(
+            "ratio", curves, None, 1 / bench.classes, {}, study=False
+        )
         st.caption(f"Accuracy of the whole network where only **{layer}** is pruned")
         show_chart(
             of_layer,

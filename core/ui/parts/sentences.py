@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.measuring.outcome import Evaluation
-from core.measuring.statistics import CHANCE, mcnemar
+from core.measuring.statistics import (
+    is_better_than_guessing,
+    is_no_better_than_guessing,
+    mcnemar,
+)
 
 RECALIBRATED = "with batch-norm statistics estimated again"
 
@@ -18,6 +22,7 @@ class Side:
     pruned: Evaluation | None  # one of the two at least is known
     recalibrated: Evaluation | None
     baseline: Evaluation
+    classes: int  # of the data set
 
 
 def percent(evaluation: Evaluation) -> str:
@@ -39,16 +44,18 @@ def _describe(side: Side) -> str:
     else:
         how = "" if side.pruned else f", {RECALIBRATED},"
         start = f"At {side.ratio:.2f}, {side.doing}{how} leaves {percent(known)}"
-        against = _against_baseline(known, side.baseline)
+        against = _against_baseline(known, side.baseline, side.classes)
     if side.pruned is None or side.recalibrated is None:
         return f"{start}{against}."
     return f"{start}{against}; {_recovered(side.pruned, side.recalibrated)}."
 
 
-def _against_baseline(pruned: Evaluation, baseline: Evaluation) -> str:
-    low, high = pruned.interval
-    if low <= CHANCE <= high:
+def _against_baseline(pruned: Evaluation, baseline: Evaluation, classes: int) -> str:
+    counts = (pruned.correct, pruned.seen, classes)
+    if is_no_better_than_guessing(*counts):
         return ", no better than guessing"
+    if not is_better_than_guessing(*counts):
+        return ", not told apart from guessing"
     if not mcnemar(baseline.is_right, pruned.is_right).significant:
         unpruned = f"{100 * baseline.accuracy:.1f}\u00a0%"
         return f" (no clear change from the unpruned {unpruned})"
