@@ -1,6 +1,7 @@
 """What many tests share: the data sets, one small trained network, processes to kill."""
 
 import multiprocessing
+import os
 import resource
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from core.baselines.obtain import obtain
 from core.baselines.request import Request
@@ -17,6 +19,9 @@ from core.data.loading import load, where_cifar10_is
 from core.networks.checkpoint import Checkpoint
 from core.networks.resnet import Widths
 from core.training import default_recipe
+
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+torch.set_num_threads(1)  # the workers of pytest-xdist share the cores
 
 SPAWN = multiprocessing.get_context("spawn")
 

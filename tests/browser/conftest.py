@@ -29,6 +29,13 @@ SLOW = "resnet18-digits-9ep"  # wide, so that its evaluation can be cancelled ha
 expect.set_options(timeout=WAIT)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep these tests in one worker, where they share a browser and a server."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Skips the test where there is no browser, but for CI, which must have one."""
@@ -79,7 +86,7 @@ def offline() -> dict[str, str]:
     """An environment without CIFAR-10, and with no way to the network."""
     environment = {name: value for name, value in os.environ.items() if name != "CIFAR10_DIR"}
     nowhere = "http://127.0.0.1:9"
-    return {**environment, "http_proxy": nowhere, "https_proxy": nowhere, "OMP_NUM_THREADS": "2"}
+    return {**environment, "http_proxy": nowhere, "https_proxy": nowhere}
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import statistics
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,11 +25,11 @@ Tell = Callable[[str], None]
 
 @pytest.fixture
 def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
-    """Prints figures where they are seen even if the test passes."""
+    """Print figures to stderr, which a worker of pytest-xdist passes on even if the test passes."""
 
     def say(sentence: str) -> None:
         with capsys.disabled():
-            print(f"\n{sentence}")
+            print(f"\n{sentence}", file=sys.stderr, flush=True)
 
     return say
 
