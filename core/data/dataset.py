@@ -4,10 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from core.data.subsets import draw_subset
 from core.errors import InputError
 
 MEAN = (0.4914, 0.4822, 0.4465)
@@ -15,8 +15,6 @@ MEAN = (0.4914, 0.4822, 0.4465)
 
 STD = (0.2470, 0.2435, 0.2616)
 """Standard deviation of the same, of 1."""
-
-SMALLEST_SUBSET = 10
 
 KNOWN_COPIES = {"c31aa59393cde73a": "a copy of CIFAR-10 whose images are JPEG files"}
 """What is known of a data set by its fingerprint, where that is worth saying beside a number."""
@@ -61,28 +59,5 @@ def normalise(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def subset_indices(labels: Tensor, size: int, seed: int = 0) -> Tensor:
-    """Draw `size` images stratified by class; int64 indices of shape (size,).
-
-    Each class is shuffled by the seed and the classes are dealt out in turn, so subsets of one
-    seed are nested, and every prefix of a subset is itself stratified to within one image a class
-    (as far as the classes are equally large).
-
-    Raises InputError unless 10 <= size <= len(labels) and seed >= 0.
-    """
-    if isinstance(size, bool) or not isinstance(size, int):
-        raise InputError(f"The subset size must be a whole number of images, not {size!r}.")
-    if not SMALLEST_SUBSET <= size <= len(labels):
-        raise InputError(
-            f"A subset of {size:,} images cannot be drawn: "
-            f"choose from {SMALLEST_SUBSET} to {len(labels):,} images."
-        )
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise InputError(f"The subset seed must be a whole number from 0 on, not {seed!r}.")
-    rng = np.random.default_rng(seed)
-    turn = np.empty(len(labels), dtype=np.int64)  # at which deal an image comes up
-    classes = labels.numpy()
-    for label in np.unique(classes):
-        members = np.flatnonzero(classes == label)
-        turn[members] = rng.permutation(len(members))
-    dealt = np.lexsort((classes, turn))
-    return torch.from_numpy(dealt[:size].copy())
+    """Draw a subset as `draw_subset` does; int64 positions of shape (size,), as they are dealt."""
+    return torch.from_numpy(draw_subset(labels.numpy(), size, seed))

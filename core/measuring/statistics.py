@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import sqrt
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.special import betainc, ndtri
 
 CONFIDENCE = 0.95
+Z = ndtri(0.5 + CONFIDENCE / 2)  # 1.96
 GUESSING_MARGIN = 0.01  # of accuracy: who is surely not this far above chance is no better
 
 
@@ -18,8 +20,12 @@ def wilson_interval(correct: int, seen: int) -> tuple[float, float]:
     the choice of test images, not the training seed. Raises ValueError unless 0 <= correct <= seen
     and seen >= 1.
     """
-    interval = binomtest(correct, seen).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+    if not (seen >= 1 and 0 <= correct <= seen):
+        raise ValueError(f"{correct} of {seen} images is no accuracy.")
+    wrong = seen - correct
+    centre = (correct + Z**2 / 2) / (seen + Z**2)
+    half = Z * sqrt(correct * wrong / seen + Z**2 / 4) / (seen + Z**2)
+    return (centre - half if correct else 0.0), (centre + half if wrong else 1.0)
 
 
 @dataclass(frozen=True)
@@ -49,15 +55,9 @@ def mcnemar(reference_correct: np.ndarray, other_correct: np.ndarray) -> PairedT
 
 
 @lru_cache(maxsize=65536)
-def _p_value(lost: int, gained: int) -> float:
-    return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
-
-
-@lru_cache(maxsize=65536)
 def is_better_than_guessing(correct: int, seen: int, classes: int) -> bool:
     """Whether an accuracy is significantly above 1/classes, by an exact one-sided binomial test."""
-    test = binomtest(correct, seen, 1 / classes, alternative="greater")
-    return bool(test.pvalue < 1 - CONFIDENCE)
+    return 1 - _at_most(correct - 1, seen, 1 / classes) < 1 - CONFIDENCE
 
 
 @lru_cache(maxsize=65536)
@@ -66,5 +66,18 @@ def is_no_better_than_guessing(correct: int, seen: int, classes: int) -> bool:
 
     Between the two answers lies "not told apart": too few images to say either.
     """
-    test = binomtest(correct, seen, 1 / classes + GUESSING_MARGIN, alternative="less")
-    return bool(test.pvalue < 1 - CONFIDENCE)
+    return _at_most(correct, seen, 1 / classes + GUESSING_MARGIN) < 1 - CONFIDENCE
+
+
+@lru_cache(maxsize=65536)
+def _p_value(lost: int, gained: int) -> float:
+    return min(1.0, 2 * _at_most(min(lost, gained), lost + gained, 0.5))
+
+
+def _at_most(successes: int, trials: int, chance: float) -> float:
+    """The probability of at most so many successes; scipy.stats would take a second to import."""
+    if successes < 0:
+        return 0.0
+    if successes >= trials:
+        return 1.0
+    return float(betainc(trials - successes, successes + 1, 1 - chance))

@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import torch
 
-from core.data.dataset import subset_indices
+from core.data.subsets import sorted_subset
 from core.measuring.outcome import Cost, Evaluation
 from core.results.key import Key
 
@@ -57,8 +56,8 @@ class Result:
         For what was chosen on that subset, and so cannot be judged on it. The loss is not known by
         image, so it is NaN.
         """
-        mine = subset_positions(test_labels, self.key.subset, self.key.subset_seed)
-        theirs = subset_positions(test_labels, size, 0 if size == len(test_labels) else seed)
+        mine = sorted_subset(test_labels, self.key.subset, self.key.subset_seed)
+        theirs = sorted_subset(test_labels, size, 0 if size == len(test_labels) else seed)
         apart = ~np.isin(mine, theirs)
         if not apart.any():
             return None
@@ -74,9 +73,9 @@ class Result:
 
         Raises ValueError where the subset is no part of them.
         """
-        mine = subset_positions(test_labels, self.key.subset, self.key.subset_seed)
+        mine = sorted_subset(test_labels, self.key.subset, self.key.subset_seed)
         seed = 0 if size == len(test_labels) else seed
-        wanted = subset_positions(test_labels, size, seed)
+        wanted = sorted_subset(test_labels, size, seed)
         if not np.isin(wanted, mine).all():
             raise ValueError("These images are no part of those that the result is on.")
         places = np.searchsorted(mine, wanted)
@@ -101,11 +100,3 @@ class CurvePoint:
     macs: int
     precision: str
     file: str  # as in Origin
-
-
-def subset_positions(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """The images of a subset as ascending positions in the test set, int64 (size,)."""
-    if size == len(labels):
-        return np.arange(size)
-    drawn = subset_indices(torch.from_numpy(labels.astype(np.int64)), size, seed).numpy()
-    return np.sort(drawn)

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from core.data.subsets import sorted_subset
 from core.measuring.outcome import Cost
 from core.results.key import Key
-from core.results.result import Origin, Result, subset_positions
+from core.results.result import Origin, Result
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 
@@ -117,7 +118,7 @@ def _to_key(row: sqlite3.Row) -> Key:
 
 def to_result(row: sqlite3.Row, test_labels: np.ndarray) -> Result:
     """Raises zlib.error or ValueError where the row is damaged."""
-    positions = subset_positions(test_labels, row["subset"], row["subset_seed"])
+    positions = sorted_subset(test_labels, row["subset"], row["subset_seed"])
     return Result(
         key=_to_key(row),
         predictions=np.frombuffer(zlib.decompress(row["predictions"]), np.uint8),

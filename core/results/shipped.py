@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from core.data.subsets import sorted_subset
 from core.errors import InputError
 from core.files import written_atomically
 from core.measuring.outcome import Cost
 from core.results.key import Key
-from core.results.result import Origin, Result, subset_positions
+from core.results.result import Origin, Result
 from core.specs.pruning import Overrides, PruningSpec
 from core.specs.recovery import Recovery
 
@@ -232,7 +233,7 @@ def _from_row(
         raise InputError(
             f"subset_seed is {subset_seed}, but no seed draws the whole test set: it should be 0."
         )
-    labels = test_labels[subset_positions(test_labels, subset, subset_seed)]
+    labels = test_labels[sorted_subset(test_labels, subset, subset_seed)]
     correct = int(np.count_nonzero(predictions == labels))
     if (values["correct"], values["seen"]) != (correct, subset):
         raise InputError(

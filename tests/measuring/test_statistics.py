@@ -1,4 +1,4 @@
-"""Intervals and paired tests against their formulas, written out."""
+"""Intervals and paired tests against SciPy, and against their formulas written out."""
 
 from fractions import Fraction
 from math import comb, sqrt
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from core.measuring.statistics import (
     PairedTest,
@@ -48,6 +49,15 @@ def test_wilson_equals_the_closed_formula(numbers: tuple[int, int]) -> None:
 
 @given(correct_and_seen())
 @settings(deadline=None)
+def test_wilson_equals_scipys(numbers: tuple[int, int]) -> None:
+    expected = binomtest(*numbers).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(*numbers) == pytest.approx(
+        (expected.low, expected.high), rel=1e-12, abs=0
+    )
+
+
+@given(correct_and_seen())
+@settings(deadline=None)
 def test_wilson_stays_in_0_to_1_around_the_accuracy(numbers: tuple[int, int]) -> None:
     low, high = wilson_interval(*numbers)
     correct, seen = numbers
@@ -78,6 +88,23 @@ def test_mcnemar_equals_the_binomial_sum(both: int, lost: int, gained: int, neit
     result = mcnemar(table[:, 0], table[:, 1])
     assert (result.lost, result.gained) == (lost, gained)
     assert result.p_value == pytest.approx(mcnemar_by_sum(lost, gained), rel=1e-9)
+
+
+def p_value_of(lost: int, gained: int) -> float:
+    reference = np.arange(lost + gained) < lost
+    return mcnemar(reference, ~reference).p_value
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000))
+@settings(deadline=None)
+def test_mcnemar_equals_scipys_binomial_test(lost: int, gained: int) -> None:
+    expected = binomtest(lost, lost + gained).pvalue if lost + gained else 1.0
+    assert p_value_of(lost, gained) == pytest.approx(expected, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize(("lost", "gained"), [(5000, 5000), (4100, 3900), (9000, 90), (10_000, 0)])
+def test_mcnemar_of_the_whole_test_set_is_its_sum(lost: int, gained: int) -> None:
+    assert p_value_of(lost, gained) == pytest.approx(mcnemar_by_sum(lost, gained), rel=1e-12, abs=0)
 
 
 def test_without_flips_nothing_differs() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from core.data.dataset import DataSet
+from core.data.subsets import sorted_subset
 from core.networks import checkpoint
 from core.paths import CHECKPOINTS
 from core.results import RESULTS_SUFFIX, Key, Result, ResultStore, read_shipped
-from core.results.result import subset_positions
 from core.specs.grid import grid
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
@@ -190,7 +190,7 @@ def test_what_ships_is_what_a_live_evaluation_finds(
         assert isinstance(found, Result)
         assert found.key.data == stored.key.data
         assert found.cost == stored.cost
-        of_the_same_images = stored.predictions[subset_positions(live.test_labels, 500, 3)]
+        of_the_same_images = stored.predictions[sorted_subset(live.test_labels, 500, 3)]
         # Another processor or precision rounds otherwise and turns a few images in a hundred over
         # where a network is hardly certain of anything; another network would turn most of them.
         assert np.mean(found.predictions == of_the_same_images) > 0.95
@@ -230,8 +230,8 @@ def test_the_scan_that_ships_is_what_full_evaluations_find(
     live = Measurer(
         checkpoint.load(CHECKPOINTS / f"{FULL}.safetensors"), cifar10, subset=500, seed=0
     )
-    of_the_subset = subset_positions(live.test_labels, SCAN_IMAGES, 0)
-    places = np.searchsorted(of_the_subset, subset_positions(live.test_labels, 500, 0))
+    of_the_subset = sorted_subset(live.test_labels, SCAN_IMAGES, 0)
+    places = np.searchsorted(of_the_subset, sorted_subset(live.test_labels, 500, 0))
     for unit in ("conv1", "layer3.0.conv1"):
         alone = PruningSpec("channel", 0.0, overrides=((unit, 0.5),))
         for recovery in (Recovery(), Recovery.named("bn")):

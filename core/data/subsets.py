@@ -1,0 +1,40 @@
+"""Seeded, stratified subsets of labelled images, drawn without torch."""
+
+import numpy as np
+
+from core.errors import InputError
+
+SMALLEST_SUBSET = 10
+
+
+def draw_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
+    """Draw `size` images stratified by class; int64 positions of shape (size,), as they are dealt.
+
+    `labels` holds whole numbers, (images,). Each class is shuffled by the seed and the classes are
+    dealt out in turn, so subsets of one seed are nested, and every prefix of a subset is itself
+    stratified to within one image a class (as far as the classes are equally large).
+
+    Raises InputError unless 10 <= size <= len(labels) and seed >= 0.
+    """
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise InputError(f"The subset size must be a whole number of images, not {size!r}.")
+    if not SMALLEST_SUBSET <= size <= len(labels):
+        raise InputError(
+            f"A subset of {size:,} images cannot be drawn: "
+            f"choose from {SMALLEST_SUBSET} to {len(labels):,} images."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise InputError(f"The subset seed must be a whole number from 0 on, not {seed!r}.")
+    rng = np.random.default_rng(seed)
+    turn = np.empty(len(labels), dtype=np.int64)  # the round in which each image is dealt
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        turn[members] = rng.permutation(len(members))
+    return np.lexsort((labels, turn))[:size].astype(np.int64)
+
+
+def sorted_subset(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Draw a subset in the order of the data set; ascending int64 positions of shape (size,)."""
+    if size == len(labels):
+        return np.arange(size)
+    return np.sort(draw_subset(labels, size, seed))
