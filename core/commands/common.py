@@ -38,6 +38,16 @@ def json_option() -> Parser:
     return parser
 
 
+def checkpoint_file(text: str) -> Path:
+    """Where a checkpoint is to be written. Refuses the endings of other formats, such as .pt."""
+    path = Path(text)
+    if path.suffix not in ("", ".safetensors"):
+        raise argparse.ArgumentTypeError(
+            f"{text} should end in .safetensors, which is the format that is written"
+        )
+    return path
+
+
 def evaluation_options(usual_subset: str = "all") -> Parser:
     """On which images, in which precision; `usual_subset` says what no --subset means."""
     parser = Parser(add_help=False, parents=[json_option()])

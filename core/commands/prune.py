@@ -7,6 +7,7 @@ from typing import Any
 
 from core.commands.common import (
     Commands,
+    checkpoint_file,
     evaluation_options,
     first_baseline,
     load_announced,
@@ -51,7 +52,9 @@ def add_prune(commands: Commands) -> None:
     )
     pruning.add_argument("--dataset", choices=DATASET_NAMES, default="cifar10")
     pruning.add_argument("--baseline", type=Path, metavar="FILE", help="default: the first found")
-    pruning.add_argument("--out", type=Path, metavar="FILE", help="keep the pruned network here")
+    pruning.add_argument(
+        "--out", type=checkpoint_file, metavar="FILE", help="keep the pruned network here"
+    )
     pruning.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 
 

@@ -11,7 +11,13 @@ from tqdm import tqdm
 
 from core.baselines.obtain import Waiting, obtain
 from core.baselines.request import Request
-from core.commands.common import Commands, json_option, load_announced, summary
+from core.commands.common import (
+    Commands,
+    checkpoint_file,
+    json_option,
+    load_announced,
+    summary,
+)
 from core.data.loading import DATASET_NAMES
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
@@ -74,7 +80,7 @@ def add_train(commands: Commands) -> None:
         action="store_true",
         help="the teachers answer each image and its mirror image, on the mean",
     )
-    training.add_argument("--out", type=Path, help="the checkpoint to write")
+    training.add_argument("--out", type=checkpoint_file, help="the checkpoint to write")
     training.add_argument(
         "--overwrite", action="store_true", help="train again where the checkpoint exists"
     )

@@ -39,6 +39,16 @@ OF_A_BASELINE = {
 }
 """What the metadata of a baseline must say of it, for others to rely on."""
 
+FOREIGN_FILES = {
+    b"PK\x03\x04": " but a zip archive, as torch.save writes them",
+    **{
+        b"\x80" + bytes([protocol]): " but a pickle, as older versions of PyTorch wrote them"
+        for protocol in range(2, 6)
+    },
+    b"\x89HDF": " but an HDF5 file",
+}
+"""What other files of weights begin with."""
+
 
 class CheckpointError(InputError):
     """A file that is no checkpoint of this project, or not the one asked for."""
@@ -132,7 +142,7 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
     """Raise CheckpointError where `path` exists and overwriting it was not asked for."""
     if path.exists() and not overwrite:
         raise CheckpointError(
-            f"{path} exists already. Choose another name, or ask for it to be overwritten."
+            f"{path} exists already. Choose another name, or replace the file with --overwrite."
         )
 
 
@@ -144,9 +154,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise CheckpointError(f"There is no checkpoint {path}. Check the name.") from error
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{path} is no safetensors file, or it is truncated ({error}). Get it again."
-        ) from error
+        raise CheckpointError(f"{path} {_what_is_wrong(path, error)}") from error
     try:
         metadata = {name: json.loads(value) for name, value in raw.items()}
     except (ValueError, RecursionError):  # no JSON, a number of 5,000 digits, 5,000 brackets
@@ -157,6 +165,23 @@ def read_metadata(path: Path) -> dict[str, Any]:
             f"say format {FORMAT} and architecture {ARCHITECTURE}."
         )
     return metadata
+
+
+def _what_is_wrong(path: Path, error: Exception) -> str:
+    """Tell from its first bytes what a file is that cannot be read as safetensors."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as unreadable:
+        return f"cannot be read ({unreadable.strerror}). Choose another file."
+    # A safetensors file begins with the length of its header, 8 bytes, and the header with a brace.
+    if len(start) < 9 or start.endswith(b"{"):
+        return f"is a truncated or damaged safetensors file ({error}). Get it again."
+    kind = next((kind for begin, kind in FOREIGN_FILES.items() if start.startswith(begin)), "")
+    return (
+        f"is no safetensors file{kind}: choose a checkpoint that this project's train or prune has "
+        "written."
+    )
 
 
 def load(path: Path, dataset: str | None = None) -> Checkpoint:

@@ -602,7 +602,7 @@ def test_a_pruned_file_is_replaced_only_when_asked(
         patch.setattr(
             "core.commands.prune.prune", lambda *_: pytest.fail("it was pruned for nothing")
         )
-        assert_refused(run(*command), str(out), "exists already")
+        assert_refused(run(*command), str(out), "exists already", "--overwrite")
     assert out.read_text() == "precious"
     assert run(*command, "--overwrite").result["seen"] == 50
     checkpoint.load(out)
@@ -636,6 +636,8 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         (FINE, ["--ratio"]),
         ((*FINE, "--ratio", 0.5, "--criterion", "bn"), ["fine", "l1"]),
         ((*FINE, "--ratio", 0.5, "--criterion-seed", -1), ["seed", "-1"]),
+        ((*FINE, "--ratio", 0.5, "--out", "x.pt"), ["--out", "x.pt", ".safetensors"]),
+        ((*TRAIN, "--out", "x.pth"), ["--out", "x.pth", ".safetensors"]),
         ((*PRUNE, "--ratio", 0.5), ["--method"]),
         ((*PRUNE, "--ratio", 0.5, "--method", "magic"), ["magic", "channel-mask"]),
         ((*FINE, "--ratio", 0.5, "--subset", 0), ["0 images", "10 to 500"]),
@@ -839,7 +841,7 @@ def test_an_existing_export_is_replaced_only_when_asked(
     path = tmp_path / "precious.csv"
     path.write_text("precious")
     command = (*SWEEP, trained.path, *A_FEW, "--export", path)
-    assert_refused(run(*command), str(path), "exists already")
+    assert_refused(run(*command), str(path), "exists already", "--overwrite")
     assert path.read_text() == "precious"
     run(*command, "--overwrite")
     assert path.read_text().startswith("# python -m core sweep")

@@ -2,9 +2,11 @@
 
 import json
 import os
+import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +191,14 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    refusal(tmp_path)
+    assert "cannot be read (Is a directory)" in refusal(tmp_path)
+
+
+def test_a_file_whose_header_is_as_long_as_a_pickle_begins_is_a_truncated_one(path: Path) -> None:
+    header = b"{" + b" " * 0x27F
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    assert path.read_bytes().startswith(b"\x80\x02")
+    assert "truncated" in refusal(path)
 
 
 def test_a_truncated_file_is_refused(path: Path) -> None:
@@ -205,9 +214,50 @@ def test_a_file_with_something_behind_it_is_refused(path: Path) -> None:
     refusal(path)
 
 
-def test_a_pickled_checkpoint_is_refused(tmp_path: Path) -> None:
-    torch.save(some_network().state_dict(), tmp_path / "weights.pt")
-    assert "is no safetensors file" in refusal(tmp_path / "weights.pt")
+def write_zip(path: Path) -> None:
+    torch.save(some_network().state_dict(), path)
+
+
+def write_plain_pickle(protocol: int, path: Path) -> None:
+    path.write_bytes(pickle.dumps({"weights": [1.0] * 100}, protocol))
+
+
+def write_old_pickle(path: Path) -> None:
+    torch.save(some_network().state_dict(), path, _use_new_zipfile_serialization=False)
+
+
+def write_hdf5(path: Path) -> None:
+    path.write_bytes(bytes.fromhex("894844460d0a1a0a") + bytes(2000))
+
+
+def write_text(path: Path) -> None:
+    path.write_text("The weights are elsewhere.")
+
+
+def write_page(path: Path) -> None:
+    path.write_text("<!DOCTYPE html><title>Please sign in</title>")
+
+
+@pytest.mark.parametrize(
+    ("write", "kind"),
+    [
+        (write_zip, "but a zip archive, as torch.save writes them"),
+        (write_old_pickle, "but a pickle, as older versions of PyTorch wrote them"),
+        *((partial(write_plain_pickle, protocol), "but a pickle") for protocol in range(2, 6)),
+        (write_hdf5, "but an HDF5 file"),
+        (write_text, "is no safetensors file: choose"),
+        (write_page, "is no safetensors file: choose"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_what_it_is(
+    tmp_path: Path, write: Callable[[Path], None], kind: str
+) -> None:
+    path = tmp_path / "weights.pth"
+    write(path)
+    text = refusal(path)
+    assert kind in text
+    assert "truncated" not in text
+    assert "Get it again" not in text
 
 
 def rewritten(path: Path, tensors: dict[str, Tensor] | None = None, **header: Any) -> None:
