@@ -13,6 +13,7 @@ from core.commands.prune import add_prune
 from core.commands.scan import add_scan
 from core.commands.sweep import add_sweep
 from core.commands.train import add_train
+from core.device import resolve_device
 from core.errors import InputError
 from core.process import keep_freed_memory
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.command_line = shlex.join(["python", "-m", "core", *arguments])
     keep_freed_memory()
     try:
+        options.device = resolve_device(options.device)
         result = options.run(options)
     except InputError as error:
         print(error, file=sys.stderr)

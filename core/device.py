@@ -4,17 +4,42 @@ import torch
 
 from core.errors import InputError
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def best_device() -> torch.device:
-    """CUDA, then Apple's MPS, then the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    """Return what `auto` means: CUDA, else Apple's MPS, else the CPU."""
+    return resolve_device("auto")
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of this name, of DEVICES.
+
+    Choosing CUDA switches TF32 off for the whole process: PyTorch would otherwise round the inputs
+    of fp32 convolutions to 10 bits. Raises InputError for another name, or a device that PyTorch
+    cannot use on this machine.
+    """
+    if name not in DEVICES:
+        raise InputError(f"There is no device {name!r}: choose one of {', '.join(DEVICES)}.")
+    usable = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(each for each, is_usable in usable.items() if is_usable)
+    if not usable[name]:
+        raise InputError(
+            f"PyTorch cannot use the device {name} on this machine: choose cpu, or auto for the "
+            "best there is."
+        )
+    if name == "cuda":
+        # The older of PyTorch's two interfaces to this, which every supported version has.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+    return torch.device(name)
 
 
 def has_native_bf16(device: torch.device) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import torch
 from safetensors import SafetensorError
 
 from core import paths
@@ -39,13 +40,15 @@ def obtain(
     out: Path | None = None,
     overwrite: bool = False,
     folder: Path | None = None,
+    device: torch.device | None = None,
 ) -> Iterator[Step | EpochEnd | Waiting | Checkpoint]:
     """Load the baseline or train it; the last event is the Checkpoint, read back from its file.
 
     Of several processes that ask at once one trains, the others wait and pass its progress on. A
     training that was killed goes on from its last finished epoch. With `out` the file is written
     there and, unless `overwrite`, an existing one is loaded instead of trained again; a file there
-    that is no such baseline raises CheckpointError and is left alone.
+    that is no such baseline raises CheckpointError and is left alone. Training runs on `device`,
+    the best one unless told.
     """
     folder = folder or paths.CHECKPOINTS
     name = request.file_name()
@@ -66,7 +69,9 @@ def obtain(
         if path.exists() and (waited or not overwrite):
             yield _checked(path, request)
             return
-        yield from _train_and_save(request, path, overwrite, working, progress_file)
+        yield from _train_and_save(
+            request, path, overwrite, working, progress_file, device or best_device()
+        )
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"Training stopped: {working.parent} cannot be written ({error}). Make room there and "
@@ -115,7 +120,12 @@ def _read_progress(path: Path) -> Step | None:
 
 
 def _train_and_save(
-    request: Request, path: Path, overwrite: bool, working: Path, progress_file: Path
+    request: Request,
+    path: Path,
+    overwrite: bool,
+    working: Path,
+    progress_file: Path,
+    device: torch.device,
 ) -> Iterator[Step | EpochEnd]:
     split = Split.holding_out(request.dataset, request.held_out)
     model = ResNet18(request.widths, len(request.dataset.class_names))
@@ -133,6 +143,7 @@ def _train_and_save(
         request.seed,
         history,
         resume_file,
+        device,
         teachers=teachers,
         epochs_before=epochs_in_all(request.start.metadata) if request.start else 0,
     ):
@@ -149,7 +160,7 @@ def _train_and_save(
         "started_from": _started_from(request),
         "teachers": _teachers(request),
         "data": {"source": request.dataset.name, "fingerprint": request.dataset.fingerprint},
-        "accuracy": _measure(model, request),
+        "accuracy": _measure(model, request, device),
         "history": asdict(history),
         **checkpoint.provenance(),
     }
@@ -174,11 +185,10 @@ def _teachers(request: Request) -> list[str] | None:
     return [each.fingerprint for each in request.teachers] or None
 
 
-def _measure(model: ResNet18, request: Request) -> dict[str, Any]:
+def _measure(model: ResNet18, request: Request, device: torch.device) -> dict[str, Any]:
     """Correct and seen on the whole test set, of the weights as the file holds them."""
     as_stored = ResNet18(model.widths, model.fc.out_features)
     as_stored.load_state_dict(checkpoint.stored_tensors(model))
-    device = best_device()
     precision = resolve_precision("auto", device)
     result = evaluate_fully(
         as_stored, request.dataset.test_images, request.dataset.test_labels, precision, device

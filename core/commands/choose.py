@@ -44,7 +44,9 @@ def run_choose(options: argparse.Namespace) -> dict[str, Any]:
     dataset = load_announced(loaded.dataset)
     subset = subset_or(options, CHOICE_IMAGES, dataset)
     pruner = Pruner(loaded.model)
-    measurer = Measurer(loaded, dataset, subset, options.seed, options.precision, pruner=pruner)
+    measurer = Measurer(
+        loaded, dataset, subset, options.seed, options.precision, options.device, pruner
+    )
     contests = {method: contest(pruner, candidates(method)) for method in options.methods}
     points = [point for each in contests.values() for of_one in each.values() for point in of_one]
     _, results = measure_and_export(measurer, points, options)

@@ -12,7 +12,7 @@ from core.baselines.shelf import available
 from core.data import loading
 from core.data.dataset import DataMissingError, DataSet, subset_indices
 from core.data.loading import archive_address
-from core.device import PRECISIONS, best_device, resolve_precision
+from core.device import DEVICES, PRECISIONS, resolve_precision
 from core.errors import InputError
 from core.measuring.cost import compressed_bytes, cost
 from core.measuring.evaluation import evaluate
@@ -48,9 +48,20 @@ def checkpoint_file(text: str) -> Path:
     return path
 
 
+def device_option() -> Parser:
+    parser = Parser(add_help=False)
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="auto",
+        help="what computes; default: auto, which is cuda, else mps, else cpu",
+    )
+    return parser
+
+
 def evaluation_options(usual_subset: str = "all") -> Parser:
-    """On which images, in which precision; `usual_subset` says what no --subset means."""
-    parser = Parser(add_help=False, parents=[json_option()])
+    """On which images and device, in which precision; `usual_subset` is what no --subset means."""
+    parser = Parser(add_help=False, parents=[json_option(), device_option()])
     parser.add_argument(
         "--subset",
         type=int,
@@ -66,13 +77,16 @@ def measure(model: ResNet18, dataset: DataSet, options: argparse.Namespace) -> d
     """Evaluate on the subset asked for, with a progress bar; print and return the result."""
     size = len(dataset.test_labels) if options.subset is None else options.subset
     chosen = subset_indices(dataset.test_labels, size, options.seed)
-    device = best_device()
-    precision = resolve_precision(options.precision, device)
+    precision = resolve_precision(options.precision, options.device)
     started = time.perf_counter()
     evaluation: Evaluation | None = None
     with tqdm(total=size, unit="image", disable=options.json, dynamic_ncols=True) as bar:
         for evaluation in evaluate(
-            model, dataset.test_images[chosen], dataset.test_labels[chosen], precision, device
+            model,
+            dataset.test_images[chosen],
+            dataset.test_labels[chosen],
+            precision,
+            options.device,
         ):
             bar.set_postfix_str(f"{evaluation.accuracy:.1%}", refresh=False)
             bar.update(evaluation.seen - bar.n)
@@ -80,7 +94,7 @@ def measure(model: ResNet18, dataset: DataSet, options: argparse.Namespace) -> d
     result = summary(model, evaluation.correct, evaluation.seen, time.perf_counter() - started) | {
         "loss": evaluation.loss,
         "precision": precision,
-        "device": device.type,
+        "device": options.device.type,
     }
     low, high = result["interval"]
     print(

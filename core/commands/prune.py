@@ -85,7 +85,7 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     dataset = load_announced(options.dataset)
     pruned = prune(source.model, spec)
     recovery = Recovery.named(options.recovery)
-    network = recover_fully(pruned.model, recovery, dataset, options.precision)
+    network = recover_fully(pruned.model, recovery, dataset, options.precision, options.device)
     assert isinstance(network, ResNet18)
     result = measure(network, dataset, options)
     if options.out is not None:

@@ -45,7 +45,9 @@ def run_scan(options: argparse.Namespace) -> dict[str, Any]:
     loaded = chosen_baseline(options)
     dataset = load_announced(loaded.dataset)
     subset = subset_or(options, SCAN_IMAGES, dataset)
-    measurer = ScanMeasurer(loaded, dataset, subset, options.seed, options.precision)
+    measurer = ScanMeasurer(
+        loaded, dataset, subset, options.seed, options.precision, options.device
+    )
     points = [
         point
         for method in options.methods

@@ -139,6 +139,7 @@ def _refuse_to_spoil(file: Path, loaded: Checkpoint, key: Key) -> None:
 
 
 def measurer_for(loaded: Checkpoint, options: argparse.Namespace) -> Measurer:
+    dataset = load_announced(loaded.dataset)
     return Measurer(
-        loaded, load_announced(loaded.dataset), options.subset, options.seed, options.precision
+        loaded, dataset, options.subset, options.seed, options.precision, options.device
     )

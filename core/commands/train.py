@@ -14,6 +14,7 @@ from core.baselines.request import Request
 from core.commands.common import (
     Commands,
     checkpoint_file,
+    device_option,
     json_option,
     load_announced,
     summary,
@@ -38,7 +39,7 @@ FROM_THE_RECIPE = "default: what the optimiser's recipe has"
 
 def add_train(commands: Commands) -> None:
     training = commands.add_parser(
-        "train", parents=[json_option()], help="train a baseline, or load it"
+        "train", parents=[json_option(), device_option()], help="train a baseline, or load it"
     )
     training.set_defaults(run=run_train)
     training.add_argument("--dataset", choices=DATASET_NAMES, default="cifar10")
@@ -109,7 +110,7 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
     found: Checkpoint | None = None
     # The delay keeps the bar from standing above the sentence where there is nothing to train.
     with tqdm(unit="step", disable=options.json, dynamic_ncols=True, delay=0.5) as bar:
-        for event in obtain(request, options.out, options.overwrite):
+        for event in obtain(request, options.out, options.overwrite, device=options.device):
             match event:
                 case Step():
                     show_step(bar, event)

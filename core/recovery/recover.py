@@ -26,10 +26,14 @@ def recover(
 
 
 def recover_fully(
-    model: nn.Module, recovery: Recovery, dataset: DataSet, precision: str = "auto"
+    model: nn.Module,
+    recovery: Recovery,
+    dataset: DataSet,
+    precision: str = "auto",
+    device: torch.device | None = None,
 ) -> nn.Module:
     """What `recover` returns."""
-    return finished(recover(model, recovery, dataset, precision))
+    return finished(recover(model, recovery, dataset, precision, device))
 
 
 def calibration_images(dataset: DataSet, recovery: Recovery) -> Tensor:

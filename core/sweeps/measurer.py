@@ -12,7 +12,7 @@ from torch import Tensor
 from core.data.dataset import DataSet, normalise, subset_indices
 from core.device import DTYPES, best_device, resolve_precision
 from core.measuring.cost import compressed_bytes, cost
-from core.measuring.evaluation import BATCH_SIZE, classify, for_inference
+from core.measuring.evaluation import BATCH_SIZES, classify, for_inference
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering
 from core.networks.checkpoint import Checkpoint
@@ -113,7 +113,8 @@ class Measurer:
     def _inputs(self) -> tuple[Tensor, ...]:
         """The test images of the subset, normalised once for all points, in batches."""
         images = self._dataset.test_images[self._chosen].to(self._device)
-        return torch.split(normalise(images, DTYPES[self._precision]), BATCH_SIZE)
+        inputs = normalise(images, DTYPES[self._precision])
+        return torch.split(inputs, BATCH_SIZES[self._device.type])
 
     @property
     def _labels(self) -> Tensor:

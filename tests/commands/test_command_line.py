@@ -21,7 +21,7 @@ from core.commands.measuring import ratios
 from core.data import loading
 from core.data.dataset import DataMissingError, DataSet, subset_indices
 from core.data.loading import DownloadProgress
-from core.measuring.evaluation import evaluate_fully
+from core.measuring.evaluation import BATCH_SIZES, evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.networks.resnet import ResNet18
@@ -37,7 +37,7 @@ from core.studies.shipped_grid import FIVE_EPOCHS, FULL
 from core.sweeps.measurer import Measurer
 from tests.small_networks import same_state
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
     "correct",
     "seen",
@@ -617,6 +617,7 @@ def test_training_leaves_a_file_that_is_no_baseline(run: Run, tmp_path: Path) ->
 
 # Bad input
 
+OF_THE_BASELINE = ("--dataset", "digits", "--baseline", "BASELINE")
 PRUNE = ("prune", "--dataset", "digits", "--baseline", "BASELINE")
 FINE = (*PRUNE, "--method", "fine")
 EVALUATE = ("evaluate", "BASELINE")
@@ -648,6 +649,7 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         ((*EVALUATE, "--seed", -1), ["seed", "-1"]),
         ((*EVALUATE, "--seed", 10**30), ["seed", str(10**30)]),
         ((*EVALUATE, "--precision", "fp64"), ["fp64", "bf16"]),
+        ((*EVALUATE, "--device", "tpu"), ["--device", "tpu", "mps"]),
         (("evaluate", "nowhere.safetensors"), ["no checkpoint nowhere.safetensors"]),
         (("evaluate",), ["no baseline for cifar10", "python -m core train --dataset cifar10"]),
         (
@@ -797,6 +799,34 @@ def test_a_download_is_announced(
     outcome = run("evaluate", trained.path, "--subset", 50, "--json")
     assert "downloading 170 MB from https://" in outcome.err
     assert outcome.result["seen"] == 50
+
+
+DEVICE_COMMANDS: dict[str, tuple[object, ...]] = {
+    "evaluate": ("evaluate", "BASELINE"),
+    "prune": ("prune", "--method", "fine", "--ratio", 0.5, *OF_THE_BASELINE),
+    "prune with recovery": (
+        *("prune", "--method", "fine", "--ratio", 0.5, "--recovery", "bn"),
+        *OF_THE_BASELINE,
+    ),
+    "sweep": ("sweep", *OF_THE_BASELINE),
+    "scan": ("scan", *OF_THE_BASELINE),
+    "choose": ("choose", *OF_THE_BASELINE),
+    "train": ("train", "--dataset", "digits", "--width", 4, "--epochs", 1),
+}
+
+
+@pytest.mark.parametrize("command", DEVICE_COMMANDS.values(), ids=list(DEVICE_COMMANDS))
+def test_each_command_computes_on_the_device_asked_for(
+    run: Run, trained: Checkpoint, monkeypatch: pytest.MonkeyPatch, command: tuple[object, ...]
+) -> None:
+    """Meta stands in for a GPU: the first number that is read from it raises an error."""
+    known = [trained.path if part == "BASELINE" else part for part in command]
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert_refused(run(*known, "--device", "mps"), "device mps", "choose cpu")
+    monkeypatch.setattr("core.__main__.resolve_device", lambda _: torch.device("meta"))
+    monkeypatch.setitem(BATCH_SIZES, "meta", 100)
+    with pytest.raises((RuntimeError, NotImplementedError), match=r"meta|Meta"):
+        run(*known)
 
 
 # As a process of its own

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from core import paths
 from core.data.dataset import MEAN, STD, DataSet, normalise, subset_indices
 from core.errors import InputError
-from core.measuring.evaluation import evaluate, evaluate_fully, for_inference
+from core.measuring.evaluation import BATCH_SIZES, evaluate, evaluate_fully, for_inference
 from core.measuring.outcome import Evaluation
 from core.measuring.statistics import wilson_interval
 from core.networks import checkpoint
@@ -112,11 +112,16 @@ def test_a_kept_event_does_not_change_later(network: ResNet18, digits: DataSet) 
     assert (first.seen, first.total) == (100, NUMBER)
 
 
-def test_the_batch_size_makes_no_difference(
-    network: ResNet18, digits: DataSet, events: list[Evaluation]
+def test_the_batch_size_of_a_device_makes_no_difference(
+    network: ResNet18,
+    digits: DataSet,
+    events: list[Evaluation],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert min(BATCH_SIZES, key=lambda device: BATCH_SIZES[device]) == "cpu"
     images, labels = digits.test_images[:NUMBER], digits.test_labels[:NUMBER]
-    *_, last = evaluate(network, images, labels, "fp32", CPU, batch_size=NUMBER)
+    monkeypatch.setitem(BATCH_SIZES, "cpu", BATCH_SIZES["mps"])
+    (last,) = evaluate(network, images, labels, "fp32", CPU)
     np.testing.assert_array_equal(last.predictions, events[-1].predictions)
     assert last.loss == pytest.approx(events[-1].loss, rel=1e-5)
 
