@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
@@ -99,12 +100,18 @@ def measure(model: ResNet18, dataset: DataSet, options: argparse.Namespace) -> d
     low, high = result["interval"]
     print(
         f"accuracy {result['accuracy']:.2%} ({low:.2%} to {high:.2%}), "
-        f"{result['correct']:,} of {result['seen']:,} test images right\n"
+        f"{result['correct']:,} of {result['seen']:,} test images right"
+    )
+    print_costs(result)
+    return result
+
+
+def print_costs(result: Mapping[str, Any]) -> None:
+    print(
         f"{result['parameters']:,} parameters, {result['nonzero']:,} of them not zero; "
         f"{result['macs'] / 1e6:,.1f} million MACs an image; "
         f"{result['bytes'] / 1e6:.2f} MB, compressed {result['compressed_bytes'] / 1e6:.2f} MB"
     )
-    return result
 
 
 def summary(model: ResNet18, correct: int, seen: int, seconds: float) -> dict[str, Any]:
@@ -114,17 +121,20 @@ def summary(model: ResNet18, correct: int, seen: int, seconds: float) -> dict[st
         "seen": seen,
         "accuracy": correct / seen,
         "interval": wilson_interval(correct, seen),
-        **cost(model).to_json(),
-        "compressed_bytes": compressed_bytes(model),
+        **costs(model),
         "seconds": seconds,
     }
 
 
+def costs(model: ResNet18) -> dict[str, Any]:
+    """The part of the summary that needs no images."""
+    return {**cost(model).to_json(), "compressed_bytes": compressed_bytes(model)}
+
+
 def load_announced(name: str) -> DataSet:
     """Load a data set; download CIFAR-10 where it is nowhere, and say so."""
-    try:
-        dataset = loading.load(name)
-    except DataMissingError:
+    dataset = load_if_there(name)
+    if dataset is None:
         print(
             f"CIFAR-10 is not on this machine: downloading 170 MB from {archive_address()}.",
             file=sys.stderr,
@@ -133,7 +143,17 @@ def load_announced(name: str) -> DataSet:
             for progress in loading.download_cifar10():
                 bar.total = progress.total
                 bar.update(progress.received - bar.n)
+        dataset = load_if_there(name)
+        assert dataset is not None
+    return dataset
+
+
+def load_if_there(name: str) -> DataSet | None:
+    """Load a data set and print its notes; None where it is not on this machine."""
+    try:
         dataset = loading.load(name)
+    except DataMissingError:
+        return None
     for note in dataset.notes:
         print(note, file=sys.stderr)
     return dataset

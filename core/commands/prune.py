@@ -8,11 +8,15 @@ from typing import Any
 from core.commands.common import (
     Commands,
     checkpoint_file,
+    costs,
     evaluation_options,
     first_baseline,
     load_announced,
+    load_if_there,
     measure,
+    print_costs,
 )
+from core.data.dataset import DataSet
 from core.data.loading import DATASET_NAMES
 from core.networks import checkpoint
 from core.networks.resnet import ResNet18
@@ -21,6 +25,9 @@ from core.recovery.recover import recover_fully
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, NO_RECOVERY, RECOVERIES, SCOPES
+
+ACCURACY = ("correct", "seen", "precision")
+"""What a pruned file says of its accuracy."""
 
 
 def add_prune(commands: Commands) -> None:
@@ -82,19 +89,21 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     if options.out is not None:
         checkpoint.refuse_to_overwrite(options.out, options.overwrite)
     source = checkpoint.load(options.baseline or first_baseline(options.dataset), options.dataset)
-    dataset = load_announced(options.dataset)
-    pruned = prune(source.model, spec)
     recovery = Recovery.named(options.recovery)
-    network = recover_fully(pruned.model, recovery, dataset, options.precision, options.device)
+    dataset = _images(options)
+    pruned = prune(source.model, spec)
+    network = pruned.model
+    if dataset is not None:
+        network = recover_fully(network, recovery, dataset, options.precision, options.device)
     assert isinstance(network, ResNet18)
-    result = measure(network, dataset, options)
+    result = _unmeasured(network) if dataset is None else measure(network, dataset, options)
     if options.out is not None:
         metadata = {
             "kind": "pruned",
             "spec": asdict(spec.canonical()),
             "recovery": recovery.to_json(),
             "baseline": {"file": source.path.name, "fingerprint": source.fingerprint},
-            "accuracy": {name: result[name] for name in ("correct", "seen", "precision")},
+            "accuracy": None if dataset is None else {name: result[name] for name in ACCURACY},
             **checkpoint.provenance(),
         }
         checkpoint.save(network, options.out, source.dataset, metadata, overwrite=options.overwrite)
@@ -104,3 +113,21 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
         "recovery": recovery.to_json(),
         "sparsity": pruned.sparsity,
     }
+
+
+def _images(options: argparse.Namespace) -> DataSet | None:
+    """Load the data set; None where it is missing and the file asked for can do without it."""
+    if options.out is not None and options.recovery == NO_RECOVERY:
+        return load_if_there(options.dataset)
+    return load_announced(options.dataset)
+
+
+def _unmeasured(network: ResNet18) -> dict[str, Any]:
+    """Say that the accuracy is not known; return what is."""
+    print(
+        "The accuracy was not measured, because the images are not on this machine: "
+        "python -m core evaluate downloads them."
+    )
+    result = {**dict.fromkeys((*ACCURACY, "accuracy", "interval")), **costs(network)}
+    print_costs(result)
+    return result

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from core import paths
 from core.__main__ import main
@@ -21,6 +22,7 @@ from core.commands.measuring import ratios
 from core.data import loading
 from core.data.dataset import DataMissingError, DataSet, subset_indices
 from core.data.loading import DownloadProgress
+from core.errors import InputError
 from core.measuring.evaluation import BATCH_SIZES, evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
@@ -265,6 +267,55 @@ def test_a_recovered_file_evaluates_to_what_was_reported(
     assert same_state(loaded.model.state_dict(), pruned.state_dict()) == (method == "none")
     assert Recovery(**loaded.metadata["recovery"]) == Recovery.named(method)
     assert pruning["recovery"] == loaded.metadata["recovery"]
+
+
+@pytest.fixture
+def no_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without CIFAR-10 and without a network."""
+
+    def download() -> Iterator[DownloadProgress]:
+        raise InputError("CIFAR-10 could not be downloaded.")
+        yield
+
+    monkeypatch.delenv("CIFAR10_DIR", raising=False)
+    monkeypatch.setattr(paths, "DATA", tmp_path / "data")
+    monkeypatch.setattr(loading, "download_cifar10", download)
+
+
+@pytest.mark.usefixtures("no_images")
+@pytest.mark.parametrize("method", ["fine", "channel"])
+def test_a_pruned_file_needs_no_images(
+    run: Run, trained: Checkpoint, tmp_path: Path, method: str
+) -> None:
+    baseline, out = tmp_path / "baseline.safetensors", tmp_path / "pruned.safetensors"
+    checkpoint.save(trained.model, baseline, "cifar10", {"kind": "pruned"})
+    command = ("prune", "--baseline", baseline, "--method", method, "--ratio", 0.4)
+    outcome = run(*command, "--out", out, "--json")
+    assert "accuracy was not measured" in outcome.out
+    expected = prune(trained.model, PruningSpec(method, 0.4)).model
+    assert same_state(
+        checkpoint.load(out, "cifar10").model.state_dict(),
+        checkpoint.load(saved(expected, tmp_path)).model.state_dict(),
+    )
+    assert outcome.result["nonzero"] == sum(
+        int(each.count_nonzero()) for each in expected.parameters()
+    )
+    assert outcome.result["correct"] is None
+    assert checkpoint.read_metadata(out)["accuracy"] is None
+    for needing in (("--recovery", "bn", "--out", tmp_path / "recovered"), ()):
+        outcome = run(*command, *needing)
+        assert (outcome.code, outcome.err.splitlines()[-1]) == (
+            2,
+            "CIFAR-10 could not be downloaded.",
+        )
+
+
+def saved(model: nn.Module, folder: Path) -> Path:
+    """The file of a network, whose weights are rounded as any file's are."""
+    assert isinstance(model, ResNet18)
+    path = folder / "expected.safetensors"
+    checkpoint.save(model, path, "cifar10", {})
+    return path
 
 
 def test_pruning_nothing_changes_nothing(run: Run, trained: Checkpoint) -> None:
