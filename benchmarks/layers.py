@@ -5,7 +5,7 @@ from statistics import median
 from benchmarks.benchmark import CannotRunError, Measured
 from benchmarks.material import images, network
 from benchmarks.timing import alternate
-from core.baselines.shelf import available
+from core.baselines.shelf import default_baseline
 from core.data.dataset import subset_indices
 from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
@@ -27,10 +27,10 @@ def scan_against_full(_repeats: int) -> Measured:
     Layer by layer in turn, so that one run of each side is enough.
     """
     dataset = images()
-    paths = available("cifar10")
-    if not paths:
+    path = default_baseline("cifar10")
+    if path is None:
         raise CannotRunError("It needs a baseline: python -m core train.")
-    loaded = checkpoint.load(paths[0])
+    loaded = checkpoint.load(path)
     chosen = subset_indices(dataset.test_labels, SCANNED_IMAGES, 0)
     test_images, labels = dataset.test_images[chosen], dataset.test_labels[chosen]
     pruner = Pruner(loaded.model)

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.benchmark import Measured
 from benchmarks.material import images
 from benchmarks.timing import alternate, times_as_fast
-from core.baselines.shelf import available
+from core.baselines.shelf import default_baseline
 from core.measuring.outcome import Cost
 from core.results import Key, Origin, Result, ResultStore
 from core.specs.pruning import PruningSpec
@@ -47,7 +47,7 @@ def stored_answer(repeats: int) -> Measured:
 def sweep_against_prune(repeats: int) -> Measured:
     """A curve by one sweep, beside one `prune` process a point."""
     images()  # cached before anything is timed, or the reason why it cannot be
-    weights = available("cifar10")[0]
+    weights = default_baseline("cifar10")
     shared = ["--subset", SWEPT_IMAGES, "--baseline", weights, "--json"]
     with tempfile.TemporaryDirectory() as folder:
 

@@ -6,6 +6,9 @@ from core import paths
 from core.errors import InputError
 from core.networks import checkpoint
 
+DEFAULTS = {"cifar10": "resnet18-cifar10"}
+"""The baseline that a data set opens with, by its name, where it ships."""
+
 
 def available(dataset: str, folder: Path | None = None) -> list[Path]:
     """The checkpoints of a data set's baselines: those that ship first, then local ones.
@@ -26,3 +29,20 @@ def available(dataset: str, folder: Path | None = None) -> list[Path]:
         if metadata.get("dataset") == dataset and metadata.get("kind") == "baseline":
             found.append(path)
     return found
+
+
+def by_name(dataset: str, folder: Path | None = None) -> dict[str, Path]:
+    """The available baselines by a name that is theirs alone: `X (local)` where `X` ships too."""
+    found: dict[str, Path] = {}
+    for path in available(dataset, folder):
+        found[f"{path.stem} (local)" if path.stem in found else path.stem] = path
+    return found
+
+
+def default_baseline(dataset: str, folder: Path | None = None) -> Path | None:
+    """The baseline to take where none is named: the data set's default, else the first available.
+
+    None where there is none at all.
+    """
+    baselines = by_name(dataset, folder)
+    return baselines.get(DEFAULTS.get(dataset, ""), next(iter(baselines.values()), None))

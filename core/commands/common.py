@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from tqdm import tqdm
 
-from core.baselines.shelf import available
+from core.baselines.shelf import default_baseline
 from core.data import loading
 from core.data.dataset import DataMissingError, DataSet, subset_indices
 from core.data.loading import archive_address
@@ -159,11 +159,12 @@ def load_if_there(name: str) -> DataSet | None:
     return dataset
 
 
-def first_baseline(dataset: str) -> Path:
-    paths = available(dataset)
-    if not paths:
+def usual_baseline(dataset: str) -> Path:
+    """The baseline that the app opens with too. Raises InputError where there is none."""
+    path = default_baseline(dataset)
+    if path is None:
         raise InputError(
             f"There is no baseline for {dataset} yet: "
             f"train one with python -m core train --dataset {dataset}."
         )
-    return paths[0]
+    return path

@@ -7,9 +7,9 @@ from typing import Any
 from core.commands.common import (
     Commands,
     evaluation_options,
-    first_baseline,
     load_announced,
     measure,
+    usual_baseline,
 )
 from core.networks import checkpoint
 
@@ -22,10 +22,14 @@ def add_evaluate(commands: Commands) -> None:
     )
     evaluation.set_defaults(run=run_evaluate)
     evaluation.add_argument(
-        "file", nargs="?", type=Path, metavar="FILE", help="default: CIFAR-10's baseline"
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="default: the baseline of CIFAR-10 that the app opens with",
     )
 
 
 def run_evaluate(options: argparse.Namespace) -> dict[str, Any]:
-    loaded = checkpoint.load(options.file or first_baseline("cifar10"))
+    loaded = checkpoint.load(options.file or usual_baseline("cifar10"))
     return measure(loaded.model, load_announced(loaded.dataset), options)

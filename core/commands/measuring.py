@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from core.commands.common import Parser, first_baseline
+from core.commands.common import Parser, usual_baseline
 from core.data.dataset import DataSet
 from core.data.loading import DATASET_NAMES
 from core.measuring.statistics import wilson_interval
@@ -26,7 +26,9 @@ def storing_options() -> Parser:
     """Of which baseline, and where the results go."""
     parser = Parser(add_help=False)
     parser.add_argument("--dataset", choices=DATASET_NAMES, default="cifar10")
-    parser.add_argument("--baseline", type=Path, metavar="FILE", help="default: the first found")
+    parser.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="default: the one that the app opens with"
+    )
     parser.add_argument(
         "--export", type=Path, metavar="FILE.csv", help="write the results, known ones too"
     )
@@ -66,7 +68,7 @@ def chosen_baseline(options: argparse.Namespace) -> Checkpoint:
     if options.export is not None:
         for file in files_of(options.export):
             checkpoint.refuse_to_overwrite(file, options.overwrite)
-    path = options.baseline or first_baseline(options.dataset)
+    path = options.baseline or usual_baseline(options.dataset)
     return checkpoint.load(path, options.dataset)
 
 

@@ -10,11 +10,11 @@ from core.commands.common import (
     checkpoint_file,
     costs,
     evaluation_options,
-    first_baseline,
     load_announced,
     load_if_there,
     measure,
     print_costs,
+    usual_baseline,
 )
 from core.data.dataset import DataSet
 from core.data.loading import DATASET_NAMES
@@ -58,7 +58,9 @@ def add_prune(commands: Commands) -> None:
         help="bn estimates batch-norm statistics again from 2,000 training images; default: none",
     )
     pruning.add_argument("--dataset", choices=DATASET_NAMES, default="cifar10")
-    pruning.add_argument("--baseline", type=Path, metavar="FILE", help="default: the first found")
+    pruning.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="default: the one that the app opens with"
+    )
     pruning.add_argument(
         "--out", type=checkpoint_file, metavar="FILE", help="keep the pruned network here"
     )
@@ -88,7 +90,7 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     )
     if options.out is not None:
         checkpoint.refuse_to_overwrite(options.out, options.overwrite)
-    source = checkpoint.load(options.baseline or first_baseline(options.dataset), options.dataset)
+    source = checkpoint.load(options.baseline or usual_baseline(options.dataset), options.dataset)
     recovery = Recovery.named(options.recovery)
     dataset = _images(options)
     pruned = prune(source.model, spec)

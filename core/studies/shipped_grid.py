@@ -1,10 +1,11 @@
 """What the results that come with the repository are of."""
 
+from core.baselines.shelf import DEFAULTS
 from core.specs.grid import grid
 from core.specs.point import Point
 from core.specs.vocabulary import RECOVERIES
 
-FULL = "resnet18-cifar10"
+FULL = DEFAULTS["cifar10"]
 """The baseline that the app opens with."""
 
 FIVE_EPOCHS = "resnet18-cifar10-5ep"

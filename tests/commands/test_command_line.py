@@ -37,7 +37,7 @@ from core.specs.recovery import Recovery
 from core.specs.vocabulary import RECOVERIES
 from core.studies.shipped_grid import FIVE_EPOCHS, FULL
 from core.sweeps.measurer import Measurer
-from tests.small_networks import same_state
+from tests.small_networks import random_resnet, same_state
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -331,13 +331,35 @@ def test_pruning_nothing_changes_nothing(run: Run, trained: Checkpoint) -> None:
     assert result["sparsity"] == pytest.approx(zeros / len(weights), abs=1e-12)
 
 
-def test_the_first_baseline_found_is_pruned_unless_told(
-    run: Run, trained: Checkpoint, tmp_path: Path
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("prune", "--method", "fine", "--ratio", 0, "--subset", 100),
+        ("evaluate", "--subset", 100),
+        ("sweep", "--ratios", "0", "--recoveries", "none", "--methods", "fine", "--subset", 100),
+    ],
+    ids=lambda command: command[0],
+)
+def test_the_baseline_that_the_app_opens_with_is_taken_unless_told(
+    run: Run,
+    trained: Checkpoint,
+    digits: DataSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[object, ...],
 ) -> None:
-    (tmp_path / "checkpoints").mkdir()
-    shutil.copy(trained.path, tmp_path / "checkpoints")
-    command = ("prune", "--dataset", "digits", "--method", "fine", "--ratio", 0, "--json")
-    assert run(*command).result["correct"] == trained.metadata["accuracy"]["correct"]
+    """The other one comes first in the alphabet."""
+    folder = tmp_path / "checkpoints"
+    monkeypatch.setattr(loading, "load", lambda _: digits)
+    metadata = {name: trained.metadata[name] for name in checkpoint.OF_A_BASELINE}
+    for name, model in (("a-1ep", random_resnet()), (FULL, trained.model)):
+        checkpoint.save(
+            model, folder / f"{name}.safetensors", "cifar10", {"kind": "baseline"} | metadata
+        )
+    result = run(*command, "--precision", "fp32", "--json").result
+    found = result["results"][0] if command[0] == "sweep" else result
+    expected = run("evaluate", trained.path, "--subset", 100, "--precision", "fp32", "--json")
+    assert found["correct"] == expected.result["correct"]
 
 
 # Sweeps

@@ -15,7 +15,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.baselines.request import Request
-from core.baselines.shelf import available
+from core.baselines.shelf import available, default_baseline
 from core.data import loading
 from core.data.dataset import DataMissingError, DataSet, subset_indices
 from core.data.loading import load
@@ -252,6 +252,23 @@ def test_the_preset_that_the_sidebar_is_set_to_is_named(
     open_app: OpenApp, query: dict[str, str], preset: str | None
 ) -> None:
     assert open_app("compare", **query).button_group(key="preset").value == preset
+
+
+@pytest.mark.usefixtures("both_baselines", "no_images")
+def test_the_app_opens_with_the_baseline_that_the_command_line_takes(
+    open_app: OpenApp, checkpoints: Path
+) -> None:
+    """Another one comes first in the alphabet."""
+    shutil.copy(checkpoints / f"{FIVE_EPOCHS}.safetensors", checkpoints / "a-1ep.safetensors")
+    app = open_app("compare")
+    assert app.selectbox(key="baseline").value == FULL == default_name("cifar10")
+    assert app.selectbox(key="baseline").options == [FULL, "a-1ep", FIVE_EPOCHS]
+
+
+def default_name(dataset: str) -> str:
+    path = default_baseline(dataset)
+    assert path is not None
+    return path.stem
 
 
 @pytest.mark.usefixtures("both_baselines", "no_images")

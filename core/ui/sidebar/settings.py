@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.baselines.shelf import available
+from core.baselines.shelf import by_name, default_baseline
 from core.pruning.matching import HIGHEST_RATIO
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
@@ -118,21 +118,20 @@ def shared_controls() -> None:
         help="Of the draw of test images, and of the criterion random.",
     )
     _choice("Data set", "dataset", DATASETS, _DATASET_HELP)
-    if names := baseline_names(st.session_state["dataset"]):
-        st.selectbox("Baseline", names, key="baseline", bind="query-params")
+    _baseline_control(DATASETS[st.session_state["dataset"]])
+
+
+def _baseline_control(dataset: str) -> None:
+    """Offer the data set's baselines, the default one first, which is chosen unless told."""
+    default = default_baseline(dataset)
+    names = sorted(by_name(dataset).items(), key=lambda item: item[1] != default)
+    if names:
+        st.selectbox("Baseline", [name for name, _ in names], key="baseline", bind="query-params")
 
 
 def baseline_names(dataset_label: str) -> list[str]:
     """What the control Baseline offers for a data set."""
-    return list(_by_name(DATASETS[dataset_label]))
-
-
-def _by_name(dataset: str) -> dict[str, Path]:
-    """A data set's baselines; one trained here that is called as one that ships says so."""
-    found: dict[str, Path] = {}
-    for path in available(dataset):
-        found[f"{path.stem} (local)" if path.stem in found else path.stem] = path
-    return found
+    return list(by_name(DATASETS[dataset_label]))
 
 
 def current_settings() -> Settings:
@@ -140,11 +139,10 @@ def current_settings() -> Settings:
     need_the_sidebar()
     state = st.session_state
     dataset = DATASETS[state["dataset"]]
-    by_name = _by_name(dataset)
-    first = next(iter(by_name.values()), None)
+    named = by_name(dataset).get(state.get("baseline", ""))
     return Settings(
         dataset=dataset,
-        baseline=by_name.get(state.get("baseline", ""), first),
+        baseline=named or default_baseline(dataset),
         subset=int(state["subset"]),
         seed=int(state["seed"]),
         ratio=round(float(state["ratio"]), 2),
