@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import resource
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 from core.baselines.obtain import obtain
 from core.baselines.request import Request
@@ -18,12 +19,24 @@ from core.data.dataset import DataSet
 from core.data.loading import load, where_cifar10_is
 from core.networks.checkpoint import Checkpoint
 from core.networks.resnet import Widths
+from core.results import Result, ResultStore
+from core.specs.point import Point
+from core.sweeps.measurer import Measurer
+from core.sweeps.sweep import sweep
 from core.training import default_recipe
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 torch.set_num_threads(1)  # the workers of pytest-xdist share the cores
 
 SPAWN = multiprocessing.get_context("spawn")
+MeasureInto = Callable[[ResultStore, Measurer, Sequence[Point]], list[Result]]
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of this run that all its workers see."""
+    of_this_worker = tmp_path_factory.getbasetemp()
+    return of_this_worker if worker_id == "master" else of_this_worker.parent
 
 
 @pytest.fixture(scope="session")
@@ -44,12 +57,38 @@ def small_request(digits: DataSet) -> Request:
 
 
 @pytest.fixture(scope="session")
-def trained(small_request: Request, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    """A ResNet-18 of width 8, trained on the digits until it is right about most of them."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-    *_, found = obtain(small_request, folder=folder)
+def trained(small_request: Request, shared_folder: Path) -> Checkpoint:
+    """A ResNet-18 of width 8, trained on the digits until it is right about most of them.
+
+    One worker trains it; the others wait and load it.
+    """
+    *_, found = obtain(small_request, folder=shared_folder / "trained")
     assert isinstance(found, Checkpoint)
     return found
+
+
+@pytest.fixture(scope="session")
+def measure_into(shared_folder: Path) -> MeasureInto:
+    """Put the results of some points into a store; each point is measured once in a test run.
+
+    For tests that start from results. Nothing is taken from them: the key of a result knows no
+    path, so those of one test are those of any other with the same network.
+    """
+    folder = shared_folder / "measured"
+
+    def measure(store: ResultStore, measurer: Measurer, points: Sequence[Point]) -> list[Result]:
+        name = type(measurer).__name__  # a scan's results have the same keys, and lack a field
+        known = ResultStore(folder / f"{name}.sqlite")
+        with FileLock(folder / "measuring.lock"):
+            for _ in sweep(measurer, points, known):
+                pass
+        found = {key: known.get(key) for key in map(measurer.key, points)}
+        results = [result for result in found.values() if result is not None]
+        assert len(results) == len(found)
+        store.put(results, measurer.test_labels)
+        return results
+
+    return measure
 
 
 @contextmanager

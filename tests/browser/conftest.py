@@ -17,7 +17,7 @@ from core.networks.resnet import Widths
 from core.results import RESULTS_SUFFIX, ResultStore, export
 from core.specs.grid import grid
 from core.sweeps.measurer import Measurer
-from core.sweeps.sweep import sweep
+from tests.conftest import MeasureInto
 from tests.pages.conftest import metadata_of
 from tests.small_networks import random_resnet
 
@@ -50,7 +50,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def app_folder(
-    trained: Checkpoint, digits: DataSet, tmp_path_factory: pytest.TempPathFactory
+    trained: Checkpoint,
+    digits: DataSet,
+    measure_into: MeasureInto,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """What a clone has: the sources, and a baseline of CIFAR-10 with its results.
 
@@ -74,9 +77,7 @@ def app_folder(
     store = ResultStore(tmp_path_factory.mktemp("results") / "results.sqlite")
     measurer = Measurer(checkpoint.load(path), digits, len(digits.test_labels), 0)
     points = grid(["fine", "channel"], SHIPPED_RATIOS, recoveries=["none", "bn"])
-    for _ in sweep(measurer, points, store):
-        pass
-    results = [result for point in points if (result := store.get(measurer.key(point)))]
+    results = measure_into(store, measurer, points)
     export(results, path.with_name(path.stem + RESULTS_SUFFIX), "a test", measurer.test_labels)
     return folder
 

@@ -37,6 +37,7 @@ from core.studies.shipped_grid import FIVE_EPOCHS, FULL
 from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import sweep
 from core.ui.baseline import training
+from tests.conftest import MeasureInto
 from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm, metadata_of
 
 SOME_RATIOS = (0.3, 0.6, 0.9)
@@ -155,14 +156,18 @@ def test_recalibrated_numbers_are_those_of_a_recalibrated_network(
 
 
 @pytest.fixture
-def stored(checkpoints: Path, small_baselines: dict[str, Path], digits: DataSet) -> ResultStore:
-    """Results of both methods every 0.1, raw and recalibrated, as if they came with the app."""
-    loaded = checkpoint.load(small_baselines["digits"])
-    measurer = Measurer(loaded, digits)
+def stored(
+    checkpoints: Path,
+    small_baselines: dict[str, Path],
+    digits: DataSet,
+    measure_into: MeasureInto,
+) -> ResultStore:
+    """Results of both methods at three ratios, raw and recalibrated, as if they were shipped."""
     store = open_store(checkpoints)
-    points = grid(["fine", "channel"], [0, 0.2, 0.3], recoveries=["none", "bn"])
-    for _ in sweep(measurer, points, store):
-        pass
+    measurer = Measurer(checkpoint.load(small_baselines["digits"]), digits)
+    measure_into(
+        store, measurer, grid(["fine", "channel"], [0, 0.2, 0.3], recoveries=["none", "bn"])
+    )
     return store
 
 
@@ -466,14 +471,15 @@ def test_layers_are_scanned_on_demand_and_then_known(
 
 
 @pytest.fixture
-def scanned(small_baselines: dict[str, Path], digits: DataSet) -> ResultStore:
+def scanned(
+    small_baselines: dict[str, Path], digits: DataSet, measure_into: MeasureInto
+) -> ResultStore:
     """A store in which both methods were scanned at three ratios, on 100 images."""
     loaded = checkpoint.load(small_baselines["digits"])
     store = open_store()
     measurer = ScanMeasurer(loaded, digits, 100, 0)
     for method in ("fine", "channel"):
-        for _ in sweep(measurer, scan_points(loaded.model, method, SOME_RATIOS), store):
-            pass
+        measure_into(store, measurer, scan_points(loaded.model, method, SOME_RATIOS))
     return store
 
 

@@ -17,11 +17,11 @@ from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.studies.shipped_grid import FIVE_EPOCHS
 from core.sweeps.measurer import Measurer
-from core.sweeps.sweep import sweep
 from core.ui.app import presenting
 from core.ui.bench.workbench import Workbench
 from core.ui.methods.explanation import TEXT
 from core.ui.tour.tour import STOPS, link_to
+from tests.conftest import MeasureInto
 from tests.pages.conftest import OpenApp, assert_calm
 
 LINK = re.compile(r"\[([^\[\]]*)\]\((/[^)]*)\)")
@@ -87,13 +87,15 @@ def test_the_keys_move_the_ratio_within_its_range(open_app: OpenApp) -> None:
 
 @pytest.fixture
 def some_measured(
-    small_baselines: dict[str, Path], checkpoints: Path, digits: DataSet
+    small_baselines: dict[str, Path],
+    checkpoints: Path,
+    digits: DataSet,
+    measure_into: MeasureInto,
 ) -> tuple[float, ...]:
     """Ratios at which both methods were measured, with one more that only one method was."""
     measurer = Measurer(checkpoint.load(small_baselines["digits"]), digits, 200, 0)
     both = grid(["fine", "channel"], (0.0, 0.2, 0.5, 0.9))
-    for _ in sweep(measurer, [*both, *grid(["fine"], (0.7,))], open_store(checkpoints)):
-        pass
+    measure_into(open_store(checkpoints), measurer, [*both, *grid(["fine"], (0.7,))])
     return 0.0, 0.2, 0.5, 0.9
 
 
@@ -176,7 +178,11 @@ def test_links_of_the_explanation_lead_to_settings_that_exist(
 
 
 def test_every_number_of_the_findings_leads_to_the_page_that_shows_it(
-    open_app: OpenApp, small_baselines: dict[str, Path], checkpoints: Path, digits: DataSet
+    open_app: OpenApp,
+    small_baselines: dict[str, Path],
+    checkpoints: Path,
+    digits: DataSet,
+    measure_into: MeasureInto,
 ) -> None:
     measurer = Measurer(checkpoint.load(small_baselines["digits"]), digits, 200, 0)
     points = [
@@ -187,8 +193,7 @@ def test_every_number_of_the_findings_leads_to_the_page_that_shows_it(
         *grid(["channel"], (0.5,), ["bn"], ["global"], ["internal"], ["bn"]),
         *grid(["channel-mask"], (0.5,)),
     ]
-    for _ in sweep(measurer, points, open_store(checkpoints)):
-        pass
+    measure_into(open_store(checkpoints), measurer, points)
     app = open_app("methods", dataset="digits", subset="200")
     table = next(each.value for each in app.markdown if each.value.startswith("| Accuracy"))
     cells = LINK.findall(table)
