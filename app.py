@@ -21,4 +21,5 @@ with st.sidebar.container(gap="xsmall"):
         ui.preset_control()
 ui.way_out()
 ui.tour_banner()
+ui.warn_of_unknown_baseline()
 ui.run_calmly(page)

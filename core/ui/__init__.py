@@ -11,7 +11,12 @@ from core.ui.compare.comparison import show_comparison
 from core.ui.layers import show_layer_views, show_overview
 from core.ui.methods import show_explanation, show_findings
 from core.ui.sidebar.presets import preset_control
-from core.ui.sidebar.settings import Settings, current_settings, shared_controls
+from core.ui.sidebar.settings import (
+    Settings,
+    current_settings,
+    shared_controls,
+    warn_of_unknown_baseline,
+)
 from core.ui.tour.tour import show_tour, tour_banner
 
 __all__ = [
@@ -38,5 +43,6 @@ __all__ = [
     "show_tour",
     "tour_banner",
     "training_form",
+    "warn_of_unknown_baseline",
     "way_out",
 ]

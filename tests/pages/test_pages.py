@@ -1,12 +1,14 @@
 """Every page, in every state of baseline and data, as AppTest sees it."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -39,6 +41,7 @@ from core.sweeps.sweep import sweep
 from core.ui.baseline import training
 from tests.conftest import MeasureInto
 from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm, metadata_of
+from tests.small_networks import random_resnet
 
 SOME_RATIOS = (0.3, 0.6, 0.9)
 OTHER_PRESETS = {
@@ -584,6 +587,45 @@ def test_training_from_the_page_gives_a_baseline_that_can_be_used(
     assert_calm(app)
     assert app.session_state["baseline"] == "resnet18-digits-1ep-w4"
     assert metrics(app)["Epochs"] == ["1"]
+
+
+def test_the_findings_of_a_baseline_whose_name_ships_too_lead_to_its_own_numbers(
+    open_app: OpenApp, small_baselines: dict[str, Path], trained: Checkpoint, digits: DataSet
+) -> None:
+    shipped = small_baselines["digits"]
+    local = shipped.parent / "local" / shipped.name
+    checkpoint.save(random_resnet(Widths.regular(8)), local, "digits", metadata_of(trained))
+    measurer = Measurer(checkpoint.load(local), digits)
+    for _ in sweep(measurer, grid(["fine"], [0, 0.3], recoveries=["none"]), open_store()):
+        pass
+    app = open_app("methods", dataset="digits", baseline=f"{local.stem} (local)")
+    assert "of this baseline" in words(app)
+    link = re.search(r"\[(\S+) ± \S+\]\((\S+)\)", words(app))
+    assert link is not None
+    found, address = link.groups()
+    query = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+    linked = open_app("compare", **query)
+    assert metrics(linked)["Accuracy"][0] == f"{found}%"
+    assert not linked.warning
+
+
+@pytest.mark.usefixtures("small_baselines", "no_images")
+@pytest.mark.parametrize("page", PAGES)
+def test_a_baseline_that_is_not_here_is_said_until_another_is_chosen(
+    open_app: OpenApp, page: str, small_baselines: dict[str, Path]
+) -> None:
+    other = small_baselines["cifar10"].with_stem("another-3ep")
+    shutil.copy(small_baselines["cifar10"], other)
+    app = open_app(page, baseline="a-colleagues")
+    assert "`a-colleagues` that is not on this machine" in words(app)
+    assert f"those of `{other.stem}`" in words(app)
+    app.slider(key="ratio").set_value(0.5).run()
+    assert "`a-colleagues` that is not on this machine" in words(app)
+    app.selectbox(key="baseline").set_value(small_baselines["cifar10"].stem).run()
+    assert_calm(app)
+    assert "not on this machine, or" not in words(app)
+    known = open_app(page, baseline=other.stem)
+    assert "not on this machine, or" not in words(known)
 
 
 @pytest.mark.usefixtures("small_baselines", "no_images")

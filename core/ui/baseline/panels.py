@@ -214,6 +214,6 @@ def _offer(trained: Checkpoint) -> None:
     st.button(
         "Use it now",
         on_click=select_baseline,
-        args=(trained.dataset, trained.path.stem),
+        args=(trained.dataset, trained.path),
         type="primary",
     )

@@ -15,7 +15,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.parts.sentences import percent
 from core.ui.sidebar import presets
 from core.ui.sidebar.presets import USUAL
-from core.ui.sidebar.settings import DATASETS, Settings, how_to_prune
+from core.ui.sidebar.settings import DATASETS, Settings, how_to_prune, name_of
 
 RATIOS = (0.1, 0.3, 0.5, 0.7)
 NOT_MEASURED = "–"
@@ -31,15 +31,13 @@ class Row:
         """The settings with this row's."""
         return replace(settings, **how_to_prune({**USUAL, **self.options}))
 
-    def link(self, settings: Settings, ratio: float) -> str:
-        """The address of the view that shows it, within this server."""
-        assert settings.baseline is not None
+    def link(self, settings: Settings, baseline: str, ratio: float) -> str:
+        """The address of the view that shows it, within this server; `baseline` by its name."""
         dataset = next(label for label, name in DATASETS.items() if name == settings.dataset)
         said = {**self.options, "dataset": dataset}
         differing = {key: option for key, option in said.items() if option != USUAL[key]}
         images = {"subset": settings.subset, "seed": settings.seed}
-        baseline = {"baseline": settings.baseline.stem}
-        return "/?" + urlencode({"ratio": ratio, **baseline, **differing, **images})
+        return "/?" + urlencode({"ratio": ratio, "baseline": baseline, **differing, **images})
 
 
 FINE, CHANNELS = GRANULARITIES
@@ -69,6 +67,7 @@ def show_findings(bench: Workbench) -> None:
     header = f"| Accuracy in % at | {' | '.join(f'{ratio:.1f}' for ratio in RATIOS)} |"
     lines = [header, "| --- |" + " ---: |" * len(RATIOS)]
     seen: set[int] = set()
+    name = name_of(bench.checkpoint.path, bench.settings.dataset)
     for row in ROWS:
         cells = []
         for ratio in RATIOS:
@@ -78,7 +77,7 @@ def show_findings(bench: Workbench) -> None:
             else:
                 seen.add(evaluation.seen)
                 text = percent(evaluation).replace("\u00a0%", "")  # which the header says once
-                cells.append(f"[{text}]({row.link(bench.settings, ratio)})")
+                cells.append(f"[{text}]({row.link(bench.settings, name, ratio)})")
         if set(cells) != {NOT_MEASURED}:
             lines.append(f"| {row.label} | {' | '.join(cells)} |")
     if seen:

@@ -1,5 +1,6 @@
 """The controls in the sidebar, which all pages share and the URL keeps."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from core.specs.vocabulary import (
 from core.ui.app.navigation import run_the_whole_app
 
 LARGEST_SUBSET = 10_000
+UNKNOWN = "unknown_baseline"  # in the session: what the address asked for in vain
 
 # What a control offers, which the URL shows too, and what core calls it. The first is the default.
 DATASETS = {"CIFAR-10": "cifar10", "digits": "digits"}
@@ -125,8 +127,34 @@ def _baseline_control(dataset: str) -> None:
     """Offer the data set's baselines, the default one first, which is chosen unless told."""
     default = default_baseline(dataset)
     names = sorted(by_name(dataset).items(), key=lambda item: item[1] != default)
-    if names:
-        st.selectbox("Baseline", [name for name, _ in names], key="baseline", bind="query-params")
+    if not names:
+        return
+    offered = [name for name, _ in names]
+    is_new = "baseline" not in st.session_state
+    asked = st.query_params.get("baseline", "")  # before the control takes an unknown one out
+    st.selectbox(
+        "Baseline", offered, key="baseline", bind="query-params", on_change=_forget_unknown
+    )
+    if is_new and asked and asked not in offered:
+        st.session_state[UNKNOWN] = asked
+
+
+def _forget_unknown() -> None:
+    st.session_state.pop(UNKNOWN, None)
+
+
+def warn_of_unknown_baseline() -> None:
+    """Say that the address names a baseline that is not here, until another one is chosen."""
+    asked = st.session_state.get(UNKNOWN)
+    if asked is None:
+        return
+    # Nothing of an address is shown but what a file may well be called.
+    name = f" `{asked}`" if re.fullmatch(r"[\w.() -]{1,80}", asked, re.ASCII) else ""
+    st.warning(
+        f"The address asks for a baseline{name} that is not on this machine, or belongs to another "
+        f"data set: the numbers are those of `{st.session_state['baseline']}`.",
+        icon=":material/link_off:",
+    )
 
 
 def baseline_names(dataset_label: str) -> list[str]:
@@ -169,11 +197,17 @@ def need_the_sidebar() -> None:
         run_the_whole_app()
 
 
-def select_baseline(dataset: str, name: str) -> None:
+def name_of(baseline: Path, dataset: str) -> str:
+    """What the sidebar and addresses call one of the data set's baselines."""
+    return next(name for name, path in by_name(dataset).items() if path == baseline)
+
+
+def select_baseline(dataset: str, baseline: Path) -> None:
     """Set the sidebar to a baseline; only from a callback, before the widgets are drawn."""
     label = next(label for label, known in DATASETS.items() if known == dataset)
     st.session_state["dataset"] = label
-    st.session_state["baseline"] = name
+    st.session_state["baseline"] = name_of(baseline, dataset)
+    _forget_unknown()
 
 
 def _choice(label: str, key: str, options: dict[str, str], help_text: str) -> None:
