@@ -115,7 +115,7 @@ def test_a_contest_is_won_lost_or_undecided() -> None:
     def words(mine: int, **others: int) -> str:
         found = {"by sensitivity": evaluation(mine)}
         found |= {name: evaluation(correct) for name, correct in others.items()}
-        return describe_contest("by sensitivity", found)
+        return describe_contest("by sensitivity", found, found)
 
     assert "90.0\u00a0% ± 1.9, global ones 80.0" in words(900, uniform=700, global_=800).replace(
         "global_", "global"
@@ -125,6 +125,18 @@ def test_a_contest_is_won_lost_or_undecided() -> None:
     assert "did not pay" in words(850, uniform=900)
     assert "cannot tell them apart" in words(900, uniform=899)
     assert "nothing else" in words(900)
+
+
+def test_the_rival_is_chosen_on_the_images_that_chose_and_judged_on_the_others() -> None:
+    choosing = {"by sensitivity": 850, "uniform": 800, "global": 820}
+    judging = {"by sensitivity": 850, "uniform": 900, "global": 700}
+    words = describe_contest(
+        "by sensitivity",
+        {name: evaluation(correct) for name, correct in choosing.items()},
+        {name: evaluation(correct) for name, correct in judging.items()},
+    )
+    assert "global ones 70.0\u00a0%" in words
+    assert "they win by 15.0 points" in words
 
 
 def test_what_was_chosen_on_some_images_is_judged_on_the_others() -> None:

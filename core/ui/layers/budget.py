@@ -251,6 +251,7 @@ def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> No
     measurements = bench.on_subset(SCAN_IMAGES, SCAN_SEED)
     judged = {name: measurements.apart_from_its_images(each) for name, each in results.items()}
     others = {name: each for name, each in judged.items() if each is not None}
+    choosing = {name: measurements.on_its_images(each).evaluation for name, each in results.items()}
     quantity = GOALS[solved.asked.goal][0]
     everything = quantity_of(bench.cost(None), solved.spec.method, quantity)
     rows = []
@@ -269,9 +270,7 @@ def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> No
     what = "MACs" if quantity == "macs" else "parameters"
     st.markdown(
         f"At most {solved.part:.1%} of the {what}. "
-        + describe_contest(
-            SOLVED, others or {name: result.evaluation for name, result in results.items()}
-        )
+        + describe_contest(SOLVED, choosing, others or choosing)
     )
     show_chart(
         drawing,
@@ -280,8 +279,9 @@ def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> No
     )
     if others:
         st.caption(
-            f"The ratios were chosen on {SCAN_IMAGES:,} test images, with losses taken to add up; "
-            f"all are judged on the other {found['seen'].max():,}."
+            f"The ratios, and the strongest rival to compare with, were chosen on {SCAN_IMAGES:,} "
+            "test images, with losses taken to add up; all are judged on the other "
+            f"{found['seen'].max():,}."
         )
     else:
         st.caption(

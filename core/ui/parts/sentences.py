@@ -76,17 +76,24 @@ def describe_choice(chosen_on: int, judged: Mapping[str, Evaluation]) -> str:
     return f"Chosen on {chosen_on:,} of the test images; on the other {seen:,}: {kept}."
 
 
-def describe_contest(chosen: str, evaluations: Mapping[str, Evaluation]) -> str:
-    """Whether `chosen` won against the best of the others, all on the same images."""
-    mine = evaluations[chosen]
-    others = {name: each for name, each in evaluations.items() if name != chosen}
-    if not others:
+def describe_contest(
+    chosen: str, choosing: Mapping[str, Evaluation], judging: Mapping[str, Evaluation]
+) -> str:
+    """Whether `chosen` won against its strongest rival; both mappings hold every contender.
+
+    The rival is the best of the others on the images that chose, and the images that judge play no
+    part in that: the best of several on the same images would look better than it is.
+    """
+    mine = judging[chosen]
+    rivals = [name for name in choosing if name != chosen]
+    if not rivals:
         return f"Ratios {chosen} keep {percent(mine)}; nothing else meets the budget."
-    rival = max(others, key=lambda name: others[name].correct)
-    start = f"Ratios {chosen} keep {percent(mine)}, {rival} ones {percent(others[rival])}"
-    if not mcnemar(others[rival].is_right, mine.is_right).significant:
+    name = max(rivals, key=lambda each: choosing[each].correct)
+    rival = judging[name]
+    start = f"Ratios {chosen} keep {percent(mine)}, {name} ones {percent(rival)}"
+    if not mcnemar(rival.is_right, mine.is_right).significant:
         return f"{start}: these images cannot tell them apart."
-    points = 100 * (mine.accuracy - others[rival].accuracy)
+    points = 100 * (mine.accuracy - rival.accuracy)
     if points > 0:
         return f"{start}: they win by {points:.1f} points."
     return f"{start}: they lose by {-points:.1f} points, so they did not pay here."
