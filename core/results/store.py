@@ -115,15 +115,14 @@ class ResultStore:
         ]
 
     def counts(self, key: Key) -> dict[tuple[str, int], int]:
-        """How many images are right by every pruning, on the very images and recovery of `key`.
+        """How many images each pruning gets right, on the images, recovery and precision of `key`.
 
-        By the settings and the ratio in hundredths; the spec of `key` plays no role. Of both
-        precisions the one asked for is preferred.
+        By the settings and the ratio in hundredths; the spec of `key` plays no role.
         """
         rows = self._query(
             "SELECT settings, hundredths, correct FROM results WHERE checkpoint = :checkpoint "
             "AND data = :data AND algorithm = :algorithm AND recovery = :recovery "
-            "AND subset = :subset AND subset_seed = :subset_seed ORDER BY precision = :precision",
+            "AND subset = :subset AND subset_seed = :subset_seed AND precision = :precision",
             parameters_of(key),
         )
         return {(row["settings"], row["hundredths"]): row["correct"] for row in rows}

@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from core.baselines.shelf import available, default_baseline
 from core.data import loading
 from core.data.dataset import DataMissingError, DataSet, subset_indices
 from core.data.loading import load
+from core.device import best_device, resolve_precision
 from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
@@ -31,6 +32,7 @@ from core.pruning import Pruner, prune
 from core.recovery.recover import recover_fully
 from core.results import ResultStore, open_store
 from core.specs.grid import grid
+from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import GRANULARITIES
@@ -342,6 +344,57 @@ def test_what_another_viewer_measured_while_one_waited_is_called_stored(
     app = open_app("compare", dataset="digits", subset="50", ratio="0.4")
     assert words(app).count("50 images · live") == 1
     assert words(app).count("50 images · stored") == 1
+
+
+OWN = resolve_precision("auto", best_device())
+FOREIGN = "fp32" if OWN == "bf16" else "bf16"
+
+
+def keep(path: Path, digits: DataSet, precision: str, points: Sequence[Point]) -> None:
+    """Measure points on the whole test set, as if they came with the app."""
+    measurer = Measurer(checkpoint.load(path), digits, precision=precision)
+    for _ in sweep(measurer, points, open_store()):
+        pass
+
+
+@pytest.mark.parametrize("page", ["compare", "layers"])
+def test_a_card_compares_within_one_precision_and_measures_the_baseline_for_it(
+    open_app: OpenApp, small_baselines: dict[str, Path], digits: DataSet, page: str
+) -> None:
+    path = small_baselines["digits"]
+    keep(path, digits, FOREIGN, grid(["fine"], [0.0], recoveries=["none"]))
+    keep(path, digits, OWN, grid(["fine", "channel"], [0.4], recoveries=["none"]))
+    view = {"view": "By hand"} if page == "layers" else {}
+    app = open_app(page, dataset="digits", subset="500", ratio="0.4", **view)
+    deltas = [metric.delta for metric in app.metric if metric.label == "Accuracy"]
+    model = checkpoint.load(path).model
+    baseline, pruned = (
+        evaluate_fully(each, digits.test_images, digits.test_labels, OWN).accuracy
+        for each in (model, prune(model, PruningSpec("fine", 0.4)).model)
+    )
+    assert deltas[0] == f"{100 * (pruned - baseline):+.1f} points"
+    assert len(deltas) == 2
+    assert all(delta.endswith("points") for delta in deltas)
+
+
+def test_a_card_says_where_it_cannot_compare(
+    open_app: OpenApp,
+    small_baselines: dict[str, Path],
+    digits: DataSet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = small_baselines["digits"]
+    keep(path, digits, FOREIGN, grid(["fine"], [0.0], recoveries=["none"]))
+    keep(path, digits, OWN, grid(["fine", "channel"], [0.4], recoveries=["none"]))
+
+    def missing(_name: str) -> DataSet:
+        raise DataMissingError("The images are nowhere.")
+
+    monkeypatch.setattr(loading, "load", missing)
+    app = open_app("compare", dataset="digits", subset="500", ratio="0.4")
+    said = f"Not compared: the baseline was not measured in {OWN} on these images"
+    assert words(app).count(said) == 2
+    assert [m.delta for m in app.metric if m.label == "Accuracy"] == ["not compared"] * 2
 
 
 @pytest.mark.usefixtures("small_baselines")

@@ -463,6 +463,9 @@ def test_every_pruning_on_the_very_images_is_counted(store: ResultStore) -> None
     put(store, other_precision, *same)
     for other in others:
         put(store, other)
+    assert store.counts(other_precision.key) == {
+        (other_precision.key.settings, 50): other_precision.evaluation.correct
+    }
     assert store.counts(asked) == {
         (result.key.settings, result.key.hundredths): result.evaluation.correct for result in same
     }

@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 
 from core.data.dataset import DataSet
+from core.device import best_device, resolve_precision
 from core.errors import InputError
 from core.measuring.evaluation import evaluate_fully
 from core.measuring.outcome import Evaluation
@@ -20,7 +21,7 @@ from core.specs.point import UNPRUNED, Point
 from core.specs.pruning import PruningSpec
 from core.sweeps.measurer import Measurer
 from core.ui.bench import measuring
-from core.ui.bench.measuring import NOTHING, RECALIBRATED, Measurements
+from core.ui.bench.measuring import NOTHING, RECALIBRATED, Measurements, can_be_paired
 from core.ui.bench.resources import version_of
 from core.ui.compare.curves import curve_frame
 from core.ui.sidebar.settings import Settings
@@ -166,6 +167,82 @@ def test_the_reference_is_on_the_very_images_of_a_live_result(
     *_, expected = part.measure(Point(UNPRUNED, NOTHING))
     assert isinstance(expected, Result)
     assert np.array_equal(reference.predictions, expected.predictions)
+
+
+OWN = resolve_precision("auto", best_device())
+FOREIGN = "fp32" if OWN == "bf16" else "bf16"
+
+
+def put_whole(
+    store: ResultStore, trained: Checkpoint, digits: DataSet, precision: str, *specs: PruningSpec
+) -> None:
+    """Keep results on the whole test set, as if they had shipped."""
+    whole = Measurer(trained, digits, precision=precision)
+    for spec in specs:
+        *_, result = whole.measure(Point(spec, NOTHING))
+        assert isinstance(result, Result)
+        store.put([result], whole.test_labels)
+
+
+def test_a_live_result_is_paired_with_the_baseline_in_its_own_precision_alone(
+    store: ResultStore, trained: Checkpoint, digits: DataSet
+) -> None:
+    put_whole(store, trained, digits, FOREIGN, UNPRUNED, PruningSpec("fine", 0.3))
+    here = measurements(store, trained, subset=120, seed=5)
+    live = finished(here)
+    assert live.key.precision == OWN
+    assert here.reference(live) is None
+    assert here.lacks_reference(live)
+    *_, measured = here.measure_here(UNPRUNED, NOTHING)
+    reference = here.reference(live)
+    assert reference is not None
+    assert can_be_paired(reference, live)
+    assert reference.key.precision == OWN
+    assert isinstance(measured, Result)
+    assert np.array_equal(reference.predictions, measured.predictions)
+    assert not here.lacks_reference(live)
+
+    shipped = here.known(PruningSpec("fine", 0.3), NOTHING)  # still preferred where it is alone
+    assert shipped is not None
+    shipped_reference = here.reference(shipped)
+    assert shipped_reference is not None
+    assert shipped_reference.key.precision == shipped.key.precision == FOREIGN
+
+
+@pytest.mark.usefixtures("without_images")
+def test_without_images_what_lacks_a_baseline_of_its_precision_stays_without(
+    store: ResultStore, trained: Checkpoint, digits: DataSet
+) -> None:
+    put_whole(store, trained, digits, FOREIGN, UNPRUNED)
+    put_whole(store, trained, digits, OWN, SPEC)
+    here = measurements(store, trained)
+    known = here.known(SPEC, NOTHING)
+    assert known is not None
+    assert here.reference(known) is None
+    assert not here.lacks_reference(known)
+
+
+def test_a_scan_is_counted_in_one_precision(
+    store: ResultStore, trained: Checkpoint, digits: DataSet
+) -> None:
+    scanned = [PruningSpec("fine", 0.0, overrides=((name, 0.9),)) for name in ("conv1", "fc")]
+    part = Measurer(trained, digits, 100, 0, FOREIGN)
+    counts = []
+    for spec in [UNPRUNED, *scanned]:
+        *_, result = part.measure(Point(spec, NOTHING))
+        assert isinstance(result, Result)
+        store.put([result], part.test_labels)
+        counts.append((result.evaluation.correct, 100))
+    here = measurements(store, trained, subset=100)
+    *_, own = here.measure_here(UNPRUNED, NOTHING)
+    assert isinstance(own, Result)
+    store.put([altered(own)], digits.test_labels.numpy().astype(np.uint8))
+    assert here.counts([UNPRUNED, *scanned], NOTHING) == counts
+
+
+def altered(result: Result) -> Result:
+    """The same key with every answer wrong, to be told from a result in another precision."""
+    return replace(result, predictions=(result.labels + 1) % 10)
 
 
 def test_what_was_chosen_on_all_images_of_a_live_result_is_not_judged_on_it(

@@ -17,7 +17,7 @@ from core.results import CurvePoint, Key, Result, ResultStore, StoreError
 from core.specs.point import UNPRUNED, Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
-from core.specs.vocabulary import RECOVERIES
+from core.specs.vocabulary import PRECISIONS, RECOVERIES
 from core.studies.sensitivity import ScanMeasurer
 from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import Progress, sweep
@@ -59,23 +59,30 @@ class Measurements:
         point = Point(spec, recovery)
         if point not in self._found:
             found = self._store.find(self._key(point, self._shipped_data))
-            if found is None:
-                found = self._known_here(point)
+            if found is None and self._measurer is not None:
+                found = self._store.find(self._measurer.key(point))
             if found is None:
                 return None
             self._found[point] = found
         return self._found[point]
 
     def reference(self, result: Result) -> Result | None:
-        """The unpruned baseline on the very images of `result`."""
+        """The unpruned baseline that `result` can be paired with; None where it is not known."""
         known = self.known(UNPRUNED, NOTHING)
-        if known is not None and on_same_images(known, result):
+        if known is not None and can_be_paired(known, result):
             return known
-        found = self._store.find(replace(result.key, spec=UNPRUNED, recovery=NOTHING))
+        found = self._in_precision(replace(result.key, spec=UNPRUNED, recovery=NOTHING))
         labels = self._store.test_labels(result.key.data)
         if found is None or labels is None or found.key.subset == result.key.subset:
             return found
         return found.on_subset(result.key.subset, result.key.subset_seed, labels)
+
+    def lacks_reference(self, result: Result) -> bool:
+        """Whether `reference` is not known yet, but `measure_here` would make it so."""
+        if self.reference(result) is not None or self._measurer is None:
+            return False
+        own = self._measurer.key(Point(UNPRUNED, NOTHING))
+        return own == replace(result.key, spec=UNPRUNED, recovery=NOTHING)
 
     def curve(self, spec: PruningSpec, recovery: Recovery) -> list[CurvePoint]:
         """What is known at every ratio of the spec's settings."""
@@ -90,7 +97,8 @@ class Measurements:
     ) -> list[tuple[int, int] | None]:
         """Correct and seen by each pruning, where it was measured on the settings' very subset.
 
-        All on the same images: those of the baseline's results, or else this machine's.
+        All on the same images, those of the baseline's results or else this machine's, and in the
+        same precision, the one that more is known in.
         """
         points = [Point(spec, recovery) for spec in specs]
         found = self._counts([self._key(point, self._shipped_data) for point in points])
@@ -99,6 +107,15 @@ class Measurements:
         return self._counts([self._measurer.key(point) for point in points])
 
     def _counts(self, keys: Sequence[Key]) -> list[tuple[int, int] | None]:
+        asked = keys[0].precision
+        precisions = sorted(PRECISIONS, key=lambda each: each != asked)  # the first of equals wins
+        found = [
+            self._counts_in([replace(key, precision=precision) for key in keys])
+            for precision in precisions
+        ]
+        return max(found, key=lambda counts: sum(each is not None for each in counts))
+
+    def _counts_in(self, keys: Sequence[Key]) -> list[tuple[int, int] | None]:
         known = self._store.counts(keys[0])
         correct = [known.get((key.settings, key.hundredths)) for key in keys]
         return [None if each is None else (each, keys[0].subset) for each in correct]
@@ -156,10 +173,10 @@ class Measurements:
     def measure_here(
         self, spec: PruningSpec, recovery: Recovery
     ) -> Iterator[Recovering | Evaluation | Result]:
-        """As `measure`, but known is only what is on this machine's images.
+        """As `measure`, but known is only what is on this machine's images, in its precision.
 
         For all that is compared with a live result: shipped ones may be on another copy of the
-        data set.
+        data set, or in another precision.
         """
         assert self._measurer is not None
         point = Point(spec, recovery)
@@ -179,7 +196,14 @@ class Measurements:
     def _known_here(self, point: Point) -> Result | None:
         """What the store knows on this machine's images; nothing where there are none."""
         measurer = self._measurer
-        return None if measurer is None else self._store.find(measurer.key(point))
+        return None if measurer is None else self._in_precision(measurer.key(point))
+
+    def _in_precision(self, key: Key) -> Result | None:
+        """As `ResultStore.find`, but in the precision of `key` alone."""
+        found = self._store.find(key)  # which may prefer more images in the other precision
+        return (
+            found if found is None or found.key.precision == key.precision else self._store.get(key)
+        )
 
     @property
     def _shipped_data(self) -> str:
@@ -212,11 +236,11 @@ class Measurements:
         )
 
 
-def on_same_images(one: Result, other: Result) -> bool:
-    """Whether a paired test can compare the two."""
+def can_be_paired(one: Result, other: Result) -> bool:
+    """Whether a paired test can compare the two: on the same images and in the same precision."""
     return all(
         getattr(one.key, name) == getattr(other.key, name)
-        for name in ("data", "subset", "subset_seed")
+        for name in ("data", "subset", "subset_seed", "precision")
     )
 
 

@@ -14,7 +14,7 @@ from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies.choice import CHOICE_IMAGES, CHOICE_SEED
-from core.ui.bench.measuring import NOTHING, RECALIBRATED, on_same_images, removed
+from core.ui.bench.measuring import NOTHING, RECALIBRATED, can_be_paired, removed
 from core.ui.bench.resources import load_compressed_bytes
 from core.ui.bench.workbench import Workbench
 from core.ui.compare.curves import CurveChart
@@ -64,13 +64,13 @@ class Comparison:
 
     def measure(self) -> None:
         """Measure what is not known yet, each batch on the screen as it comes."""
-        unknown = self._unknown()
-        if unknown or (self._curves.asked_to_fill and self._unknown_on_curves()):
+        unknown, unpaired = self._unknown(), self._unpaired()
+        if unknown or unpaired or (self._curves.asked_to_fill and self._unknown_on_curves()):
             if self._bench.measurements.images is None:
                 with self._notice.container():
                     explain_missing_images(self._bench.measurements.no_images)
             else:
-                self._measure(unknown)
+                self._measure(unknown, unpaired)
         elif any(subject.is_nearest for subject in self._subjects.values()):
             self._notice.caption(
                 f"In these settings {self._bench.settings.ratio:.2f} was not measured, and "
@@ -87,6 +87,14 @@ class Comparison:
 
     def _unknown(self) -> list[str]:
         return [name for name, subject in self._subjects.items() if subject.result is None]
+
+    def _unpaired(self) -> list[str]:
+        """What is known but not compared, since the baseline was not measured in its precision."""
+        return [
+            name
+            for name, subject in self._subjects.items()
+            if subject.result and self._bench.measurements.lacks_reference(subject.result)
+        ]
 
     def _unknown_on_curves(self) -> list[tuple[PruningSpec, Recovery]]:
         """What filling in the curves would measure."""
@@ -109,12 +117,14 @@ class Comparison:
             return Subject(nearest, result, result.cost, is_nearest=True)
         return Subject(spec, None, self._bench.cost(spec))
 
-    def _measure(self, unknown: list[str]) -> None:
+    def _measure(self, unknown: list[str], unpaired: list[str]) -> None:
         """The baseline, then what is unknown at the slider, then the curve if it was asked for."""
         measurements = self._bench.measurements
-        if unknown:
+        if unknown or unpaired:
             events = measurements.measure_here(UNPRUNED, NOTHING)
             measured(self._progress, "Evaluating the baseline", events)
+        for name in unpaired:
+            self._draw_card(name)
         for name in unknown:
             subject = self._subjects[name]
             for event in measurements.measure(subject.spec, self._recovery):
@@ -128,7 +138,7 @@ class Comparison:
                         subject.result = event
                         self._draw_card(name)
             self._progress.empty()
-        if unknown:
+        if unknown or unpaired:
             self._draw_words()
             self._draw_curves()
         if self._curves.asked_to_fill:
@@ -191,7 +201,7 @@ class Comparison:
                 recovery: found.evaluation
                 for recovery in (NOTHING, RECALIBRATED)
                 if (found := measurements.known(subject.spec, recovery))
-                and on_same_images(found, shown)
+                and can_be_paired(found, shown)
             }
             sides.append(
                 Side(
@@ -214,7 +224,7 @@ class Comparison:
         """The chosen settings on the images that they were not chosen on, where both are known."""
         chosen_on = self._bench.on_subset(CHOICE_IMAGES, CHOICE_SEED)
         results = {n: each.result for n, each in self._subjects.items() if each.result is not None}
-        if len(results) < len(GRANULARITIES) or not on_same_images(*results.values()):
+        if len(results) < len(GRANULARITIES) or not can_be_paired(*results.values()):
             return None
         judged = {name: chosen_on.apart_from_its_images(each) for name, each in results.items()}
         evaluations = {name: each for name, each in judged.items() if each is not None}

@@ -26,7 +26,7 @@ from core.studies.budget import (
     solve,
 )
 from core.studies.sensitivity import SCAN_IMAGES, SCAN_RATIOS
-from core.ui.bench.measuring import NOTHING
+from core.ui.bench.measuring import NOTHING, can_be_paired
 from core.ui.bench.resources import load_pruner
 from core.ui.bench.workbench import Workbench
 from core.ui.layers.sensitivity import SCAN_SEED, losses_of
@@ -227,7 +227,7 @@ def _is_of_these_settings(bench: Workbench, solved: Solved) -> bool:
 def _results(bench: Workbench, solved: Solved, progress: DeltaGenerator) -> dict[str, Result]:
     """Each contender on the whole test set: known, or measured now; nothing without images.
 
-    All are on the same images: this machine's, where there are any.
+    All are on the same images, this machine's where there are any, and in the same precision.
     """
     measurements, recovery = bench.on_subset(LARGEST_SUBSET, 0), bench.settings.recovery
     if measurements.images is not None:
@@ -241,7 +241,8 @@ def _results(bench: Workbench, solved: Solved, progress: DeltaGenerator) -> dict
         }
     known = {name: measurements.known(spec, recovery) for name, spec in solved.contenders.items()}
     found = {name: result for name, result in known.items() if result is not None}
-    if len(found) < len(known):
+    comparable = [each for each in found.values() if can_be_paired(each, found.get(SOLVED, each))]
+    if len(comparable) < len(known):
         explain_missing_images(measurements.no_images)
         return {}
     return found

@@ -138,12 +138,12 @@ def _cards(bench: Workbench, specs: Mapping[str, PruningSpec]) -> None:
         found[name] = measurements.known(spec, recovery)
         is_live[name] = found[name] is None
         if found[name] is None and measurements.images is not None:
-            measured(
-                progress, "Evaluating the baseline", measurements.measure_here(UNPRUNED, NOTHING)
-            )
             events = measurements.measure(spec, recovery)
             found[name] = measured(progress, f"Evaluating: {name.lower()}", events)
         result = found[name]
+        if result is not None and measurements.lacks_reference(result):
+            events = measurements.measure_here(UNPRUNED, NOTHING)
+            measured(progress, "Evaluating the baseline", events)
         method_card(
             slots[name],
             name,

@@ -50,7 +50,7 @@ def method_card(
         # A row that stays one on a phone, where columns would be stacked.
         row = st.container(horizontal=True, gap="xsmall")
         with row:
-            _accuracy(evaluation, reference.evaluation if reference else None, test)
+            _accuracy(evaluation, _change(evaluation, result, reference), test)
         row.metric(
             "Parameters",
             millions(cost.nonzero),
@@ -69,32 +69,36 @@ def method_card(
             "multiplied too.",
         )
         st.caption(
-            _interval(evaluation, source) + NEW_LINE + _flips(evaluation, test),
+            _interval(evaluation, source) + NEW_LINE + _compared(result, test),
             help=_provenance(result) if result else None,
         )
 
 
-def _accuracy(
-    evaluation: Evaluation | None, baseline: Evaluation | None, test: PairedTest | None
-) -> None:
-    if evaluation is None:
-        st.metric("Accuracy", "–", delta="not measured", delta_color="off", delta_arrow="off")
-        return
-    if baseline is None or test is None:
-        delta, is_sure = f"{evaluation.seen:,} of {evaluation.total:,} …", False
-    else:
-        points = round(100 * (evaluation.accuracy - baseline.accuracy), 1)
-        delta = f"{points + 0.0:+.1f} points"  # -0.0 is no number for a person
-        is_sure = test.significant
+def _accuracy(evaluation: Evaluation | None, change: str, test: PairedTest | None) -> None:
+    is_sure = test is not None and test.significant
     st.metric(
         "Accuracy",
-        f"{evaluation.accuracy:.1%}",
-        delta=delta,
+        f"{evaluation.accuracy:.1%}" if evaluation else "–",
+        delta=change,
         delta_color="normal" if is_sure else "off",
         delta_arrow="auto" if is_sure else "off",
         help="The difference is to the baseline, on the same images; grey where these images "
-        "cannot tell the two apart.",
+        "cannot tell the two apart."
+        if evaluation
+        else None,
     )
+
+
+def _change(evaluation: Evaluation | None, result: Result | None, reference: Result | None) -> str:
+    """The difference to the baseline, or how far the evaluation is."""
+    if evaluation is None:
+        return "not measured"
+    if result is None:
+        return f"{evaluation.seen:,} of {evaluation.total:,} …"
+    if reference is None:
+        return "not compared"
+    points = round(100 * (evaluation.accuracy - reference.evaluation.accuracy), 1)
+    return f"{points + 0.0:+.1f} points"  # -0.0 is no number for a person
 
 
 def _interval(evaluation: Evaluation | None, source: str) -> str:
@@ -104,10 +108,13 @@ def _interval(evaluation: Evaluation | None, source: str) -> str:
     return f"95% interval {low:.1%} to {high:.1%} · {evaluation.seen:,} images · {source}"
 
 
-def _flips(evaluation: Evaluation | None, test: PairedTest | None) -> str:
-    """What the paired test says: always a line, so that nothing jumps."""
-    if evaluation is None or test is None:
+def _compared(result: Result | None, test: PairedTest | None) -> str:
+    """What the paired test says, or why there is none: always a line, so that nothing jumps."""
+    if result is None:
         return "\u00a0"
+    if test is None:
+        precision = result.key.precision
+        return f"Not compared: the baseline was not measured in {precision} on these images"
     if not test.lost and not test.gained:
         return "The same images right as with the baseline"
     flips = f"{test.lost:,} {'image' if test.lost == 1 else 'images'} lost, {test.gained:,} gained"
