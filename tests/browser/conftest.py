@@ -72,7 +72,7 @@ def app_folder(
     checkpoint.save(trained.model, path, "cifar10", metadata_of(trained))
     digits_path = checkpoints / "resnet18-digits-2ep.safetensors"
     checkpoint.save(trained.model, digits_path, "digits", metadata_of(trained))
-    slow = random_resnet(Widths.regular(64))
+    slow = random_resnet(Widths.regular(40))
     checkpoint.save(slow, checkpoints / f"{SLOW}.safetensors", "digits", metadata_of(trained))
     store = ResultStore(tmp_path_factory.mktemp("results") / "results.sqlite")
     measurer = Measurer(checkpoint.load(path), digits, len(digits.test_labels), 0)
