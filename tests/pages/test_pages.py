@@ -432,32 +432,6 @@ def test_where_both_methods_have_one_ratio_it_is_marked_once(open_app: OpenApp) 
 
 
 @pytest.mark.usefixtures("small_baselines")
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"channels": "masked"},
-        {"criterion": "BN γ", "allocation": "global"},
-        {"criterion": "L2", "scope": "internal"},
-        {"criterion": "random", "seed": "7"},
-        {"ratio": "0"},
-        {"recovery": "BN recalibrated", "weights": "global"},
-        {"ratio": "0.95"},
-        {"match": "parameters left", "scope": "internal", "ratio": "0.95"},
-        {"x": "MACs", "study": "false"},
-        {"ratio": "0.333", "subset": "77"},
-        {"ratio": "nan", "subset": "-5", "seed": "x", "criterion": "<b>", "dataset": "digits"},
-    ],
-    ids=str,
-)
-def test_every_setting_works_on_every_page(open_app: OpenApp, query: dict[str, str]) -> None:
-    app = open_app("compare", **({"dataset": "digits", "subset": "50"} | query))
-    open_app("layers", **({"dataset": "digits", "subset": "50", "view": "Close-up"} | query))
-    for page in PAGES[1:]:
-        app.switch_page(f"pages/{page}.py").run()
-        assert_calm(app)
-
-
-@pytest.mark.usefixtures("small_baselines")
 def test_layers_draws_every_layer_at_every_step_below_two_thousand_marks(
     open_app: OpenApp,
 ) -> None:
