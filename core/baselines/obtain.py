@@ -216,7 +216,7 @@ def _checked(path: Path, request: Request) -> Checkpoint:
         differs
         or (loaded.metadata.get("started_from") or {}).get("fingerprint") != start
         or loaded.model.widths != request.widths
-        or Recipe.from_json(loaded.metadata["recipe"]) != request.recipe
+        or Recipe.from_json(loaded.metadata.get("recipe", {})) != request.recipe
     ):
         raise checkpoint.CheckpointError(
             f"{path} holds another network, or one of another recipe, than the baseline asked "

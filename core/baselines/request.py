@@ -77,6 +77,9 @@ class Request:
 
 
 def epochs_in_all(metadata: Mapping[str, Any]) -> int:
-    """Of a baseline's training, with those of the baselines that it went on from."""
+    """Of a baseline's training, with those of the baselines that it went on from.
+
+    Epochs that are not recorded count as none.
+    """
     before = (metadata.get("started_from") or {}).get("epochs", 0)
-    return int(before + metadata["epochs"])
+    return int(before + metadata.get("epochs", 0))

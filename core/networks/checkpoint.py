@@ -28,16 +28,11 @@ from core.networks.resnet import ResNet18, Widths, on_meta
 
 FORMAT = "pruning-explorer-1"
 ARCHITECTURE = "resnet18-cifar"
-OF_A_BASELINE = {
-    "epochs": int,
-    "seed": int,
-    "held_out": int,
-    "recipe": dict,
-    "history": dict,
-    "data": dict,
-    "accuracy": dict,
-}
+OF_A_BASELINE = {"data": dict, "accuracy": dict}
 """What the metadata of a baseline must say of it, for others to rely on."""
+
+OF_A_TRAINING = {"epochs": int, "seed": int, "held_out": int, "recipe": dict, "history": dict}
+"""What it may leave out, because nothing but the account of the training depends on it."""
 
 FOREIGN_FILES = {
     b"PK\x03\x04": " but a zip archive, as torch.save writes them",
@@ -222,9 +217,8 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
 
 
 def _check_baseline(path: Path, metadata: Mapping[str, Any]) -> None:
-    lacking = [
-        name for name, kind in OF_A_BASELINE.items() if not isinstance(metadata.get(name), kind)
-    ]
+    kinds = OF_A_BASELINE | {n: kind for n, kind in OF_A_TRAINING.items() if n in metadata}
+    lacking = [name for name, kind in kinds.items() if not isinstance(metadata.get(name), kind)]
     if not lacking:
         accuracy, data = metadata["accuracy"], metadata["data"]
         teachers = metadata.get("teachers")

@@ -291,7 +291,7 @@ def test_another_format_or_architecture_is_refused(path: Path, entry: str, value
 @pytest.mark.parametrize(
     ("entry", "value"),
     [
-        *((entry, ...) for entry in ("epochs", "seed", "held_out", "recipe", "history")),
+        *((entry, None) for entry in ("epochs", "seed", "held_out", "recipe", "history")),
         ("accuracy", ...),
         ("accuracy", 0.9),
         ("accuracy", {"correct": 9}),
@@ -315,6 +315,13 @@ def test_a_baseline_that_says_too_little_of_itself_is_refused(
 ) -> None:
     rewritten(path, **{entry: value})
     assert f"no usable {entry}" in refusal(path)
+
+
+@pytest.mark.parametrize("entry", ["epochs", "seed", "held_out", "recipe", "history"])
+def test_a_baseline_may_leave_out_how_it_was_trained(path: Path, entry: str) -> None:
+    left_out: Any = ...
+    rewritten(path, **{entry: left_out})
+    assert entry not in checkpoint.load(path).metadata
 
 
 @pytest.mark.parametrize("raw", ["", "{", "[" * 100_000, "9" * 5_000], ids=lambda raw: raw[:2])

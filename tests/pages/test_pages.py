@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.baselines.request import Request
@@ -24,7 +25,7 @@ from core.data.loading import load
 from core.device import best_device, resolve_precision
 from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
-from core.networks.checkpoint import Checkpoint
+from core.networks.checkpoint import OF_A_BASELINE, OF_A_TRAINING, Checkpoint
 from core.networks.layers import nonzero_parameters
 from core.networks.resnet import Widths
 from core.paths import CHECKPOINTS
@@ -712,6 +713,66 @@ def test_what_a_baseline_came_from_is_told(
     assert all(text in table for text in provenance)
     told = words(open_app("methods"))
     assert all(text in told for text in methods)
+
+
+def without(metadata: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Metadata that lacks an entry, or an entry of an entry."""
+    first, *rest = names
+    if not rest:
+        return {name: value for name, value in metadata.items() if name != first}
+    return {**metadata, first: without(metadata[first], *rest)}
+
+
+def entries(metadata: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Every entry of metadata, and every entry of one that has entries."""
+    found: list[tuple[str, ...]] = [(name,) for name in metadata]
+    for name, value in metadata.items():
+        if isinstance(value, dict):
+            found += [(name, key) for key in value]
+    return found
+
+
+SAID_TO_BE_MISSING = {
+    *((name,) for name in (*OF_A_TRAINING, "versions", "commit")),
+    *(("accuracy", "precision"), ("accuracy", "device")),
+    *(("history", "curve"), ("history", "epochs")),
+}
+
+
+@pytest.mark.usefixtures("no_images")
+def test_whatever_a_baseline_does_not_say_of_itself_its_pages_open_and_say_so(
+    open_app: OpenApp, checkpoints: Path, trained: Checkpoint
+) -> None:
+    path = checkpoints / "resnet18-cifar10-2ep.safetensors"
+    whole = metadata_of(trained)
+    assert set(entries(whole)) > SAID_TO_BE_MISSING
+    for names in entries(whole):
+        if names[0] == "recipe" and len(names) == 2:  # takes its default
+            continue
+        checkpoint.save(trained.model, path, "cifar10", without(whole, *names), overwrite=True)
+        st.cache_resource.clear()
+        app = open_app("baseline")
+        said = words(app) + tables(app) + str(metrics(app))
+        assert ("not recorded" in said) == (names in SAID_TO_BE_MISSING), names
+        app.switch_page("pages/methods.py").run()
+        assert_calm(app)
+
+
+@pytest.mark.usefixtures("no_images")
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_with_a_baseline_that_says_nothing_of_its_training(
+    open_app: OpenApp, checkpoints: Path, trained: Checkpoint, page: str
+) -> None:
+    whole = metadata_of(trained)
+    least: dict[str, Any] = {name: whole[name] for name in ("kind", *OF_A_BASELINE)}
+    least["accuracy"] = {name: least["accuracy"][name] for name in ("correct", "seen")}
+    path = checkpoints / "resnet18-cifar10-2ep.safetensors"
+    checkpoint.save(trained.model, path, "cifar10", least)
+    open_app(page)
+
+
+def tables(app: AppTest) -> str:
+    return " ".join(str(text) for table in app.table for text in table.value.to_numpy().flatten())
 
 
 @pytest.mark.usefixtures("cifar10")

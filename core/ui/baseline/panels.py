@@ -23,6 +23,7 @@ from core.ui.parts.notices import offer_download
 from core.ui.sidebar.settings import Settings, select_baseline
 
 DATASET_TITLES = {"cifar10": "CIFAR-10", "digits": "Handwritten digits"}
+NOT_RECORDED = "not recorded"
 OPTIMISER_LABELS = {"muon": "Muon", "sgd": "SGD with Nesterov momentum"}
 
 
@@ -54,10 +55,10 @@ def show_baseline(settings: Settings) -> None:
     )
     numbers[1].metric("Test images right", f"{accuracy['correct']:,} of {accuracy['seen']:,}")
     in_all = epochs_in_all(loaded.metadata)
-    last = loaded.metadata["epochs"]
+    last = loaded.metadata.get("epochs", in_all)
     numbers[2].metric(
         "Epochs",
-        in_all,
+        in_all or NOT_RECORDED,
         delta=f"below: the last {last}" if in_all > last else None,
         delta_color="off",
         delta_arrow="off",
@@ -78,12 +79,16 @@ def show_baseline(settings: Settings) -> None:
 
 
 def _training_curve(loaded: Checkpoint) -> None:
-    history = loaded.metadata["history"]
-    epochs = loaded.metadata["epochs"]
-    curve = pd.DataFrame(history["curve"], columns=["epoch", "loss", "rate"])
-    ends = pd.DataFrame(
-        [epoch_row(end["epoch"], end["correct"], end["seen"]) for end in history["epochs"]]
-    )
+    try:
+        history = loaded.metadata["history"]
+        curve = pd.DataFrame(history["curve"], columns=["epoch", "loss", "rate"])
+        ends = pd.DataFrame(
+            [epoch_row(end["epoch"], end["correct"], end["seen"]) for end in history["epochs"]]
+        )
+    except (KeyError, TypeError, ValueError):  # left out, or written by another program
+        st.caption(f"The curve of its training is {NOT_RECORDED} in the file.")
+        return
+    epochs = loaded.metadata.get("epochs", len(ends))
     loss = charts.loss_curve(curve, epochs)
     validation = charts.validation_curve(ends, epochs)
     left, right = st.columns(2)
@@ -104,27 +109,34 @@ def _training_curve(loaded: Checkpoint) -> None:
 
 def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
     metadata: dict[str, Any] = dict(loaded.metadata)
-    widths = loaded.model.widths
-    versions = ", ".join(f"{name} {value}" for name, value in metadata["versions"].items())
+    accuracy, versions = metadata["accuracy"], metadata.get("versions")
     return [
         ("File", loaded.path.name),
         ("Fingerprint of its weights", loaded.fingerprint),
         ("Data set", f"{loaded.dataset}, fingerprint {metadata['data']['fingerprint']}"),
-        ("Widths of the stages", ", ".join(map(str, widths.streams))),
-        ("Recipe", _settings(metadata["recipe"])),
-        ("Seed", str(metadata["seed"])),
+        ("Widths of the stages", ", ".join(map(str, loaded.model.widths.streams))),
+        ("Recipe", _settings(metadata.get("recipe"))),
+        ("Seed", _said(metadata.get("seed"))),
         ("Started from", _start(metadata)),
         ("Learnt", _learnt(metadata)),
         *_earlier(metadata),
-        ("Training images held out", str(metadata["held_out"])),
-        ("Measured in", f"{metadata['accuracy']['precision']} on {metadata['accuracy']['device']}"),
-        ("Versions", versions),
-        ("Commit of the code", str(metadata["commit"])),
+        ("Training images held out", _said(metadata.get("held_out"))),
+        ("Precision of its accuracy", _said(accuracy.get("precision"))),
+        ("Measured on", _said(accuracy.get("device"))),
+        ("Versions", _settings(versions)),
+        ("Commit of the code", _said(metadata.get("commit"))),
     ]
 
 
-def _settings(recipe: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe.items())
+def _said(value: Any) -> str:
+    return NOT_RECORDED if value is None else str(value)
+
+
+def _settings(recorded: Any) -> str:
+    """Named values, such as those of a recipe, in one line."""
+    if not isinstance(recorded, Mapping):
+        return _said(recorded)
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recorded.items())
 
 
 def _earlier(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -142,14 +154,14 @@ def _earlier(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _start(metadata: Mapping[str, Any]) -> str:
     start = metadata.get("started_from")
     if not start:
-        return "weights drawn by the seed"
+        return "weights drawn by the seed" if "seed" in metadata else NOT_RECORDED
     return f"the weights {start['fingerprint']}, after {start['epochs']} epochs"
 
 
 def _learnt(metadata: Mapping[str, Any]) -> str:
     teachers = metadata.get("teachers")
     if not teachers:
-        return "the labels"
+        return "the labels" if "recipe" in metadata else NOT_RECORDED
     return f"what the baselines {' and '.join(teachers)} answer, on the mean"
 
 

@@ -88,6 +88,8 @@ def show_findings(bench: Workbench) -> None:
 
 def recipe_in_words(metadata: Mapping[str, Any]) -> str:
     """How a baseline was trained, from what its file records."""
+    if "recipe" not in metadata:
+        return "It is not recorded in its file."
     recipe = Recipe.from_json(metadata["recipe"])
     parts = [
         f"{recipe.epochs} epochs of batches of {recipe.batch_size} images",
@@ -101,7 +103,7 @@ def recipe_in_words(metadata: Mapping[str, Any]) -> str:
         + (f", a square of {recipe.cutout} pixels cut out" if recipe.cutout else ""),
         *([f"weights averaged over the last {recipe.average} epochs"] if recipe.average else []),
         *_sharpness(recipe),
-        f"seed {metadata['seed']}",
+        f"seed {metadata.get('seed', 'not recorded')}",
     ]
     text = "; ".join(parts) + "."
     if start := metadata.get("started_from"):
