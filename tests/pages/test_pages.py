@@ -41,6 +41,7 @@ from core.studies.sensitivity import ScanMeasurer, scan_points
 from core.studies.shipped_grid import FIVE_EPOCHS, FULL
 from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import sweep
+from core.training import EpochEnd, Step
 from core.ui.baseline import training
 from tests.conftest import MeasureInto
 from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm, metadata_of
@@ -606,11 +607,20 @@ def test_training_from_the_page_gives_a_baseline_that_can_be_used(
 ) -> None:
     narrow = partial(Request, widths=Widths.regular(4))
     monkeypatch.setattr(training, "Request", narrow)
+    given_way: list[object] = []
+
+    def counted(events: Iterator[object], _notice: object) -> Iterator[object]:
+        for event in events:
+            given_way.append(event)
+            yield event
+
+    monkeypatch.setattr(training, "give_way", counted)
     app = open_app("baseline", dataset="digits")
     app.number_input(key="epochs_digits").set_value(1)
     next(button for button in app.button if button.label == "Train").click().run()
     assert_calm(app)
     assert any("test images right" in success.value for success in app.success)
+    assert {type(event) for event in given_way} >= {Step, EpochEnd, Checkpoint}
     next(button for button in app.button if button.label == "Use it now").click().run()
     assert_calm(app)
     assert app.session_state["baseline"] == "resnet18-digits-1ep-w4"

@@ -2,9 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from core.ui.bench.turns import Queue, my_turn
+import streamlit as st
+
+from core.ui.bench import turns
+from core.ui.bench.turns import Queue, give_way, my_turn
 
 AT_ONCE = 5
 
@@ -74,3 +77,60 @@ def test_a_turn_that_fails_is_given_on() -> None:
                 raise MovedOnError
         except MovedOnError:
             pass
+
+
+class Session(threading.Thread):
+    """One that evaluates until it is told to stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_begun, self.may_end = threading.Event(), threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        with my_turn():
+            self.has_begun.set()
+            assert self.may_end.wait(30)
+
+    def end(self) -> None:
+        self.may_end.set()
+        self.join(30)
+
+
+def test_training_waits_between_steps_for_evaluations_which_never_wait_for_a_step() -> None:
+    tickets = turns._evaluations()._tickets
+    begun: list[int] = []
+    may_end = [threading.Event() for _ in range(3)]
+    told: list[int] = []
+
+    def steps() -> Iterator[int]:
+        for number, event in enumerate(may_end):
+            begun.append(number)
+            assert event.wait(30)
+            yield number
+
+    def train() -> None:
+        told.extend(give_way(steps(), st.empty()))
+
+    first = Session()
+    assert first.has_begun.wait(30)
+    training = threading.Thread(target=train)
+    training.start()
+    wait_until(lambda: len(tickets) == 2)
+    assert begun == []
+    first.end()
+    wait_until(lambda: begun == [0])
+
+    second = Session()
+    assert second.has_begun.wait(30)  # while the first step is under way
+    may_end[0].set()
+    wait_until(lambda: len(tickets) == 2)
+    assert begun == [0]
+    second.end()
+    wait_until(lambda: begun == [0, 1])
+
+    for event in may_end:
+        event.set()
+    training.join(30)
+    assert told == [0, 1, 2]
+    assert not tickets

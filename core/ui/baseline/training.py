@@ -11,6 +11,7 @@ from core.errors import InputError
 from core.measuring.statistics import wilson_interval
 from core.networks.checkpoint import Checkpoint
 from core.training import EpochEnd, Recipe, Step
+from core.ui.bench.turns import give_way
 from core.ui.parts.chart import show_chart
 
 
@@ -18,15 +19,16 @@ def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None
     """Train, or load what was trained already; None where it could not be done.
 
     Any other interaction stops the training; asked for again, it goes on from its last finished
-    epoch.
+    epoch. Before each step it waits for the evaluations that other viewers have asked for.
     """
     bar = st.progress(0.0, "Preparing …")
+    waiting = st.empty()
     left, right = st.columns(2)
     loss_slot, accuracy_slot = left.empty(), right.empty()
     steps: list[dict[str, float]] = []
     ends: list[dict[str, float]] = []
     try:
-        for event in obtain(Request(dataset, recipe, seed)):
+        for event in give_way(obtain(Request(dataset, recipe, seed)), waiting):
             match event:
                 case Step():
                     _show_step(bar, event)

@@ -3,10 +3,13 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 SECONDS_BETWEEN_LOOKS = 0.1
+Event = TypeVar("Event")
 
 
 class Queue:
@@ -40,20 +43,38 @@ def _evaluations() -> Queue:
 
 
 @contextmanager
-def my_turn() -> Iterator[None]:
-    """Wait until no other session evaluates; moving a control while waiting gives up the place."""
+def my_turn(notice: DeltaGenerator | None = None) -> Iterator[None]:
+    """Wait until no other session evaluates; moving a control while waiting gives up the place.
+
+    A wait is announced in the slot `notice`, or else where the page is.
+    """
     queue = _evaluations()
     ticket = queue.join()
     try:
         if queue.ahead_of(ticket, 0):
-            _wait(queue, ticket)
+            _wait(queue, ticket, notice or st.empty())
         yield
     finally:
         queue.leave(ticket)
 
 
-def _wait(queue: Queue, ticket: object) -> None:
-    notice = st.empty()
+def give_way(events: Iterator[Event], notice: DeltaGenerator) -> Iterator[Event]:
+    """Pass the events of long work on, each worked out once everybody who came before is done.
+
+    Nobody waits for the work in return: a step of training can take half a minute, so an evaluation
+    that is asked for meanwhile begins at once, and the next step waits for it.
+    """
+    while True:
+        with my_turn(notice):
+            pass
+        try:
+            event = next(events)
+        except StopIteration:
+            return
+        yield event
+
+
+def _wait(queue: Queue, ticket: object, notice: DeltaGenerator) -> None:
     # Each notice is also where Streamlit stops a session whose viewer moved on.
     while ahead := queue.ahead_of(ticket, SECONDS_BETWEEN_LOOKS):
         others = "1 evaluation" if ahead == 1 else f"{ahead} evaluations"
