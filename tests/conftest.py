@@ -24,7 +24,10 @@ from core.specs.point import Point
 from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import sweep
 from core.training import default_recipe
+from tests.environment import needed_in_ci
+from tests.examples import load_profile
 
+load_profile()
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 torch.set_num_threads(1)  # the workers of pytest-xdist share the cores
 
@@ -47,7 +50,7 @@ def digits() -> DataSet:
 @pytest.fixture(scope="session")
 def cifar10() -> DataSet:
     if where_cifar10_is() is None:
-        pytest.skip("CIFAR-10 is not on this machine: set CIFAR10_DIR to run this test")
+        needed_in_ci("CIFAR-10 is not on this machine: set CIFAR10_DIR to run this test.")
     return load("cifar10")
 
 

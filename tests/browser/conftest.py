@@ -18,6 +18,7 @@ from core.results import RESULTS_SUFFIX, ResultStore, export
 from core.specs.grid import grid
 from core.sweeps.measurer import Measurer
 from tests.conftest import MeasureInto
+from tests.environment import needed_in_ci
 from tests.pages.conftest import metadata_of
 from tests.small_networks import random_resnet
 
@@ -38,14 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Skips the test where there is no browser, but for CI, which must have one."""
     try:
         with chromium() as opened:
             yield opened
     except CannotRunError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
+        needed_in_ci(str(error))
 
 
 @pytest.fixture(scope="session")

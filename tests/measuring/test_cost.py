@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load as parse
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from core.networks.resnet import ResNet18, Widths, on_meta
 from core.pruning import prune
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import METHODS
+from tests.examples import expensive
 from tests.small_networks import copy_of_state, random_resnet, same_state
 
 UNEVEN = Widths(streams=(5, 12, 7, 16), inner=(3, 9, 1, 30, 8, 11, 4, 20))
@@ -69,7 +70,7 @@ def test_the_standard_network_has_11_173_962_parameters() -> None:
 
 
 @given(any_widths, st.integers(2, 20))
-@settings(deadline=None, max_examples=20)
+@expensive(20)
 def test_macs_equal_the_formula_at_any_width(widths: Widths, classes: int) -> None:
     macs = macs_per_layer(widths, classes)
     assert macs == macs_by_formula(widths, classes)

@@ -19,6 +19,7 @@ from core.measuring.statistics import wilson_interval
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.networks.resnet import ResNet18
+from tests.environment import needs_native_bf16
 from tests.small_networks import (
     copy_of_state,
     images,
@@ -212,9 +213,8 @@ def test_bf16_and_fp32_differ_about_near_ties_alone(network: ResNet18, digits: D
     assert (margin[fp32 != bf16] < np.quantile(margin, 0.2)).all()
 
 
+@needs_native_bf16
 def test_bf16_agrees_with_fp32_about_99_of_100_cifar10_images(cifar10: DataSet) -> None:
-    if not SHIPPED.exists():
-        pytest.skip(f"{SHIPPED.name} is not in checkpoints/")
     model = checkpoint.load(SHIPPED, "cifar10").model
     chosen = subset_indices(cifar10.test_labels, 500)
     fp32, bf16 = in_both_precisions(model, cifar10.test_images[chosen], cifar10.test_labels[chosen])

@@ -5,7 +5,7 @@ from math import comb, sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -42,13 +42,11 @@ def correct_and_seen(draw: st.DrawFn) -> tuple[int, int]:
 
 
 @given(correct_and_seen())
-@settings(deadline=None)
 def test_wilson_equals_the_closed_formula(numbers: tuple[int, int]) -> None:
     assert wilson_interval(*numbers) == pytest.approx(wilson_by_formula(*numbers), abs=1e-9)
 
 
 @given(correct_and_seen())
-@settings(deadline=None)
 def test_wilson_equals_scipys(numbers: tuple[int, int]) -> None:
     expected = binomtest(*numbers).proportion_ci(0.95, method="wilson")
     assert wilson_interval(*numbers) == pytest.approx(
@@ -57,7 +55,6 @@ def test_wilson_equals_scipys(numbers: tuple[int, int]) -> None:
 
 
 @given(correct_and_seen())
-@settings(deadline=None)
 def test_wilson_stays_in_0_to_1_around_the_accuracy(numbers: tuple[int, int]) -> None:
     low, high = wilson_interval(*numbers)
     correct, seen = numbers
@@ -79,7 +76,6 @@ def test_wilson_refuses_impossible_counts(correct: int, seen: int) -> None:
 
 
 @given(*[st.integers(0, 60)] * 4)
-@settings(deadline=None)
 def test_mcnemar_equals_the_binomial_sum(both: int, lost: int, gained: int, neither: int) -> None:
     pairs = [(True, True)] * both + [(True, False)] * lost
     pairs += [(False, True)] * gained + [(False, False)] * neither
@@ -96,7 +92,6 @@ def p_value_of(lost: int, gained: int) -> float:
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000))
-@settings(deadline=None)
 def test_mcnemar_equals_scipys_binomial_test(lost: int, gained: int) -> None:
     expected = binomtest(lost, lost + gained).pvalue if lost + gained else 1.0
     assert p_value_of(lost, gained) == pytest.approx(expected, rel=1e-12, abs=0)

@@ -788,8 +788,6 @@ def tables(app: AppTest) -> str:
 @pytest.mark.usefixtures("cifar10")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_baseline_that_ships_works_on_cifar10(open_app: OpenApp, page: str) -> None:
-    if not any(CHECKPOINTS.glob("*cifar10*.safetensors")):
-        pytest.skip("no CIFAR-10 baseline in checkpoints/")
     app = open_app(page, subset="50")
     if page == "compare":
         assert all(value.endswith("%") for value in metrics(app)["Accuracy"])

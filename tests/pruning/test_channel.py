@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given, settings
+import torch_pruning
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ from core.pruning import Pruner, prune
 from core.pruning.channel import ChannelPruner, group_scores
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import CRITERIA, METHODS, SCOPES
+from tests.examples import expensive
 from tests.small_networks import (
     images,
     random_bottleneck_resnet,
@@ -60,7 +62,7 @@ def check_that_removal_equals_masking(model: nn.Module, spec: PruningSpec) -> No
 
 
 @given(any_widths, ratios, criteria, allocations, scopes, seeds)
-@settings(deadline=None, max_examples=60)
+@expensive(60)
 def test_removal_equals_masking_in_resnet18(
     widths: Widths, ratio: float, criterion: str, allocation: str, scope: str, seed: int
 ) -> None:
@@ -69,7 +71,7 @@ def test_removal_equals_masking_in_resnet18(
 
 
 @given(ratios, st.sampled_from(["l1", "l2", "random"]), allocations, seeds)
-@settings(deadline=None, max_examples=25)
+@expensive(25)
 def test_removal_equals_masking_in_a_vgg(
     ratio: float, criterion: str, allocation: str, seed: int
 ) -> None:
@@ -78,7 +80,7 @@ def test_removal_equals_masking_in_a_vgg(
 
 
 @given(ratios, criteria, allocations, scopes, seeds)
-@settings(deadline=None, max_examples=25)
+@expensive(25)
 def test_removal_equals_masking_in_a_depthwise_bottleneck_resnet(
     ratio: float, criterion: str, allocation: str, scope: str, seed: int
 ) -> None:
@@ -102,7 +104,6 @@ def test_removal_does_not_equal_masking_that_leaves_the_shift() -> None:
 @pytest.mark.parametrize("criterion", ["l1", "l2", "bn", "random"])
 def test_network_and_costs_equal_torch_pruning(ratio: float, criterion: str) -> None:
     """Torch-Pruning finds its own groups and removes by itself; only the scores are ours."""
-    torch_pruning = pytest.importorskip("torch_pruning")
     model = random_resnet()
     theirs = copy.deepcopy(model)
     graph = trace(model)
@@ -148,7 +149,7 @@ def widths_left(spec: PruningSpec) -> Widths:
 
 
 @given(ratios, criteria, scopes, seeds)
-@settings(deadline=None, max_examples=30)
+@expensive(30)
 def test_uniform_removes_exactly_the_rounded_number_of_each_group(
     ratio: float, criterion: str, scope: str, seed: int
 ) -> None:
@@ -162,7 +163,7 @@ def test_uniform_removes_exactly_the_rounded_number_of_each_group(
 
 
 @given(ratios, criteria, scopes, seeds)
-@settings(deadline=None, max_examples=30)
+@expensive(30)
 def test_global_removes_exactly_the_rounded_number_in_total_and_leaves_one_of_each(
     ratio: float, criterion: str, scope: str, seed: int
 ) -> None:

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import prune as torch_prune
@@ -14,6 +14,7 @@ from core.errors import InputError
 from core.networks.layers import prunable_layers
 from core.pruning import Pruner, prune
 from core.specs.pruning import PruningSpec
+from tests.examples import expensive
 from tests.small_networks import random_resnet, random_vgg, same_state
 
 PRUNER = Pruner(random_resnet())
@@ -66,7 +67,7 @@ def test_allocation_and_scope_are_ignored() -> None:
     criterion=st.sampled_from(["l1", "l2", "bn", "random"]),
     seed=st.integers(0, 3),
 )
-@settings(deadline=None, max_examples=30)
+@expensive(30)
 def test_exactly_the_rounded_number_of_filters_becomes_zero_and_one_is_left(
     ratio: float, criterion: str, seed: int
 ) -> None:

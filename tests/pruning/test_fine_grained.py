@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
@@ -87,7 +87,6 @@ def test_of_equal_magnitudes_the_first_go(allocation: str) -> None:
     scores=st.lists(st.integers(0, 5), min_size=1, max_size=40),
     part=st.floats(0, 1),
 )
-@settings(deadline=None)
 def test_exactly_the_lowest_by_value_then_position_are_chosen(
     scores: list[int], part: float
 ) -> None:
@@ -107,7 +106,6 @@ VGG_PRUNER = Pruner(random_vgg())
     criterion=st.sampled_from(["l1", "l2", "random"]),
     allocation=st.sampled_from(["uniform", "global"]),
 )
-@settings(deadline=None)
 def test_exactly_the_rounded_number_of_weights_becomes_zero(
     ratio: float, criterion: str, allocation: str
 ) -> None:

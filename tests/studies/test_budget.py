@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InputError
@@ -24,6 +24,7 @@ from core.studies.budget import (
     smallest_ratio,
     solve,
 )
+from tests.examples import expensive
 from tests.small_networks import random_resnet
 
 RATIOS = tuple(step / 10 for step in range(1, 10))
@@ -51,7 +52,7 @@ def left_after(model: ResNet18, method: str, quantity: str, ratios: dict[str, fl
 @pytest.mark.parametrize("method", ["fine", "channel"])
 @pytest.mark.parametrize("quantity", QUANTITIES)
 @given(st.lists(st.floats(0, 0.95), min_size=22, max_size=22))
-@settings(max_examples=10, deadline=None)
+@expensive(10)
 def test_what_is_left_is_what_the_pruned_network_costs(
     method: str, quantity: str, ratios: list[float]
 ) -> None:

@@ -31,6 +31,7 @@ from core.studies.sensitivity import (
 )
 from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import sweep
+from tests.environment import needs_native_bf16
 from tests.small_networks import images, random_resnet
 
 CPU = torch.device("cpu")
@@ -125,8 +126,15 @@ def test_the_usual_scan_is_at_nine_ratios() -> None:
 # The same counts
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "precision"),
+    [
+        *((method, "fp32") for method in METHODS),
+        ("channel", "bf16"),
+        pytest.param("fine", "bf16", marks=needs_native_bf16),
+        pytest.param("channel-mask", "bf16", marks=needs_native_bf16),
+    ],
+)
 def test_a_scan_gives_what_full_evaluations_give(
     trained: Checkpoint, digits: DataSet, method: str, precision: str
 ) -> None:

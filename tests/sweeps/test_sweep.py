@@ -71,6 +71,8 @@ class Swept:
     events: list[Progress]
     store: ResultStore
     pruned: list[PruningSpec]  # in order, each time that something was
+    started: datetime
+    ended: datetime
 
     @property
     def results(self) -> list[Result]:
@@ -87,10 +89,11 @@ def swept(trained: Checkpoint, digits: DataSet, tmp_path_factory: pytest.TempPat
         return original(self, spec)
 
     store = ResultStore(tmp_path_factory.mktemp("swept") / "results.sqlite")
+    started = datetime.now(UTC)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Pruner, "prune", noted)
         events = list(sweep(new_measurer(trained, digits), POINTS, store))
-    return Swept(events, store, pruned)
+    return Swept(events, store, pruned, started, datetime.now(UTC))
 
 
 def results(events: Iterable[Progress]) -> list[Result]:
@@ -267,10 +270,12 @@ def test_the_whole_test_set_ignores_the_seed(trained: Checkpoint, digits: DataSe
 
 
 def test_the_origin_is_noted(swept: Swept) -> None:
+    dates = [datetime.fromisoformat(result.origin.date) for result in swept.results]
+    in_order = [swept.started.replace(microsecond=0), *dates, swept.ended]  # dates are in seconds
+    assert in_order == sorted(in_order)
     for result in swept.results:
         assert result.origin.device == "cpu"
         assert torch.__version__ in result.origin.versions
-        assert datetime.fromisoformat(result.origin.date).astimezone(UTC) <= datetime.now(UTC)
         assert result.origin.file == ""
 
 

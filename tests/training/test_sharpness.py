@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import Widths
+from core.networks.resnet import ResNet18, Widths
 from core.training import EpochEnd, History, Recipe, Split, loop, train
 from core.training.sharpness import uphill
 from tests.small_networks import copy_of_state, new_resnet, random_resnet, same_state
@@ -114,7 +114,20 @@ def test_a_vanishing_radius_is_plain_training(split: Split) -> None:
     assert not same_state(plain, sharp)
 
 
-def test_teachers_and_sharpness_go_together(trained: Checkpoint, split: Split) -> None:
-    history = History()
-    list(train(new_resnet(), split, RECIPE, 0, history, teachers=[trained.model]))
-    assert len(history.epochs) == RECIPE.epochs
+def test_sharpness_aware_steps_learn_from_teachers_in_both_passes(
+    trained: Checkpoint, split: Split
+) -> None:
+    """Within a vanishing radius the second pass is the first, so its targets must be the same."""
+
+    def weights(aware: int, radius: float, teachers: list[ResNet18]) -> dict[str, Tensor]:
+        model = random_resnet(Widths.regular(4), seed=0)
+        sgd = replace(RECIPE, optimiser="sgd", learning_rate=0.05)
+        recipe = replace(sgd, sharpness_aware=aware, sharpness_radius=radius)
+        list(train(model, split, recipe, 0, History(), teachers=teachers))
+        return copy_of_state(model)
+
+    taught = weights(0, 0.1, [trained.model])
+    assert same_state(weights(3, 1e-30, [trained.model]), taught)
+    sharp = weights(3, 0.1, [trained.model])
+    assert not same_state(sharp, taught)
+    assert not same_state(sharp, weights(3, 0.1, []))
