@@ -162,15 +162,17 @@ def test_more_pruning_leaves_less_in_everything_that_ships(shipped: list[Result]
             assert more.cost.macs <= less.cost.macs
 
 
-SPOT_CHECKS = (
-    Point(PruningSpec("fine", 0.7), Recovery()),
-    Point(PruningSpec("fine", 0.9, allocation="global"), Recovery.named("bn")),
-    Point(PruningSpec("channel", 0.3), Recovery.named("bn")),
-    Point(PruningSpec("channel", 0.55, scope="internal"), Recovery()),
-)
-OF_ONE = {
-    FULL: Point(PruningSpec("channel", 0.6, *BEST[1:]), Recovery.named("bn")),
-    FIVE_EPOCHS: Point(PruningSpec("channel-mask", 0.2), Recovery.named("bn")),
+SPOT_CHECKS = {
+    FULL: (
+        Point(PruningSpec("fine", 0.7), Recovery()),
+        Point(PruningSpec("fine", 0.9, allocation="global"), Recovery.named("bn")),
+        Point(PruningSpec("channel", 0.6, *BEST[1:]), Recovery.named("bn")),
+    ),
+    FIVE_EPOCHS: (
+        Point(PruningSpec("channel", 0.3), Recovery.named("bn")),
+        Point(PruningSpec("channel", 0.55, scope="internal"), Recovery()),
+        Point(PruningSpec("channel-mask", 0.2), Recovery.named("bn")),
+    ),
 }
 
 
@@ -180,7 +182,7 @@ def test_what_ships_is_what_a_live_evaluation_finds(
     live = Measurer(
         checkpoint.load(CHECKPOINTS / f"{name}.safetensors"), cifar10, subset=500, seed=3
     )
-    for point in (*SPOT_CHECKS, OF_ONE[name]):
+    for point in SPOT_CHECKS[name]:
         stored = next(
             result
             for result in shipped
@@ -232,15 +234,16 @@ def test_the_scan_that_ships_is_what_full_evaluations_find(
     )
     of_the_subset = sorted_subset(live.test_labels, SCAN_IMAGES, 0)
     places = np.searchsorted(of_the_subset, sorted_subset(live.test_labels, 500, 0))
-    for unit in ("conv1", "layer3.0.conv1"):
+    for unit, recovery in (
+        ("conv1", Recovery()),
+        ("layer3.0.conv1", Recovery()),
+        ("layer3.0.conv1", Recovery.named("bn")),
+    ):
         alone = PruningSpec("channel", 0.0, overrides=((unit, 0.5),))
-        for recovery in (Recovery(), Recovery.named("bn")):
-            (stored,) = (
-                result
-                for result in scan
-                if (result.key.spec, result.key.recovery) == (alone, recovery)
-            )
-            *_, found = live.measure(Point(alone, recovery))
-            assert isinstance(found, Result)
-            assert found.cost == stored.cost
-            assert np.mean(found.predictions == stored.predictions[places]) > 0.95
+        (stored,) = (
+            result for result in scan if (result.key.spec, result.key.recovery) == (alone, recovery)
+        )
+        *_, found = live.measure(Point(alone, recovery))
+        assert isinstance(found, Result)
+        assert found.cost == stored.cost
+        assert np.mean(found.predictions == stored.predictions[places]) > 0.95
