@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from core.baselines.request import Request
 from core.baselines.shelf import available, default_baseline
 from core.data import loading
-from core.data.dataset import DataMissingError, DataSet, subset_indices
+from core.data.dataset import KNOWN_COPIES, DataMissingError, DataSet, subset_indices
 from core.data.loading import load
 from core.device import best_device, resolve_precision
 from core.measuring.evaluation import evaluate_fully
@@ -625,6 +625,39 @@ def test_training_from_the_page_gives_a_baseline_that_can_be_used(
     assert_calm(app)
     assert app.session_state["baseline"] == "resnet18-digits-1ep-w4"
     assert metrics(app)["Epochs"] == ["1"]
+
+
+def findings(app: AppTest) -> str:
+    """What the page Methods says of the baseline and images in use, without its fixed text."""
+    text = (APP.parent / "core/ui/methods/text.md").read_text(encoding="utf-8").strip()
+    assert text in words(app)
+    return words(app).replace(text, "")
+
+
+@pytest.mark.parametrize("copy", ["", "a copy of the digits that was scanned"])
+def test_the_findings_are_said_of_the_images_and_the_baseline_in_use(
+    open_app: OpenApp,
+    small_baselines: dict[str, Path],
+    digits: DataSet,
+    monkeypatch: pytest.MonkeyPatch,
+    copy: str,
+) -> None:
+    if copy:
+        monkeypatch.setitem(KNOWN_COPIES, digits.fingerprint, copy)
+    points = grid(["fine"], [0.0, 0.3], recoveries=["none", "bn"])
+    keep(small_baselines["digits"], digits, OWN, points)
+    said = findings(open_app("methods", dataset="digits"))
+    assert "JPEG" not in said
+    assert (f"on 500 test images, of {copy}, with" in said) == bool(copy)
+    assert ("on 500 test images, with" in said) == (not copy)
+    model = checkpoint.load(small_baselines["digits"]).model
+    before, after = (
+        evaluate_fully(network, digits.test_images, digits.test_labels, OWN).accuracy
+        for network in (model, recover_fully(model, Recovery.named("bn"), digits, OWN))
+    )
+    numbers = re.search(r"nothing pruned, from ([\d.]+)\S* ± \S+ to ([\d.]+)", said)
+    assert numbers is not None
+    assert numbers.groups() == (f"{100 * before:.1f}", f"{100 * after:.1f}")
 
 
 def test_the_findings_of_a_baseline_whose_name_ships_too_lead_to_its_own_numbers(

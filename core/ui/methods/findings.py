@@ -1,16 +1,21 @@
 """What was found, in one table: every number leads to the settings that show it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from core.measuring.outcome import Evaluation
+from core.data.dataset import KNOWN_COPIES
+from core.measuring.statistics import mcnemar
+from core.results import Result
+from core.specs.point import UNPRUNED
 from core.specs.vocabulary import GRANULARITIES
 from core.training import Recipe
 from core.ui.baseline.panels import OPTIMISER_LABELS
+from core.ui.bench.measuring import NOTHING, Measurements, can_be_paired
+from core.ui.bench.measuring import RECALIBRATED as AFTER_RECALIBRATION
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.sentences import percent
 from core.ui.sidebar import presets
@@ -66,23 +71,27 @@ def show_findings(bench: Workbench) -> None:
     """Accuracies of the sidebar's baseline at some ratios, as far as they were measured."""
     header = f"| Accuracy in % at | {' | '.join(f'{ratio:.1f}' for ratio in RATIOS)} |"
     lines = [header, "| --- |" + " ---: |" * len(RATIOS)]
-    seen: set[int] = set()
+    found: list[Result] = []
     name = name_of(bench.checkpoint.path, bench.settings.dataset)
     for row in ROWS:
         cells = []
         for ratio in RATIOS:
-            evaluation = _measured(bench, row, ratio)
-            if evaluation is None:
+            result = _measured(bench, row, ratio)
+            if result is None:
                 cells.append(NOT_MEASURED)
             else:
-                seen.add(evaluation.seen)
-                text = percent(evaluation).replace("\u00a0%", "")  # which the header says once
+                found.append(result)
+                text = percent(result.evaluation).replace(
+                    "\u00a0%", ""
+                )  # which the header says once
                 cells.append(f"[{text}]({row.link(bench.settings, name, ratio)})")
         if set(cells) != {NOT_MEASURED}:
             lines.append(f"| {row.label} | {' | '.join(cells)} |")
-    if seen:
+    if found:
         st.markdown("\n".join(lines))
-    st.caption(_remark(seen))
+    st.caption(_remark(found))
+    if effect := _effect_of_recalibration(bench.measurements):
+        st.markdown(f"**Batch-norm recalibration alone.** {effect}")
     st.markdown(f"**The recipe of this baseline.** {recipe_in_words(bench.checkpoint.metadata)}")
 
 
@@ -128,17 +137,34 @@ def _targets(metadata: Mapping[str, Any], recipe: Recipe) -> str:
     return f"the mean answers of {len(teachers)} earlier networks{to} learnt instead of the labels"
 
 
-def _measured(bench: Workbench, row: Row, ratio: float) -> Evaluation | None:
+def _measured(bench: Workbench, row: Row, ratio: float) -> Result | None:
     settings = row.within(bench.settings)
-    result = bench.measurements.known(settings.spec(row.method, ratio), settings.recovery)
-    return result.evaluation if result else None
+    return bench.measurements.known(settings.spec(row.method, ratio), settings.recovery)
 
 
-def _remark(seen: set[int]) -> str:
-    if not seen:
+def _remark(found: Sequence[Result]) -> str:
+    """Of what the numbers of the table are."""
+    if not found:
         return "Nothing of this was measured for this baseline yet: open the page Compare."
-    images = " or ".join(f"{number:,}" for number in sorted(seen))
+    sizes = sorted({result.key.subset for result in found})
+    images = " or ".join(f"{size:,}" for size in sizes)
+    copies = {KNOWN_COPIES.get(result.key.data) for result in found} - {None}
+    of = "".join(f", of {copy}" for copy in copies)
     return (
-        f"The sidebar's baseline, by L1 unless said otherwise, on {images} test images, with half "
-        "of the 95 % interval. Each number leads to the settings that show it."
+        f"The sidebar's baseline, by L1 unless said otherwise, on {images} test images{of}, with "
+        "half of the 95 % interval. Each number leads to the settings that show it."
+    )
+
+
+def _effect_of_recalibration(measurements: Measurements) -> str:
+    """What recalibration does to the unpruned baseline; empty where it was not measured."""
+    before = measurements.known(UNPRUNED, NOTHING)
+    after = measurements.known(UNPRUNED, AFTER_RECALIBRATION)
+    if before is None or after is None or not can_be_paired(before, after):
+        return ""
+    test = mcnemar(before.evaluation.is_right, after.evaluation.is_right)
+    how_sure = "" if test.significant else ", which these images cannot tell apart"
+    return (
+        "It takes this baseline, with nothing pruned, from "
+        f"{percent(before.evaluation)} to {percent(after.evaluation)}{how_sure}."
     )
