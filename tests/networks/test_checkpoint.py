@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from core.networks import checkpoint
 from core.networks.checkpoint import CheckpointError
 from core.networks.resnet import ResNet18, Widths, initialise
+from tests.small_networks import same_state
 
 NARROW = Widths.regular(2)
 UNEVEN = Widths((3, 5, 4, 9), (1, 2, 3, 4, 5, 6, 7, 8))
@@ -272,8 +273,11 @@ def rewritten(path: Path, tensors: dict[str, Tensor] | None = None, **header: An
 
 def test_a_rewritten_file_is_as_good(path: Path) -> None:
     """So that it is not the rewriting for which the following files are refused."""
+    before = checkpoint.load(path, "digits")
     rewritten(path)
-    checkpoint.load(path, "digits")
+    after = checkpoint.load(path, "digits")
+    assert same_state(after.model.state_dict(), before.model.state_dict())
+    assert after.metadata == before.metadata
 
 
 def test_a_foreign_safetensors_file_is_refused(path: Path) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import pytest
 import streamlit as st
 
 from core.ui.bench import turns
@@ -72,11 +73,8 @@ def test_a_turn_that_fails_is_given_on() -> None:
         pass
 
     for _ in range(2):
-        try:
-            with my_turn():
-                raise MovedOnError
-        except MovedOnError:
-            pass
+        with pytest.raises(MovedOnError), my_turn():
+            raise MovedOnError
 
 
 class Session(threading.Thread):
