@@ -655,7 +655,7 @@ def test_the_findings_are_said_of_the_images_and_the_baseline_in_use(
         evaluate_fully(network, digits.test_images, digits.test_labels, OWN).accuracy
         for network in (model, recover_fully(model, Recovery.named("bn"), digits, OWN))
     )
-    numbers = re.search(r"nothing pruned, from ([\d.]+)\S* ± \S+ to ([\d.]+)", said)
+    numbers = re.search(r"nothing pruned, from ([\d.]+)\s?% ± \S+ to ([\d.]+)\s?%", said)
     assert numbers is not None
     assert numbers.groups() == (f"{100 * before:.1f}", f"{100 * after:.1f}")
 
