@@ -15,7 +15,7 @@ from torchvision import transforms
 from benchmarks.benchmark import Measured
 from benchmarks.material import TEST_IMAGES, network, operations_per_image, test_images
 from benchmarks.timing import alternate, matrix_products, product_rate, times_as_fast
-from core.data.dataset import MEAN, STD
+from core.data.normalisation import CIFAR10
 from core.device import DTYPES, best_device, has_native_bf16, resolve_precision
 from core.measuring.evaluation import evaluate_fully
 
@@ -81,7 +81,7 @@ class TorchvisionStyle(Dataset[tuple[Tensor, int]]):
         self._arrays = images.permute(0, 2, 3, 1).contiguous().numpy()  # (N, 32, 32, 3)
         self._labels = labels.tolist()
         self._transform = transforms.Compose(
-            [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+            [transforms.ToTensor(), transforms.Normalize(CIFAR10.mean, CIFAR10.std)]
         )
 
     def __len__(self) -> int:
@@ -111,7 +111,7 @@ def _plain_way() -> np.ndarray:
 def _plain_material() -> tuple[nn.Module, TorchvisionStyle, torch.device]:
     """Made in the warm-up round. The network is fp32 and contiguous."""
     device = best_device()
-    return network()[0].to(device), TorchvisionStyle(*test_images()), device
+    return network()[0].module.to(device), TorchvisionStyle(*test_images()), device
 
 
 def _images_per_second(timings: list[float]) -> float:

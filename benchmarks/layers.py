@@ -33,9 +33,9 @@ def scan_against_full(_repeats: int) -> Measured:
     loaded = checkpoint.load(path)
     chosen = subset_indices(dataset.test_labels, SCANNED_IMAGES, 0)
     test_images, labels = dataset.test_images[chosen], dataset.test_labels[chosen]
-    pruner = Pruner(loaded.model)
+    pruner = Pruner(loaded.network)
     measurer = ScanMeasurer(loaded, dataset, SCANNED_IMAGES, pruner=pruner)
-    layers = units(loaded.model, "fine")
+    layers = units(loaded.network, "fine")
 
     def specs(number: int) -> list[PruningSpec]:
         layer = layers[max(0, number - 1)]  # the warm-up is the first one too
@@ -51,7 +51,7 @@ def scan_against_full(_repeats: int) -> Measured:
 
     def by_full_evaluations(number: int) -> list[int]:
         return [
-            evaluate_fully(pruner.prune(spec).model, test_images, labels).correct
+            evaluate_fully(pruner.prune(spec).network, test_images, labels).correct
             for spec in specs(number)
         ]
 
@@ -69,7 +69,7 @@ def scan_against_full(_repeats: int) -> Measured:
 def binning(repeats: int) -> Measured:
     """Milliseconds to bin the weights of the largest layer."""
     model = network()[0]
-    sizes = {name: layer.weight.numel() for name, layer in prunable_layers(model).items()}
+    sizes = {name: layer.weight.numel() for name, layer in prunable_layers(model.module).items()}
     largest = max(sizes, key=sizes.__getitem__)
     close_up = CloseUp.of(Pruner(model), PruningSpec("fine", 0.5), largest)
 

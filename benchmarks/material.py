@@ -8,27 +8,34 @@ from benchmarks.benchmark import CannotRunError
 from core.baselines.shelf import available
 from core.data import loading
 from core.data.dataset import DataMissingError, DataSet, subset_indices
-from core.measuring.cost import macs_per_layer
+from core.data.normalisation import CIFAR10
 from core.networks import checkpoint
-from core.networks.resnet import ResNet18, Widths, initialise
+from core.networks.fresh import FULL_WIDTH, Plan
+from core.networks.network import Network
+from core.specs.architecture import Architecture
 
 TEST_IMAGES = 1000
 
 
 @lru_cache(maxsize=1)
-def network() -> tuple[ResNet18, str]:
-    """A ResNet-18 of the usual widths, in eval mode and never to be changed, and what it is.
+def network() -> tuple[Network, str]:
+    """A ResNet-18 of the usual widths, never to be changed, and what it is.
 
     CIFAR-10's baseline where there is one; else fresh weights, rounded as a file rounds them.
     """
     for path in available("cifar10"):
         found = checkpoint.load(path)
-        if found.model.widths == Widths.regular():
-            return found.model, path.name
-    model = ResNet18()
-    initialise(model, seed=0)
-    model.load_state_dict(checkpoint.stored_tensors(model))
-    return model.eval().requires_grad_(False), "freshly initialised"
+        if len(found.network.layers["conv1"].weight) == FULL_WIDTH:
+            return found.network, path.name
+    new = new_network()
+    new.module.load_state_dict(checkpoint.stored_tensors(new.module))
+    new.module.requires_grad_(False)
+    return new, "freshly initialised"
+
+
+def new_network() -> Network:
+    """A ResNet-18 for CIFAR-10, as training starts from."""
+    return Plan(Architecture(), 10, 32, CIFAR10).build(seed=0)
 
 
 @lru_cache(maxsize=1)
@@ -47,6 +54,6 @@ def test_images() -> tuple[Tensor, Tensor]:
     return dataset.test_images[chosen], dataset.test_labels[chosen]
 
 
-def operations_per_image(model: ResNet18) -> int:
+def operations_per_image(counted: Network) -> int:
     """Floating-point operations of one forward pass, two a MAC."""
-    return 2 * sum(macs_per_layer(model.widths, model.fc.out_features).values())
+    return 2 * sum(counted.macs.values())

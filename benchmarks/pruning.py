@@ -12,10 +12,10 @@ from torch.nn.utils import prune as torch_prune
 from benchmarks.benchmark import CannotRunError, Measured
 from benchmarks.material import network
 from benchmarks.timing import Side, alternate, times_as_fast
-from core.measuring.cost import cost, macs_per_layer
+from core.measuring.cost import cost
 from core.measuring.outcome import Cost
 from core.networks.layers import prunable_layers
-from core.networks.resnet import ResNet18
+from core.networks.network import Network
 from core.pruning import Pruner
 from core.specs.pruning import PruningSpec
 
@@ -31,22 +31,22 @@ def fine(repeats: int) -> Measured:
 
 def channel(repeats: int) -> Measured:
     """The same part of every group's channels."""
-    timings = alternate({"core": core_side(CHANNEL, new_ratio)}, repeats, before=forget_counts)
+    timings = alternate({"core": core_side(CHANNEL, new_ratio)}, repeats)
     return Measured(1000 * median(timings["core"]), timings)
 
 
 def fine_against_torch(repeats: int) -> Measured:
     """Beside torch's global pruning on a copy, made permanent; that side counts nothing."""
 
-    def by_torch(number: int) -> ResNet18:
-        model = copy.deepcopy(network()[0])
+    def by_torch(number: int) -> Network:
+        model = copy.deepcopy(network()[0].module)
         weights = [(layer, "weight") for layer in prunable_layers(model).values()]
         torch_prune.global_unstructured(
             weights, pruning_method=torch_prune.L1Unstructured, amount=new_ratio(number)
         )
         for layer, name in weights:
             torch_prune.remove(layer, name)  # type: ignore[no-untyped-call]
-        return model
+        return network()[0].with_module(model)
 
     def check(found: dict[str, Any]) -> None:
         assert found["core"].nonzero == cost(found["torch"]).nonzero
@@ -65,7 +65,9 @@ def channel_against_torch_pruning(repeats: int) -> Measured:
         raise CannotRunError(
             "It needs Torch-Pruning: python -m pip install -r requirements-dev.txt."
         ) from error
-    original = copy.deepcopy(network()[0]).requires_grad_(True)  # its tracing follows gradients
+    original = copy.deepcopy(network()[0].module).requires_grad_(
+        True
+    )  # its tracing follows gradients
     example = torch.zeros(1, 3, 32, 32)
 
     def by_torch_pruning(number: int) -> int:
@@ -75,7 +77,7 @@ def channel_against_torch_pruning(repeats: int) -> Measured:
             example,
             importance=torch_pruning.importance.GroupMagnitudeImportance(p=1),
             pruning_ratio=even_ratio(number),
-            ignored_layers=[model.fc],
+            ignored_layers=[model.get_submodule("fc")],
         )
         pruner.step()
         _, parameters = torch_pruning.utils.count_ops_and_params(model, example)
@@ -87,7 +89,6 @@ def channel_against_torch_pruning(repeats: int) -> Measured:
     timings = alternate(
         {"core": core_side(CHANNEL, even_ratio), "torch-pruning": by_torch_pruning},
         repeats,
-        before=forget_counts,
         check=check,
     )
     return Measured(times_as_fast(timings, "core", "torch-pruning"), timings)
@@ -98,9 +99,7 @@ def core_side(spec: PruningSpec, ratio: Callable[[int], float]) -> Side:
     pruner = Pruner(network()[0])
 
     def prune(number: int) -> Cost:
-        pruned = pruner.prune(replace(spec, ratio=ratio(number)))
-        assert isinstance(pruned.model, ResNet18)
-        return cost(pruned.model)
+        return cost(pruner.prune(replace(spec, ratio=ratio(number))).network)
 
     return prune
 
@@ -113,8 +112,3 @@ def new_ratio(number: int) -> float:
 def even_ratio(number: int) -> float:
     """A ratio at which whole channels go: rounding, in which libraries differ, plays no part."""
     return (0.25, 0.5)[number % 2]
-
-
-def forget_counts() -> None:
-    """MACs of widths seen before are remembered; a new ratio means new widths."""
-    macs_per_layer.cache_clear()

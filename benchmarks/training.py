@@ -3,10 +3,9 @@
 from statistics import median
 
 from benchmarks.benchmark import Measured
-from benchmarks.material import images, operations_per_image
+from benchmarks.material import images, new_network, operations_per_image
 from benchmarks.timing import alternate, matrix_products, product_rate
 from core.device import DTYPES, best_device, resolve_precision
-from core.networks.resnet import ResNet18, initialise
 from core.training import History, Split, Step, default_recipe, train
 
 STEPS = 3  # at least, of each timing
@@ -20,9 +19,8 @@ def throughput(repeats: int) -> Measured:
     """
     device = best_device()
     recipe = default_recipe("cifar10", EPOCHS)
-    model = ResNet18()
-    initialise(model, seed=0)
-    events = train(model, Split.holding_out(images(), 0), recipe, 0, History(), device=device)
+    network = new_network()
+    events = train(network, Split.holding_out(images(), 0), recipe, 0, History(), device=device)
     done = 0  # steps of this training
 
     def some_steps(_: int) -> int:
@@ -48,7 +46,7 @@ def throughput(repeats: int) -> Measured:
         number * recipe.batch_size / seconds
         for number, seconds in zip(steps[1:], timings["core"], strict=True)
     )
-    reached = images_per_second * 3 * operations_per_image(model)
+    reached = images_per_second * 3 * operations_per_image(network)
     possible = product_rate(timings)
     return Measured(
         reached / possible,

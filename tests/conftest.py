@@ -18,7 +18,6 @@ from core.baselines.request import Request
 from core.data.dataset import DataSet
 from core.data.loading import load, where_cifar10_is
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import Widths
 from core.results import Result, ResultStore
 from core.specs.point import Point
 from core.sweeps.measurer import Measurer
@@ -56,7 +55,7 @@ def cifar10() -> DataSet:
 
 @pytest.fixture(scope="session")
 def small_request(digits: DataSet) -> Request:
-    return Request(digits, default_recipe("digits", epochs=2), widths=Widths.regular(8))
+    return Request(digits, default_recipe("digits", epochs=2), width=8)
 
 
 @pytest.fixture(scope="session")

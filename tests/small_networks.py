@@ -1,25 +1,100 @@
 """Small random networks for tests, and what the tests do with them."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
+from torchvision.models.resnet import ResNet
 
-from core.networks.groups import NetworkGraph
-from core.networks.layers import prunable_layers
-from core.networks.resnet import ResNet18, Widths, initialise
+from core.data.normalisation import CIFAR10
+from core.networks.fresh import Plan
+from core.networks.groups import Structure
+from core.networks.layers import prunable_layers, take_shapes
+from core.networks.network import Network
+from core.networks.registry import build_on_meta
+from core.specs.architecture import Architecture
 
 
-def random_resnet(widths: Widths | None = None, seed: int = 0) -> ResNet18:
+@dataclass(frozen=True)
+class Widths:
+    """The channels of every convolution of a ResNet-18."""
+
+    streams: tuple[int, ...]  # the residual stream of each of the 4 stages
+    inner: tuple[int, ...]  # the first convolution of each of the 8 blocks
+
+    @classmethod
+    def regular(cls, base: int) -> "Widths":
+        streams = tuple(base * 2**stage for stage in range(4))
+        return cls(streams, tuple(width for width in streams for _ in range(2)))
+
+
+def resnet_shapes(widths: Widths, classes: int = 10) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight of a ResNet-18 of these widths, by hand."""
+    stem = widths.streams[0]
+    shapes: dict[str, tuple[int, ...]] = {"conv1.weight": (stem, 3, 3, 3), **norm("bn1", stem)}
+    before = stem
+    for number, inner in enumerate(widths.inner):
+        stage, block = divmod(number, 2)
+        name, after = f"layer{stage + 1}.{block}", widths.streams[stage]
+        shapes[f"{name}.conv1.weight"] = (inner, before, 3, 3)
+        shapes[f"{name}.conv2.weight"] = (after, inner, 3, 3)
+        shapes |= norm(f"{name}.bn1", inner) | norm(f"{name}.bn2", after)
+        if stage and not block:
+            shapes[f"{name}.downsample.0.weight"] = (after, before, 1, 1)
+            shapes |= norm(f"{name}.downsample.1", after)
+        before = after
+    return shapes | {"fc.weight": (classes, before), "fc.bias": (classes,)}
+
+
+def norm(name: str, channels: int) -> dict[str, tuple[int, ...]]:
+    """The vectors of a batch-norm layer."""
+    vectors = ("weight", "bias", "running_mean", "running_var")
+    return {f"{name}.{vector}": (channels,) for vector in vectors}
+
+
+def resnet(widths: Widths, classes: int = 10) -> ResNet:
+    """A ResNet-18 whose weights are not set, in eval mode."""
+    module = build_on_meta(Architecture("resnet18"), classes)
+    shapes = resnet_shapes(widths, classes)
+    take_shapes(module, {name: torch.Size(shape) for name, shape in shapes.items()})
+    module.to_empty(device="cpu").eval()
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.reset_parameters()
+    assert isinstance(module, ResNet)
+    return module
+
+
+def widths_of(module: nn.Module) -> Widths:
+    """The widths that a ResNet-18 has."""
+    layers = prunable_layers(module)
+    blocks = [f"layer{stage}.{number}" for stage in (1, 2, 3, 4) for number in (0, 1)]
+    return Widths(
+        streams=tuple(len(layers[f"layer{stage}.1.conv2"].weight) for stage in (1, 2, 3, 4)),
+        inner=tuple(len(layers[f"{block}.conv1"].weight) for block in blocks),
+    )
+
+
+def wrap(module: nn.Module, image_size: int = 8) -> Network:
+    """The bundle of any module, which classifies CIFAR-10's images or smaller ones."""
+    return Network.of(module, Architecture("resnet18"), 10, image_size)
+
+
+def random_resnet(widths: Widths | None = None, seed: int = 0) -> ResNet:
     """In eval mode, 8 channels wide unless told."""
-    model = ResNet18(widths or Widths.regular(8))
-    randomise(model, seed)
-    return model
+    module = resnet(widths or Widths.regular(8))
+    randomise(module, seed)
+    return module
 
 
-def new_resnet(width: int = 4) -> ResNet18:
-    """As training starts from, with seed 0."""
-    model = ResNet18(Widths.regular(width))
-    initialise(model, seed=0)
-    return model
+def random_network(widths: Widths | None = None, seed: int = 0) -> Network:
+    """The bundle of `random_resnet`, for images of 32x32 pixels."""
+    return wrap(random_resnet(widths, seed), 32)
+
+
+def new_network(width: int = 4) -> Network:
+    """A ResNet-18 as training starts from, with seed 0."""
+    return Plan(Architecture("resnet18"), 10, 32, CIFAR10, width).build(seed=0)
 
 
 def random_vgg(seed: int = 0) -> nn.Sequential:
@@ -114,7 +189,7 @@ def make_magnitudes_distinct(model: nn.Module, seed: int = 0) -> None:
             layer.weight.copy_(part.view_as(layer.weight))
 
 
-def silence(model: nn.Module, graph: NetworkGraph, kept: dict[str, Tensor]) -> None:
+def silence(model: nn.Module, structure: Structure, kept: dict[str, Tensor]) -> None:
     """Make all channels but the kept ones zero, in place: the right way of masking.
 
     Their batch-norm's scale and shift become zero; where a group has no batch-norm, its producers'
@@ -122,7 +197,7 @@ def silence(model: nn.Module, graph: NetworkGraph, kept: dict[str, Tensor]) -> N
     """
     modules = dict(model.named_modules())
     with torch.no_grad():
-        for group in graph.groups:
+        for group in structure.groups:
             if group.name not in kept:
                 continue
             gone = torch.ones(group.size, dtype=torch.bool)

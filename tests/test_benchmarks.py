@@ -11,9 +11,10 @@ from benchmarks import evaluation, material, pruning
 from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.timing import PRODUCT_SIZES, alternate, product_rate, times_as_fast
 from core.data import loading
-from core.data.dataset import DataMissingError, DataSet, normalise
+from core.data.dataset import DataMissingError, DataSet
+from core.data.normalisation import CIFAR10
 from core.measuring.evaluation import evaluate_fully
-from core.networks.resnet import ResNet18, Widths
+from tests.small_networks import new_network
 
 KEYS = {
     "name",
@@ -94,13 +95,13 @@ def test_whether_a_target_holds(
 def test_plain_evaluation_sees_the_same_images() -> None:
     dataset = loading.load("digits")
     images, labels = dataset.test_images[:150], dataset.test_labels[:150]  # two plain batches
-    model = ResNet18(Widths.regular(4)).eval()
+    model = new_network(4)
     torch.testing.assert_close(
         torch.stack([image for image, _ in evaluation.TorchvisionStyle(images, labels)]),  # type: ignore[attr-defined]
-        normalise(images),
+        CIFAR10.apply(images),
     )
     predicted = evaluation.plain_predictions(
-        model, evaluation.TorchvisionStyle(images, labels), torch.device("cpu")
+        model.module, evaluation.TorchvisionStyle(images, labels), torch.device("cpu")
     )
     expected = evaluate_fully(model, images, labels, "fp32", torch.device("cpu"))
     assert (predicted == expected.predictions).all()

@@ -1,5 +1,6 @@
 """The baseline of a data set: from its checkpoint, else trained once and cached."""
 
+import copy
 import errno
 import json
 import os
@@ -20,7 +21,7 @@ from core.files import written_atomically
 from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import ResNet18, initialise
+from core.networks.network import Network
 from core.training import EpochEnd, History, Recipe, Split, Step, train
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -128,16 +129,14 @@ def _train_and_save(
     device: torch.device,
 ) -> Iterator[Step | EpochEnd]:
     split = Split.holding_out(request.dataset, request.held_out)
-    model = ResNet18(request.widths, len(request.dataset.class_names))
-    if request.start is None:
-        initialise(model, request.seed)
-    else:
-        model.load_state_dict(request.start.model.state_dict())
+    network = request.plan.build(request.seed)
+    if request.start is not None:
+        network.module.load_state_dict(request.start.network.tensors())
     history = History()
     resume_file = working.with_suffix(".resume")
-    teachers = [teacher.model for teacher in request.teachers]
+    teachers = [teacher.network for teacher in request.teachers]
     for event in train(
-        model,
+        network,
         split,
         request.recipe,
         request.seed,
@@ -160,11 +159,12 @@ def _train_and_save(
         "started_from": _started_from(request),
         "teachers": _teachers(request),
         "data": {"source": request.dataset.name, "fingerprint": request.dataset.fingerprint},
-        "accuracy": _measure(model, request, device),
+        "accuracy": _measure(network, request, device),
         "history": asdict(history),
         **checkpoint.provenance(),
     }
-    checkpoint.save(model.cpu(), path, request.dataset.name, metadata, overwrite)
+    network.module.cpu()
+    checkpoint.save(network, path, request.dataset.name, metadata, overwrite)
     resume_file.unlink(missing_ok=True)
 
 
@@ -185,13 +185,17 @@ def _teachers(request: Request) -> list[str] | None:
     return [each.fingerprint for each in request.teachers] or None
 
 
-def _measure(model: ResNet18, request: Request, device: torch.device) -> dict[str, Any]:
+def _measure(network: Network, request: Request, device: torch.device) -> dict[str, Any]:
     """Correct and seen on the whole test set, of the weights as the file holds them."""
-    as_stored = ResNet18(model.widths, model.fc.out_features)
-    as_stored.load_state_dict(checkpoint.stored_tensors(model))
+    as_stored = copy.deepcopy(network.module)
+    as_stored.load_state_dict(checkpoint.stored_tensors(network.module))
     precision = resolve_precision("auto", device)
     result = evaluate_fully(
-        as_stored, request.dataset.test_images, request.dataset.test_labels, precision, device
+        network.with_module(as_stored),
+        request.dataset.test_images,
+        request.dataset.test_labels,
+        precision,
+        device,
     )
     return {
         "correct": result.correct,
@@ -215,7 +219,7 @@ def _checked(path: Path, request: Request) -> Checkpoint:
     if (
         differs
         or (loaded.metadata.get("started_from") or {}).get("fingerprint") != start
-        or loaded.model.widths != request.widths
+        or not request.describes(loaded.network)
         or Recipe.from_json(loaded.metadata.get("recipe", {})) != request.recipe
     ):
         raise checkpoint.CheckpointError(

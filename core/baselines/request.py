@@ -10,7 +10,9 @@ from typing import Any
 from core.data.dataset import DataSet
 from core.errors import InputError
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import Widths
+from core.networks.fresh import FULL_WIDTH, Plan
+from core.networks.network import Network
+from core.specs.architecture import Architecture
 from core.training import Recipe
 
 LARGEST_SEED = 2**32 - 1
@@ -23,7 +25,8 @@ class Request:
     dataset: DataSet = field(compare=False)
     recipe: Recipe
     seed: int = 0
-    widths: Widths = field(default_factory=Widths.regular)
+    architecture: Architecture = field(default_factory=Architecture)
+    width: int = FULL_WIDTH  # as in Plan
     held_out: int = 0  # training images that do not train but validate
     start: Checkpoint | None = None  # whose weights training starts from; drawn by the seed if None
     teachers: tuple[Checkpoint, ...] = ()  # whose answers are learnt instead of the labels
@@ -35,10 +38,11 @@ class Request:
                     f"{each.path} holds no baseline, so training cannot {role} it: "
                     "choose one that train has written."
                 )
-        if self.start is not None and self.start.model.widths != self.widths:
+        if self.start is not None and not self.describes(self.start.network):
             raise InputError(
-                f"{self.start.path} has the widths {self.start.model.widths.streams}, so training "
-                f"a network of {self.widths.streams} cannot start from it."
+                f"{self.start.path} holds a {self.start.network.architecture} of other widths or "
+                f"settings than the {self.architecture} of width {self.width} asked for, so "
+                "training cannot start from it."
             )
         if self.recipe.mirror_teachers and not self.teachers:
             raise InputError(
@@ -49,13 +53,31 @@ class Request:
                 f"The seed must be a whole number from 0 to {LARGEST_SEED:,}, not {self.seed!r}."
             )
 
+    @property
+    def plan(self) -> Plan:
+        """The network to build."""
+        return Plan(
+            self.architecture,
+            self.dataset.classes,
+            self.dataset.image_size,
+            self.dataset.normalisation,
+            self.width,
+        )
+
+    def describes(self, network: Network) -> bool:
+        """Whether a network has the architecture and the shapes that are asked for."""
+        wanted = self.plan.on_meta().state_dict()
+        return network.architecture == self.architecture and {
+            name: tensor.shape for name, tensor in network.tensors().items()
+        } == {name: tensor.shape for name, tensor in wanted.items()}
+
     def file_name(self) -> str:
         """Such as resnet18-cifar10-5ep.safetensors; departures from the usual are named."""
-        parts = ["resnet18", self.dataset.name, f"{self.recipe.epochs}ep"]
+        parts = [self.architecture.name, self.dataset.name, f"{self.recipe.epochs}ep"]
         if self.recipe.optimiser != "muon":
             parts.append(self.recipe.optimiser)
-        if self.widths != Widths.regular():
-            parts.append(f"w{self.widths.streams[0]}")
+        if self.width != FULL_WIDTH:
+            parts.append(f"w{self.width}")
         if self.seed:
             parts.append(f"seed{self.seed}")
         if self.held_out:

@@ -43,7 +43,7 @@ def run_choose(options: argparse.Namespace) -> dict[str, Any]:
     loaded = chosen_baseline(options)
     dataset = load_announced(loaded.dataset)
     subset = subset_or(options, CHOICE_IMAGES, dataset)
-    pruner = Pruner(loaded.model)
+    pruner = Pruner(loaded.network)
     measurer = Measurer(
         loaded, dataset, subset, options.seed, options.precision, options.device, pruner
     )

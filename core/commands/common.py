@@ -19,7 +19,7 @@ from core.measuring.cost import compressed_bytes, cost
 from core.measuring.evaluation import evaluate
 from core.measuring.outcome import Evaluation
 from core.measuring.statistics import wilson_interval
-from core.networks.resnet import ResNet18
+from core.networks.network import Network
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # what a command adds its parser to
 
@@ -74,7 +74,7 @@ def evaluation_options(usual_subset: str = "all") -> Parser:
     return parser
 
 
-def measure(model: ResNet18, dataset: DataSet, options: argparse.Namespace) -> dict[str, Any]:
+def measure(network: Network, dataset: DataSet, options: argparse.Namespace) -> dict[str, Any]:
     """Evaluate on the subset asked for, with a progress bar; print and return the result."""
     size = len(dataset.test_labels) if options.subset is None else options.subset
     chosen = subset_indices(dataset.test_labels, size, options.seed)
@@ -83,7 +83,7 @@ def measure(model: ResNet18, dataset: DataSet, options: argparse.Namespace) -> d
     evaluation: Evaluation | None = None
     with tqdm(total=size, unit="image", disable=options.json, dynamic_ncols=True) as bar:
         for evaluation in evaluate(
-            model,
+            network,
             dataset.test_images[chosen],
             dataset.test_labels[chosen],
             precision,
@@ -92,7 +92,9 @@ def measure(model: ResNet18, dataset: DataSet, options: argparse.Namespace) -> d
             bar.set_postfix_str(f"{evaluation.accuracy:.1%}", refresh=False)
             bar.update(evaluation.seen - bar.n)
     assert evaluation is not None
-    result = summary(model, evaluation.correct, evaluation.seen, time.perf_counter() - started) | {
+    result = summary(
+        network, evaluation.correct, evaluation.seen, time.perf_counter() - started
+    ) | {
         "loss": evaluation.loss,
         "precision": precision,
         "device": options.device.type,
@@ -114,21 +116,21 @@ def print_costs(result: Mapping[str, Any]) -> None:
     )
 
 
-def summary(model: ResNet18, correct: int, seen: int, seconds: float) -> dict[str, Any]:
+def summary(network: Network, correct: int, seen: int, seconds: float) -> dict[str, Any]:
     """What every command reports with --json."""
     return {
         "correct": correct,
         "seen": seen,
         "accuracy": correct / seen,
         "interval": wilson_interval(correct, seen),
-        **costs(model),
+        **costs(network),
         "seconds": seconds,
     }
 
 
-def costs(model: ResNet18) -> dict[str, Any]:
+def costs(network: Network) -> dict[str, Any]:
     """The part of the summary that needs no images."""
-    return {**cost(model).to_json(), "compressed_bytes": compressed_bytes(model)}
+    return {**cost(network).to_json(), "compressed_bytes": compressed_bytes(network.module)}
 
 
 def load_announced(name: str) -> DataSet:

@@ -32,4 +32,4 @@ def add_evaluate(commands: Commands) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> dict[str, Any]:
     loaded = checkpoint.load(options.file or usual_baseline("cifar10"))
-    return measure(loaded.model, load_announced(loaded.dataset), options)
+    return measure(loaded.network, load_announced(loaded.dataset), options)

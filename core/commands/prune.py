@@ -19,7 +19,7 @@ from core.commands.common import (
 from core.data.dataset import DataSet
 from core.data.loading import DATASET_NAMES
 from core.networks import checkpoint
-from core.networks.resnet import ResNet18
+from core.networks.network import Network
 from core.pruning import prune
 from core.recovery.recover import recover_fully
 from core.specs.pruning import PruningSpec
@@ -93,11 +93,10 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     source = checkpoint.load(options.baseline or usual_baseline(options.dataset), options.dataset)
     recovery = Recovery.named(options.recovery)
     dataset = _images(options)
-    pruned = prune(source.model, spec)
-    network = pruned.model
+    pruned = prune(source.network, spec)
+    network = pruned.network
     if dataset is not None:
         network = recover_fully(network, recovery, dataset, options.precision, options.device)
-    assert isinstance(network, ResNet18)
     result = _unmeasured(network) if dataset is None else measure(network, dataset, options)
     if options.out is not None:
         metadata = {
@@ -124,7 +123,7 @@ def _images(options: argparse.Namespace) -> DataSet | None:
     return load_announced(options.dataset)
 
 
-def _unmeasured(network: ResNet18) -> dict[str, Any]:
+def _unmeasured(network: Network) -> dict[str, Any]:
     """Say that the accuracy is not known; return what is."""
     print(
         "The accuracy was not measured, because the images are not on this machine: "

@@ -52,7 +52,7 @@ def run_scan(options: argparse.Namespace) -> dict[str, Any]:
         point
         for method in options.methods
         for point in scan_points(
-            loaded.model, method, options.ratios, options.recoveries, options.criterion
+            loaded.network, method, options.ratios, options.recoveries, options.criterion
         )
     ]
     return measure_points(measurer, points, options)

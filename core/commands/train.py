@@ -22,7 +22,7 @@ from core.commands.common import (
 from core.data.loading import DATASET_NAMES
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import Widths
+from core.networks.fresh import FULL_WIDTH
 from core.training import EpochEnd, Recipe, Step, default_recipe
 from core.training.recipe import OPTIMISERS, SCHEDULES
 
@@ -53,7 +53,10 @@ def add_train(commands: Commands) -> None:
         )
     training.add_argument("--seed", type=int, default=0)
     training.add_argument(
-        "--width", type=int, default=64, help="channels of the first stage; default: 64"
+        "--width",
+        type=int,
+        default=FULL_WIDTH,
+        help=f"channels of the first stage; default: {FULL_WIDTH}",
     )
     training.add_argument(
         "--hold-out",
@@ -102,7 +105,7 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
         dataset=load_announced(options.dataset),
         recipe=_recipe(options),
         seed=options.seed,
-        widths=Widths.regular(options.width),
+        width=options.width,
         held_out=options.hold_out,
         start=options.start_from and checkpoint.load(options.start_from, options.dataset),
         teachers=tuple(checkpoint.load(path, options.dataset) for path in options.teachers),
@@ -134,7 +137,7 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
         f"({accuracy['correct'] / accuracy['seen']:.2%})"
     )
     return summary(
-        found.model, accuracy["correct"], accuracy["seen"], time.perf_counter() - started
+        found.network, accuracy["correct"], accuracy["seen"], time.perf_counter() - started
     ) | {"file": str(found.path)}
 
 

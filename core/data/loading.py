@@ -17,6 +17,7 @@ from core import paths
 from core.data import cifar10
 from core.data.dataset import DataMissingError, DataSet
 from core.data.digits import read_digits
+from core.data.normalisation import CIFAR10
 from core.errors import InputError
 from core.files import written_atomically
 
@@ -62,6 +63,7 @@ def load(name: str = "cifar10", data_folder: Path | None = None) -> DataSet:
         class_names=cifar10.CLASS_NAMES,
         source=f"{layout.description} in {layout.files[0].parent}",
         notes=notes,
+        normalisation=CIFAR10,
         **tensors,
     )
 

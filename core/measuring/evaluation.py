@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.data.dataset import normalise
 from core.device import DTYPES, best_device, resolve_precision
 from core.errors import InputError
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import fold_batch_norms
+from core.networks.network import Network
 
 BATCH_SIZES = {"cpu": 100, "cuda": 1000, "mps": 500}
 """Images a step by kind of device.
@@ -21,25 +21,25 @@ part of what makes counts repeatable to the bit.
 """
 
 
-def for_inference(model: nn.Module, device: torch.device, precision: str) -> nn.Module:
-    """A copy of the model that only classifies, in `precision` ("fp32" or "bf16").
+def for_inference(network: Network, device: torch.device, precision: str) -> nn.Module:
+    """A copy of the module that only classifies, in `precision` ("fp32" or "bf16").
 
     Batch-norms are folded into their convolutions, in fp32; what is left is channels_last.
     """
-    network = fold_batch_norms(model)
-    return network.to(device, DTYPES[precision]).to(memory_format=torch.channels_last)
+    folded = fold_batch_norms(network)
+    return folded.to(device, DTYPES[precision]).to(memory_format=torch.channels_last)
 
 
 def evaluate(
-    model: nn.Module,
+    network: Network,
     images: Tensor,
     labels: Tensor,
     precision: str = "auto",
     device: torch.device | None = None,
 ) -> Iterator[Evaluation]:
-    """Classify uint8 images (N, 3, 32, 32); yield after every batch, the last time complete.
+    """Classify uint8 images (N, 3, H, W); yield after every batch, the last time complete.
 
-    The model is copied, not touched. The generator can be dropped at any event. Raises InputError
+    The network is not touched. The generator can be dropped at any event. Raises InputError
     for an unknown precision or no images.
     """
     if not len(images):
@@ -48,10 +48,12 @@ def evaluate(
     precision = resolve_precision(precision, device)
     batch_size = BATCH_SIZES[device.type]
     batches = (
-        normalise(images[start : start + batch_size].to(device), DTYPES[precision])
+        network.normalisation.apply(
+            images[start : start + batch_size].to(device), DTYPES[precision]
+        )
         for start in range(0, len(images), batch_size)
     )
-    yield from classify(for_inference(model, device, precision), batches, labels)
+    yield from classify(for_inference(network, device, precision), batches, labels)
 
 
 def classify(
@@ -81,7 +83,7 @@ def classify(
 
 
 def evaluate_fully(
-    model: nn.Module,
+    network: Network,
     images: Tensor,
     labels: Tensor,
     precision: str = "auto",
@@ -89,7 +91,7 @@ def evaluate_fully(
 ) -> Evaluation:
     """The last event of `evaluate`."""
     evaluation = None
-    for evaluation in evaluate(model, images, labels, precision, device):  # noqa: B007
+    for evaluation in evaluate(network, images, labels, precision, device):  # noqa: B007
         pass
     assert evaluation is not None
     return evaluation

@@ -42,7 +42,7 @@ class Evaluation:
     def loss(self) -> float:
         return self.loss_sum / self.seen
 
-    def per_class(self, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    def per_class(self, classes: int) -> tuple[np.ndarray, np.ndarray]:
         """Correct and seen images of each class, int64 (classes,) each."""
         return (
             np.bincount(self.labels[self.is_right], minlength=classes),

@@ -1,14 +1,15 @@
-"""A network in one safetensors file: weights, widths and where they come from.
+"""A network in one safetensors file: weights, architecture and where they come from.
 
-Weights are fp16 on disk, batch-norm tensors fp32; in memory everything is fp32. The architecture is
-stored as widths beside the weights, so that a pruned network is rebuilt before it is loaded.
+Weights are fp16 on disk, batch-norm tensors fp32; in memory everything is fp32. A network is built
+by the registered name of its architecture, and each layer takes the shape of its stored tensor, so
+that a pruned network needs no description of its own.
 """
 
 import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -22,12 +23,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
+from core.data.normalisation import CIFAR10, Normalisation
 from core.errors import InputError
 from core.files import written_atomically
-from core.networks.resnet import ResNet18, Widths, on_meta
+from core.networks.layers import take_shapes
+from core.networks.network import Network
+from core.networks.registry import build_on_meta, registered
+from core.specs.architecture import Architecture
 
 FORMAT = "pruning-explorer-1"
-ARCHITECTURE = "resnet18-cifar"
+FIRST_CLASSES, FIRST_IMAGE_SIZE = 10, 32
+"""Of files that do not say."""
+MOST_CLASSES, LARGEST_IMAGE, LARGEST = 2**16, 1024, 1e6
+"""What a file may claim of its classes, of the side of an image in pixels, and of a mean."""
 OF_A_BASELINE = {"data": dict, "accuracy": dict}
 """What the metadata of a baseline must say of it, for others to rely on."""
 
@@ -51,9 +59,9 @@ class CheckpointError(InputError):
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A loaded network with its metadata. The model is in eval mode, fp32; never change it."""
+    """A loaded network with its metadata. Its weights are fp32; never change it."""
 
-    model: ResNet18
+    network: Network
     dataset: str
     metadata: Mapping[str, Any]  # recipe, seed, accuracy, history, ...: what `save` was given
     path: Path
@@ -62,7 +70,7 @@ class Checkpoint:
     def fingerprint(self) -> str:
         """The first 16 hex digits of the SHA-256 of the tensors, whatever the file says else."""
         digest = hashlib.sha256()
-        for name, tensor in sorted(stored_tensors(self.model).items()):
+        for name, tensor in sorted(stored_tensors(self.network.module).items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -103,7 +111,7 @@ def to_bytes(model: nn.Module, metadata: dict[str, str] | None = None) -> bytes:
 
 
 def save(
-    model: ResNet18,
+    network: Network,
     path: Path,
     dataset: str,
     metadata: Mapping[str, Any],
@@ -118,12 +126,14 @@ def save(
     header = {
         **metadata,
         "format": FORMAT,
-        "architecture": ARCHITECTURE,
-        "widths": model.widths.to_json(),
-        "classes": model.fc.out_features,
+        "architecture": network.architecture.to_json(),
+        "classes": network.classes,
+        "image_size": network.image_size,
+        "mean": network.normalisation.mean,
+        "std": network.normalisation.std,
         "dataset": dataset,
     }
-    content = to_bytes(model, {name: json.dumps(value) for name, value in header.items()})
+    content = to_bytes(network.module, {name: json.dumps(value) for name, value in header.items()})
     try:
         with written_atomically(path) as temporary:
             temporary.write_bytes(content)
@@ -154,11 +164,15 @@ def read_metadata(path: Path) -> dict[str, Any]:
         metadata = {name: json.loads(value) for name, value in raw.items()}
     except (ValueError, RecursionError):  # no JSON, a number of 5,000 digits, 5,000 brackets
         metadata = {}
-    if metadata.get("format") != FORMAT or metadata.get("architecture") != ARCHITECTURE:
+    if metadata.get("format") != FORMAT:
         raise CheckpointError(
             f"{path} is a safetensors file, but no checkpoint of this project: its metadata should "
-            f"say format {FORMAT} and architecture {ARCHITECTURE}."
+            f"say format {FORMAT}."
         )
+    try:
+        registered(Architecture.from_json(metadata.get("architecture")))
+    except InputError as error:
+        raise CheckpointError(f"{path} cannot be built. {error}") from error
     return metadata
 
 
@@ -180,9 +194,9 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
 
 
 def load(path: Path, dataset: str | None = None) -> Checkpoint:
-    """Rebuild the network from its widths and load every tensor, strictly.
+    """Build the network by its architecture's name and load every tensor, strictly.
 
-    Whatever widths a file claims, no more memory is taken than its own tensors need. Raises
+    Whatever a file claims, no more memory is taken than its own tensors need. Raises
     CheckpointError for a missing, truncated, foreign or mismatched file, or one trained on another
     data set than `dataset`.
     """
@@ -196,13 +210,7 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
             "choose the data set it was trained on, or another checkpoint."
         )
     try:
-        model = on_meta(Widths.from_json(metadata.get("widths")), metadata.get("classes", 10))
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        for name, expected in model.state_dict().items():
-            if name in tensors:
-                tensors[name] = tensors[name].to(expected.dtype, copy=True)
-        model.load_state_dict(tensors, strict=True, assign=True)
+        network = _read_network(path, metadata)
     except (RuntimeError, TypeError, ValueError, OverflowError, SafetensorError) as error:
         heading = "Error(s) in loading"  # torch's first line, which names no tensor
         lines = [line for line in str(error).splitlines() if not line.startswith(heading)]
@@ -210,10 +218,67 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
             f"{path} does not hold the network that its metadata describes: "
             f"{lines[0].strip(' .')}. Get it again."
         ) from error
-    if not all(torch.isfinite(tensor).all() for tensor in model.state_dict().values()):
+    if not all(torch.isfinite(tensor).all() for tensor in network.tensors().values()):
         raise CheckpointError(f"{path} holds weights that are not finite numbers. Get it again.")
-    model.eval().requires_grad_(False)
-    return Checkpoint(model, str(trained_on), MappingProxyType(metadata), path)
+    return Checkpoint(network, str(trained_on), MappingProxyType(metadata), path)
+
+
+def _read_network(path: Path, metadata: Mapping[str, Any]) -> Network:
+    """Build on `meta`, take the stored shapes, run once without numbers, then load strictly."""
+    architecture = registered(Architecture.from_json(metadata["architecture"]))
+    classes = _whole_number(metadata, "classes", FIRST_CLASSES, MOST_CLASSES)
+    image_size = _whole_number(metadata, "image_size", FIRST_IMAGE_SIZE, LARGEST_IMAGE)
+    normalisation = _normalisation(metadata)
+    module = build_on_meta(architecture, classes).eval()
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    _check_names(tensors.keys(), module.state_dict().keys())
+    take_shapes(module, {name: tensor.shape for name, tensor in tensors.items()})
+    channels = len(normalisation.mean)
+    logits = module(torch.empty(1, channels, image_size, image_size, device="meta"))
+    if logits.shape != (1, classes):
+        raise InputError(f"it answers with {tuple(logits.shape[1:])} numbers, not {classes}")
+    stored = {
+        name: tensors[name].to(expected.dtype, copy=True)
+        for name, expected in module.state_dict().items()
+    }
+    module.load_state_dict(stored, strict=True, assign=True)
+    module.requires_grad_(False)
+    return Network.of(module, architecture, classes, image_size, normalisation)
+
+
+def _check_names(stored: Set[str], expected: Set[str]) -> None:
+    for names, what in ((expected - stored, "is missing"), (stored - expected, "has no place")):
+        if names:
+            raise InputError(f"{min(names)} {what}")
+
+
+def _whole_number(metadata: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    value = metadata.get(name, default)
+    if type(value) is not int or not 1 <= value <= most:
+        raise InputError(f"{name} should be a whole number from 1 to {most:,}")
+    return value
+
+
+def _normalisation(metadata: Mapping[str, Any]) -> Normalisation:
+    if "mean" not in metadata and "std" not in metadata:
+        return CIFAR10
+    mean, std = _numbers(metadata, "mean"), _numbers(metadata, "std")
+    if len(mean) != len(std) or min(std) <= 0:
+        raise InputError("std should be a number above 0 for each colour of mean")
+    return Normalisation(mean, std)
+
+
+def _numbers(metadata: Mapping[str, Any], name: str) -> tuple[float, ...]:
+    """One for each colour, or one for grey."""
+    values = metadata.get(name)
+    if (
+        not isinstance(values, list)
+        or len(values) not in (1, 3)
+        or not all(isinstance(value, float | int) and abs(value) < LARGEST for value in values)
+    ):
+        raise InputError(f"{name} should be a list of one or three numbers")
+    return tuple(map(float, values))
 
 
 def _check_baseline(path: Path, metadata: Mapping[str, Any]) -> None:

@@ -9,10 +9,11 @@ The idea of dependency groups is from Fang et al., "DepGraph: Towards Any Struct
 import operator
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -60,6 +61,15 @@ ADD_FUNCTIONS: set[Callable[..., Any] | str] = {
 _ONE_TRACE_AT_A_TIME = threading.Lock()
 
 
+@dataclass(frozen=True, eq=False)
+class Member:
+    """Where a group's channels stand in one dimension of one stored tensor."""
+
+    tensor: str  # as state_dict names it
+    dim: int
+    positions: np.ndarray  # int64 (size of the group, positions per channel)
+
+
 @dataclass(frozen=True)
 class Group:
     """Channels that are removed together, by the names of the layers that have them."""
@@ -71,10 +81,25 @@ class Group:
     depthwise: tuple[str, ...]  # convolutions with one filter a channel, in and out alike
     consumers: tuple[tuple[str, int], ...]  # layers they enter, and inputs there per channel
     is_residual: bool  # whether an addition couples them
+    members: tuple[Member, ...] = field(default=(), compare=False, repr=False)
 
     def is_in(self, scope: str) -> bool:
         """Whether pruning in this scope, one of SCOPES, may touch it."""
         return scope == "all" or not self.is_residual
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What pruning, cost and folding need to know of a network."""
+
+    groups: tuple[Group, ...]  # prunable ones, in order of their first producer's execution
+    layers: tuple[str, ...]  # all convolutions and linear layers, in order of registration
+    batch_norm_of: Mapping[str, str]  # the batch-norm that alone takes a convolution's output
+    positions: Mapping[str, int]  # MACs of one example per element of the layer's weight
+    fixed: Mapping[str, str]  # a layer, and the sentence why it keeps output channels
+    computed: Mapping[str, str]  # a layer whose weight is not stored, and the sentence that says so
+    is_sure: bool  # no operation split channels by position, so narrowing needs no check
+    input_shape: tuple[int, ...]  # of the example, (1, ...)
 
 
 @dataclass(frozen=True)
@@ -86,7 +111,7 @@ class NetworkGraph:
 
 
 def batch_norm_behind(
-    model: nn.Module, graph: NetworkGraph, convolution: str
+    model: nn.Module, graph: "Structure", convolution: str
 ) -> nn.BatchNorm2d | None:
     """The layer that `graph.batch_norm_of` names for a convolution, if it is one over images."""
     name = graph.batch_norm_of.get(convolution)

@@ -6,7 +6,7 @@ Li, Kadav, Durdanovic, Samet, Graf: "Pruning Filters for Efficient ConvNets", 20
 import torch
 from torch import Tensor, nn
 
-from core.networks.groups import Group, NetworkGraph, batch_norm_behind
+from core.networks.groups import Group, Structure, batch_norm_behind
 from core.networks.layers import copy_with, prunable_layers
 from core.pruning.criteria import filter_scores
 from core.pruning.selection import count, lowest_indices, refuse_unknown
@@ -19,7 +19,7 @@ DEPTHWISE_SIZES = ("out_channels", "in_channels", "groups")
 class ChannelPruner:
     """Prunes one baseline at any ratio by one criterion; the groups are scored once."""
 
-    def __init__(self, baseline: nn.Module, graph: NetworkGraph, criterion: str, seed: int):
+    def __init__(self, baseline: nn.Module, graph: Structure, criterion: str, seed: int):
         self._baseline = baseline
         self._groups = graph.groups
         self._scores = group_scores(baseline, graph, criterion, seed)
@@ -68,7 +68,7 @@ class ChannelPruner:
 
 
 def group_scores(
-    model: nn.Module, graph: NetworkGraph, criterion: str, seed: int
+    model: nn.Module, graph: Structure, criterion: str, seed: int
 ) -> dict[str, Tensor]:
     """Each channel's filter score, averaged over the layers of its group that produce it."""
     layers = prunable_layers(model)

@@ -9,7 +9,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from core.networks.groups import NetworkGraph, batch_norm_behind
+from core.networks.groups import Structure, batch_norm_behind
 from core.networks.layers import prunable_layers
 from core.pruning.criteria import filter_scores
 from core.pruning.selection import count, lowest_indices, refuse_unknown
@@ -19,7 +19,7 @@ from core.specs.pruning import PruningSpec
 class FilterMasker:
     """Masks one baseline at any ratio by one criterion; the filters are scored once."""
 
-    def __init__(self, baseline: nn.Module, graph: NetworkGraph, criterion: str, seed: int):
+    def __init__(self, baseline: nn.Module, graph: Structure, criterion: str, seed: int):
         self._baseline = baseline
         generator = torch.Generator().manual_seed(seed)
         self.scores: dict[str, Tensor] = {  # of its filters, by convolution

@@ -4,7 +4,6 @@ from bisect import bisect_left
 from dataclasses import replace
 from functools import cache
 
-from core.networks.layers import nonzero_parameters
 from core.pruning.pruner import Pruner
 from core.specs.pruning import PruningSpec
 
@@ -17,12 +16,12 @@ def ratio_that_removes(pruner: Pruner, spec: PruningSpec, part: float) -> float:
     A parameter that became zero counts as removed. The ratio of `spec` itself plays no role. Where
     the method cannot remove as much, as with the scope `internal`, the answer is 0.95.
     """
-    wanted = sum(nonzero_parameters(pruner.baseline).values()) * (1 - part)
+    wanted = sum(pruner.baseline.nonzero.values()) * (1 - part)
 
     @cache
     def left(hundredths: int) -> int:
-        pruned = pruner.prune(replace(spec, ratio=hundredths / 100)).model
-        return sum(nonzero_parameters(pruned).values())
+        pruned = pruner.prune(replace(spec, ratio=hundredths / 100)).network
+        return sum(pruned.nonzero.values())
 
     highest = round(HIGHEST_RATIO * 100)
     first_below = bisect_left(range(highest), True, lo=1, key=lambda each: left(each) < wanted)

@@ -2,9 +2,9 @@
 
 from functools import lru_cache
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.networks.groups import NetworkGraph, trace
+from core.networks.network import Network
 from core.pruning.channel import ChannelPruner
 from core.pruning.channel_mask import FilterMasker
 from core.pruning.fine_grained import FineGrainedPruner
@@ -15,21 +15,20 @@ Method = FineGrainedPruner | ChannelPruner | FilterMasker
 
 
 class Pruner:
-    """Prunes `baseline`, which must not change meanwhile and is never touched.
+    """Prunes a baseline, which must not change meanwhile and is never touched.
 
     Scores and sorted weights are kept for the last few criteria (at most some 90 MB each).
     """
 
-    def __init__(self, baseline: nn.Module):
+    def __init__(self, baseline: Network):
         self.baseline = baseline
-        self.graph: NetworkGraph = trace(baseline)
         self._prepared = lru_cache(maxsize=4)(self._prepare)
 
     def prune(self, spec: PruningSpec) -> Pruned:
-        """A new network in the baseline's mode, and what was done to each layer."""
+        """A new network, and what was done to each layer."""
         spec = spec.canonical()
-        model = self._method(spec).prune(spec)
-        return Pruned(model, report(self.baseline, model))
+        network = self.baseline.with_module(self._method(spec).prune(spec))
+        return Pruned(network, report(self.baseline, network))
 
     def kept_weights(self, spec: PruningSpec, layer: str) -> Tensor:
         """True where a weight of the baseline's layer stays, of the weight's shape."""
@@ -48,13 +47,13 @@ class Pruner:
     def _prepare(self, method: str, criterion: str, seed: int, allocation: str) -> Method:
         match method:
             case "fine":
-                return FineGrainedPruner(self.baseline, criterion, seed, allocation)
+                return FineGrainedPruner(self.baseline.module, criterion, seed, allocation)
             case "channel":
-                return ChannelPruner(self.baseline, self.graph, criterion, seed)
+                return ChannelPruner(self.baseline.module, self.baseline.structure, criterion, seed)
             case _:
-                return FilterMasker(self.baseline, self.graph, criterion, seed)
+                return FilterMasker(self.baseline.module, self.baseline.structure, criterion, seed)
 
 
-def prune(baseline: nn.Module, spec: PruningSpec) -> Pruned:
+def prune(baseline: Network, spec: PruningSpec) -> Pruned:
     """Prune once. For many specs of one baseline a `Pruner` is faster."""
     return Pruner(baseline).prune(spec)

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from torch import nn
-
-from core.networks.layers import nonzero_per_output, prunable_layers
+from core.networks.layers import nonzero_per_output
+from core.networks.network import Network
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class LayerReport:
 class Pruned:
     """A pruned network and its report, one entry a prunable layer in network order."""
 
-    model: nn.Module
+    network: Network
     layers: tuple[LayerReport, ...]
 
     @property
@@ -35,12 +34,11 @@ class Pruned:
         return 1 - left / sum(layer.weights for layer in self.layers)
 
 
-def report(baseline: nn.Module, pruned: nn.Module) -> tuple[LayerReport, ...]:
+def report(baseline: Network, pruned: Network) -> tuple[LayerReport, ...]:
     """Compare two networks of the same layers."""
-    after = prunable_layers(pruned)
     entries = []
-    for name, layer in prunable_layers(baseline).items():
-        left = nonzero_per_output(after[name].weight)
+    for name, layer in baseline.layers.items():
+        left = nonzero_per_output(pruned.layers[name].weight)
         entries.append(
             LayerReport(
                 name=name,

@@ -3,41 +3,42 @@
 from collections.abc import Generator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.data.dataset import DataSet, subset_indices
 from core.networks.batch_norm import Recovering, finished, recalibrate
+from core.networks.network import Network
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import NO_RECOVERY
 
 
 def recover(
-    model: nn.Module,
+    network: Network,
     recovery: Recovery,
     dataset: DataSet,
     precision: str = "auto",
     device: torch.device | None = None,
-) -> Generator[Recovering, None, nn.Module]:
-    """Yield progress, return the recovered network; for `none` the model itself."""
+) -> Generator[Recovering, None, Network]:
+    """Yield progress, return the recovered network; for `none` the network itself."""
     if recovery.method == NO_RECOVERY:
-        return model
+        return network
     images = calibration_images(dataset, recovery)
-    return (yield from recalibrate(model, images, precision, device))
+    return (yield from recalibrate(network, images, precision, device))
 
 
 def recover_fully(
-    model: nn.Module,
+    network: Network,
     recovery: Recovery,
     dataset: DataSet,
     precision: str = "auto",
     device: torch.device | None = None,
-) -> nn.Module:
+) -> Network:
     """What `recover` returns."""
-    return finished(recover(model, recovery, dataset, precision, device))
+    return finished(recover(network, recovery, dataset, precision, device))
 
 
 def calibration_images(dataset: DataSet, recovery: Recovery) -> Tensor:
-    """The training images that the statistics come from, uint8 (images, 3, 32, 32).
+    """The training images that the statistics come from, uint8 (images, 3, H, W).
 
     All of them where the data set has fewer.
     """

@@ -35,3 +35,9 @@ class Recovery:
         if self.method == NO_RECOVERY:
             return {"method": NO_RECOVERY}
         return {"method": self.method, "images": self.images, "seed": self.seed}
+
+
+NOTHING, RECALIBRATED = Recovery(), Recovery.named("bn")
+
+BY_LABEL = {each.label: Recovery.named(name) for name, each in RECOVERIES.items()}
+"""The usual form of each recovery."""

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.networks.layers import prunable_layers
 from core.pruning import Pruner
 from core.specs.pruning import PruningSpec
 
@@ -25,7 +24,7 @@ class CloseUp:
 
     @classmethod
     def of(cls, pruner: Pruner, spec: PruningSpec, layer: str) -> "CloseUp":
-        weights = prunable_layers(pruner.baseline)[layer].weight.detach().cpu()
+        weights = pruner.baseline.layers[layer].weight.detach().cpu()
         return cls(weights, pruner.kept_weights(spec, layer).cpu())
 
     @property

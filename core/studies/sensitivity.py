@@ -1,6 +1,6 @@
 """What each layer can bear: one pruned at a time, all others as they were."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,9 @@ from core.device import DTYPES
 from core.measuring.evaluation import classify, for_inference
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering, calibration_batches, for_calibration, statistics
-from core.networks.groups import trace
-from core.networks.layers import copy_with, prunable_layers
-from core.networks.resnet import ResNet18, segment_of
+from core.networks.layers import copy_with
+from core.networks.network import Network
+from core.networks.segments import Segment, run_segments
 from core.recovery.recover import calibration_images
 from core.specs.point import UNPRUNED, Point
 from core.specs.pruning import PruningSpec
@@ -25,23 +25,23 @@ SCAN_RATIOS = tuple(step / 10 for step in range(1, 10))
 SCAN_IMAGES = 2000
 
 
-def units(model: ResNet18, method: str) -> tuple[str, ...]:
+def units(network: Network, method: str) -> tuple[str, ...]:
     """What is pruned at a time, in network order.
 
     For `channel` the groups, by their names, because their members cannot be pruned apart; for
     `channel-mask` the convolutions; for `fine` every prunable layer.
     """
     if method == "channel":
-        return tuple(group.name for group in trace(model).groups)
+        return tuple(group.name for group in network.groups)
     return tuple(
         name
-        for name, layer in prunable_layers(model).items()
+        for name, layer in network.layers.items()
         if method == "fine" or isinstance(layer, nn.Conv2d)
     )
 
 
 def scan_points(
-    model: ResNet18,
+    network: Network,
     method: str,
     ratios: Sequence[float] = SCAN_RATIOS,
     recoveries: Sequence[str] = tuple(RECOVERIES),
@@ -54,7 +54,7 @@ def scan_points(
     """
     specs = [
         PruningSpec(method, 0.0, criterion, seed=seed, overrides=((unit, ratio),))
-        for unit in units(model, method)
+        for unit in units(network, method)
         for ratio in ratios
     ]
     return [
@@ -75,67 +75,61 @@ class ScanMeasurer(Measurer):
 
     def __init__(self, *arguments: Any, **named: Any):
         super().__init__(*arguments, **named)
-        self._recovered: dict[Recovery, ResNet18] = {Recovery(): self._checkpoint.model}
+        self._recovered: dict[Recovery, Network] = {Recovery(): self._checkpoint.network}
         self._calibrating: dict[Recovery, _Prefix] = {}
         self._classifying: dict[Recovery, _Prefix] = {}
 
-    def _recover(
-        self, pruned: ResNet18, recovery: Recovery
-    ) -> Generator[Recovering, None, ResNet18]:
+    def _recover(self, pruned: Network, recovery: Recovery) -> Generator[Recovering, None, Network]:
         if recovery.method == NO_RECOVERY:
             return pruned
-        unpruned = self._checkpoint.model
+        unpruned = self._checkpoint.network
         if recovery not in self._recovered:
             self._recovered[recovery] = yield from super()._recover(unpruned, recovery)
             images = calibration_images(self._dataset, recovery)
-            batches = calibration_batches(images, self._device, DTYPES[self._precision])
-            self._calibrating[recovery] = _Prefix(self._for_calibration(unpruned), tuple(batches))
+            batches = calibration_batches(
+                images, unpruned.normalisation, self._device, DTYPES[self._precision]
+            )
+            segments = self._for_calibration(unpruned).segments
+            self._calibrating[recovery] = _Prefix(segments, tuple(batches))
         start = first_changed_segment(unpruned, pruned)
         network = self._for_calibration(pruned)
         prefix = self._calibrating[recovery]
         done = 0
         for batch in prefix.before(start):
-            _through(network.segments[start:], batch)
+            run_segments(network.segments[start:], batch)
             done += len(batch)
             yield Recovering(done, prefix.images)
-        known = dict(self._recovered[recovery].named_buffers())
-        estimated = statistics(network, pruned)
-        recovered = copy_with(
-            pruned,
-            {
-                name: known[name] if segment_of(name) < start else buffer
-                for name, buffer in estimated.items()
-            },
-        ).eval()
-        assert isinstance(recovered, ResNet18)
-        return recovered
+        known = self._recovered[recovery].tensors()
+        before = unpruned.segments[:start]
+        estimated = {
+            name: known[name] if any(segment.owns(name) for segment in before) else buffer
+            for name, buffer in statistics(network.module, pruned.module).items()
+        }
+        return pruned.with_module(copy_with(pruned.module, estimated).eval())
 
-    def _classify(self, network: ResNet18, recovery: Recovery) -> Iterator[Evaluation]:
+    def _classify(self, network: Network, recovery: Recovery) -> Iterator[Evaluation]:
         unpruned = self._recovered[recovery]
         if recovery not in self._classifying:
-            ready = for_inference(unpruned, self._device, self._precision)
-            assert isinstance(ready, ResNet18)
-            self._classifying[recovery] = _Prefix(ready, self._inputs)
+            ready = unpruned.with_module(for_inference(unpruned, self._device, self._precision))
+            self._classifying[recovery] = _Prefix(ready.segments, self._inputs)
         start = first_changed_segment(unpruned, network)
-        changed = for_inference(network, self._device, self._precision)
-        assert isinstance(changed, ResNet18)
-        rest = partial(_through, changed.segments[start:])
+        changed = network.with_module(for_inference(network, self._device, self._precision))
+        rest = partial(run_segments, changed.segments[start:])
         yield from classify(rest, self._classifying[recovery].before(start), self._labels)
 
-    def _compressed_bytes(self, _network: ResNet18) -> int | None:
+    def _compressed_bytes(self, _network: Network) -> int | None:
         return None
 
-    def _for_calibration(self, model: ResNet18) -> ResNet18:
-        network = for_calibration(model, self._device, DTYPES[self._precision])
-        assert isinstance(network, ResNet18)
-        return network
+    def _for_calibration(self, network: Network) -> Network:
+        dtype = DTYPES[self._precision]
+        return network.with_module(for_calibration(network.module, self._device, dtype))
 
 
 class _Prefix:
     """What the first segments of a network make of batches, kept for the last segment asked for."""
 
-    def __init__(self, network: ResNet18, batches: Sequence[Tensor]):
-        self._segments = network.segments
+    def __init__(self, segments: Sequence[Segment], batches: Sequence[Tensor]):
+        self._segments = segments
         self._batches = batches
         self._kept = [(0, batch) for batch in batches]  # each with the segments it has passed
 
@@ -149,24 +143,22 @@ class _Prefix:
             passed, kept = self._kept[number]
             if passed > segment:
                 passed, kept = 0, batch
-            kept = _through(self._segments[passed:segment], kept)
+            kept = run_segments(self._segments[passed:segment], kept)
             self._kept[number] = (segment, kept)
             yield kept
 
 
-def first_changed_segment(one: ResNet18, other: ResNet18) -> int:
+def first_changed_segment(one: Network, other: Network) -> int:
     """The first of a network's segments in which two of them differ; past the last for none."""
-    tensors = other.state_dict()
+    tensors = other.tensors()
     changed = [
-        segment_of(name)
-        for name, tensor in one.state_dict().items()
-        if not torch.equal(tensor, tensors[name])
+        name for name, tensor in one.tensors().items() if not torch.equal(tensor, tensors[name])
     ]
-    return min(changed, default=len(one.segments))
-
-
-def _through(segments: Sequence[Callable[[Tensor], Tensor]], batch: Tensor) -> Tensor:
-    with torch.inference_mode():
-        for segment in segments:
-            batch = segment(batch)
-    return batch
+    return next(
+        (
+            number
+            for number, segment in enumerate(one.segments)
+            if any(segment.owns(name) for name in changed)
+        ),
+        len(one.segments),
+    )

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.data.dataset import DataSet, normalise, subset_indices
+from core.data.dataset import DataSet, subset_indices
 from core.device import DTYPES, best_device, resolve_precision
 from core.measuring.cost import compressed_bytes, cost
 from core.measuring.evaluation import BATCH_SIZES, classify, for_inference
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import ResNet18
+from core.networks.network import Network
 from core.pruning import Pruner
 from core.recovery.recover import recover
 from core.results import Key, Origin, Result
@@ -51,7 +51,7 @@ class Measurer:
         self._precision = resolve_precision(precision, self._device)
         self._chosen = subset_indices(dataset.test_labels, self._subset, self._seed)
         self._pruner = pruner
-        self._last: tuple[PruningSpec, ResNet18] | None = None
+        self._last: tuple[PruningSpec, Network] | None = None
 
     def key(self, point: Point) -> Key:
         return Key(
@@ -94,39 +94,34 @@ class Measurer:
             ),
         )
 
-    def _recover(
-        self, pruned: ResNet18, recovery: Recovery
-    ) -> Generator[Recovering, None, ResNet18]:
+    def _recover(self, pruned: Network, recovery: Recovery) -> Generator[Recovering, None, Network]:
         steps = recover(pruned, recovery, self._dataset, self._precision, self._device)
-        network = yield from steps
-        assert isinstance(network, ResNet18)
-        return network
+        return (yield from steps)
 
-    def _classify(self, network: ResNet18, _recovery: Recovery) -> Iterator[Evaluation]:
+    def _classify(self, network: Network, _recovery: Recovery) -> Iterator[Evaluation]:
         ready = for_inference(network, self._device, self._precision)
         yield from classify(ready, self._inputs, self._labels)
 
-    def _compressed_bytes(self, network: ResNet18) -> int | None:
-        return compressed_bytes(network)
+    def _compressed_bytes(self, network: Network) -> int | None:
+        return compressed_bytes(network.module)
 
     @cached_property
     def _inputs(self) -> tuple[Tensor, ...]:
         """The test images of the subset, normalised once for all points, in batches."""
         images = self._dataset.test_images[self._chosen].to(self._device)
-        inputs = normalise(images, DTYPES[self._precision])
+        normalisation = self._checkpoint.network.normalisation
+        inputs = normalisation.apply(images, DTYPES[self._precision])
         return torch.split(inputs, BATCH_SIZES[self._device.type])
 
     @property
     def _labels(self) -> Tensor:
         return self._dataset.test_labels[self._chosen]
 
-    def _prune(self, spec: PruningSpec) -> ResNet18:
+    def _prune(self, spec: PruningSpec) -> Network:
         """The pruned network; the last one is kept for the recoveries that share it."""
         if self._last is None or self._last[0] != spec:
-            self._pruner = self._pruner or Pruner(self._checkpoint.model)
-            pruned = self._pruner.prune(spec).model
-            assert isinstance(pruned, ResNet18)
-            self._last = (spec, pruned)
+            self._pruner = self._pruner or Pruner(self._checkpoint.network)
+            self._last = (spec, self._pruner.prune(spec).network)
         return self._last[1]
 
 

@@ -4,11 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.data.dataset import MEAN
-
-GREY = (255 * torch.tensor(MEAN)).round().to(torch.uint8)
-"""What the network sees as 0, nearly."""
-
 
 class Augmenter:
     """Draws augmented batches from a training split that lies padded in memory.
@@ -16,17 +11,26 @@ class Augmenter:
     `images` is uint8 (N, 3, H, W). Flips alternate: which images are mirrored first is random, from
     then on every image is mirrored in every other epoch, so both of its sides are seen equally
     often (Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024). With `cutout`, a square
-    of so many pixels becomes grey in each, the part of it that lies in the image (DeVries and
+    of so many pixels becomes `grey` in each, the part of it that lies in the image (DeVries and
     Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017).
     """
 
-    def __init__(self, images: Tensor, translate: int, flip: bool, seed: int, cutout: int = 0):
+    def __init__(
+        self,
+        images: Tensor,
+        translate: int,
+        flip: bool,
+        seed: int,
+        grey: Tensor,
+        cutout: int = 0,
+    ):
         pad = (translate,) * 4
         padded = F.pad(images.float(), pad, mode="reflect").to(torch.uint8) if translate else images
         self._padded = padded.permute(0, 2, 3, 1).contiguous()  # (N, H+2t, W+2t, 3)
         self._size = images.shape[-2:]
         self._translate = translate
         self._flip = flip
+        self._grey = grey.to(images.device)
         self._cutout = cutout
         generator = torch.Generator().manual_seed(seed)
         self._first_flip = torch.randint(0, 2, (len(images),), generator=generator).bool()
@@ -44,7 +48,7 @@ class Augmenter:
         rows, y, x = rows.to(device), y.to(device), x.to(device)
         pixels = self._padded[rows[:, None, None], y[:, :, None], x[:, None, :]]
         if self._cutout:
-            pixels[self._cut_out(len(rows), generator).to(device)] = GREY.to(device)
+            pixels[self._cut_out(len(rows), generator).to(device)] = self._grey
         return pixels.permute(0, 3, 1, 2)
 
     def _cut_out(self, number: int, generator: torch.Generator) -> Tensor:

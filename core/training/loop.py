@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.data.dataset import normalise
 from core.device import DTYPES, best_device, resolve_precision
 from core.measuring.evaluation import evaluate_fully
+from core.networks.network import Network
 from core.training.arranged import arranged
 from core.training.augment import Augmenter
 from core.training.averaging import WeightAverage
@@ -30,32 +30,38 @@ SECONDS_BETWEEN_EVENTS = 0.1
 
 
 def train(
-    model: nn.Module,
+    network: Network,
     split: Split,
     recipe: Recipe,
     seed: int,
     history: History,
     resume_file: Path | None = None,
     device: torch.device | None = None,
-    teachers: Sequence[nn.Module] = (),
+    teachers: Sequence[Network] = (),
     epochs_before: int = 0,
 ) -> Iterator[Step | EpochEnd]:
-    """Train `model` in place and fill `history`; yield progress.
+    """Train the network's module in place and fill `history`; yield progress.
 
     Where there are `teachers`, their answers are the targets, instead of smoothed labels. With a
     `resume_file` the state is saved there after every epoch, and a training that finds its own
     state there goes on from it: the same recipe, seed, images, teachers and first weights end in
     the same last ones. The caller removes the file once it has kept the result. Each epoch draws
     from a generator of its own, seeded by (seed, epoch), so nothing random needs saving. Where the
-    recipe averages weights, what is validated from then on, and what `model` becomes, is the
-    average.
+    recipe averages weights, what is validated from then on, and what the network becomes, is
+    the average.
     """
     device = device or best_device()
+    model, normalisation = network.module, network.normalisation
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     dtype = DTYPES[resolve_precision("auto", device)]
     optimisers = _optimisers(model, recipe, dtype)
     augmenter = Augmenter(
-        split.images.to(device), recipe.translate, recipe.flip, seed, recipe.cutout
+        split.images.to(device),
+        recipe.translate,
+        recipe.flip,
+        seed,
+        normalisation.grey,
+        recipe.cutout,
     )
     labels = split.labels.to(device)
     steps_per_epoch = max(1, len(labels) // recipe.batch_size)
@@ -67,12 +73,12 @@ def train(
             "images": split.fingerprint(),
             "start": fingerprint(model),
             "epochs_before": epochs_before,
-            "teachers": [fingerprint(teacher) for teacher in teachers],
+            "teachers": [fingerprint(teacher.module) for teacher in teachers],
         }
     )
     answers = Teachers(teachers, device, recipe.mirror_teachers) if teachers else None
     smoothing = 0.0 if teachers else recipe.label_smoothing
-    average = WeightAverage(model) if recipe.average else None
+    average = WeightAverage(network) if recipe.average else None
     first_epoch = restore(resume_file, identity, model, optimisers, history, average)
     autocast = nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
@@ -97,7 +103,7 @@ def train(
                 for group in optimiser.param_groups:
                     group["lr"] = group["peak_lr"] * factor
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
-            inputs = normalise(augmenter.batch(rows, draw, generator))
+            inputs = normalisation.apply(augmenter.batch(rows, draw, generator))
             batch_labels = labels[rows.to(device)]
             targets = answers.targets(inputs) if answers else batch_labels
             for optimiser in optimisers:
@@ -110,7 +116,7 @@ def train(
             for optimiser in optimisers:
                 optimiser.step()
             if average is not None and epoch >= recipe.epochs - recipe.average:
-                average.update(model)
+                average.update()
             correct = (logits.detach().argmax(1) == batch_labels).sum()
             loss_sum += loss.detach()
             correct_sum += correct
@@ -134,7 +140,7 @@ def train(
                     images_per_second=rate,
                     seconds_left=(steps - step - 1) * len(rows) / rate,
                 )
-        shown = model
+        shown = network
         if average is not None and not average.is_empty:
             shown = average.network(split.images, device)
         end = _end_epoch(
@@ -145,12 +151,12 @@ def train(
             save_state(resume_file, identity, model, optimisers, history, average)
         yield end
     if average is not None:
-        model.load_state_dict(average.network(split.images, device).state_dict())
+        model.load_state_dict(average.network(split.images, device).module.state_dict())
     model.eval()
 
 
 def _end_epoch(
-    model: nn.Module,
+    network: Network,
     split: Split,
     epoch: int,
     recipe: Recipe,
@@ -161,7 +167,7 @@ def _end_epoch(
     started: float,
 ) -> EpochEnd:
     measured = evaluate_fully(
-        model, split.validation_images, split.validation_labels, device=device
+        network, split.validation_images, split.validation_labels, device=device
     )
     return EpochEnd(
         epoch=epoch,

@@ -14,7 +14,7 @@ from core.errors import InputError
 class Split:
     """Training images and the images that the accuracy after each epoch is measured on."""
 
-    images: Tensor  # uint8 (N, 3, 32, 32)
+    images: Tensor  # uint8 (N, 3, H, W)
     labels: Tensor  # int64 (N,)
     validation_images: Tensor
     validation_labels: Tensor

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from core.device import DTYPES, resolve_precision
 from core.measuring.evaluation import for_inference
+from core.networks.network import Network
 from core.training.arranged import arranged
 
 
@@ -23,14 +24,14 @@ class Teachers:
     Those that `mirror` answer each image and its mirror image, on the mean.
     """
 
-    def __init__(self, models: Sequence[nn.Module], device: torch.device, mirror: bool = False):
+    def __init__(self, networks: Sequence[Network], device: torch.device, mirror: bool = False):
         self._mirror = mirror
         precision = resolve_precision("auto", device)
         self._dtype = DTYPES[precision]
-        self._networks = [for_inference(model, device, precision) for model in models]
+        self._networks = [for_inference(each, device, precision) for each in networks]
 
     def targets(self, inputs: Tensor) -> Tensor:
-        """The mean of their probabilities, float32 (N, classes), for normalised (N, 3, 32, 32)."""
+        """The mean of their probabilities, float32 (N, classes), for normalised (N, 3, H, W)."""
         images = inputs.to(self._dtype)
         views = [images, images.flip(3)] if self._mirror else [images]
         each = [self._answer(network, view) for network, view in product(self._networks, views)]

@@ -23,7 +23,7 @@ from core.errors import InputError
 from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint, CheckpointError
-from core.networks.resnet import ResNet18, Widths
+from core.networks.network import Network
 from core.pruning import prune
 from core.specs.pruning import PruningSpec
 from core.training import EpochEnd, Recipe, Step, default_recipe, train
@@ -37,7 +37,7 @@ def tiny_request(dataset: DataSet) -> Request:
     few = replace(
         dataset, train_images=dataset.train_images[:200], train_labels=dataset.train_labels[:200]
     )
-    return Request(few, default_recipe("digits", epochs=2), widths=Widths.regular(4))
+    return Request(few, default_recipe("digits", epochs=2), width=4)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_the_metadata_tells_how_it_came_about(
 
 
 def test_the_recorded_accuracy_is_that_of_the_file(trained: Checkpoint, digits: DataSet) -> None:
-    measured = evaluate_fully(trained.model, digits.test_images, digits.test_labels)
+    measured = evaluate_fully(trained.network, digits.test_images, digits.test_labels)
     assert trained.metadata["accuracy"]["correct"] == measured.correct
     assert trained.metadata["accuracy"]["seen"] == measured.seen == 500
 
@@ -126,7 +126,7 @@ def test_the_recorded_accuracy_is_that_of_the_file(trained: Checkpoint, digits: 
     ("changes", "name"),
     [
         ({}, "resnet18-digits-2ep-w4.safetensors"),
-        ({"widths": Widths.regular()}, "resnet18-digits-2ep.safetensors"),
+        ({"width": 64}, "resnet18-digits-2ep.safetensors"),
         ({"seed": 3}, "resnet18-digits-2ep-w4-seed3.safetensors"),
         ({"held_out": 20}, "resnet18-digits-2ep-w4-held20.safetensors"),
         (
@@ -171,8 +171,7 @@ def test_asked_to_overwrite_it_is_trained_again(
 
 
 def pruned_file(known: Checkpoint, path: Path) -> None:
-    network = prune(known.model, PruningSpec("fine", 0.5)).model
-    assert isinstance(network, ResNet18)
+    network = prune(known.network, PruningSpec("fine", 0.5)).network
     checkpoint.save(network, path, "digits", {**known.metadata, "kind": "pruned"})
 
 
@@ -208,7 +207,7 @@ class TestAFileThatIsSomethingElse:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"widths": Widths.regular(5)},
+            {"width": 5},
             {"seed": 1},
             {"held_out": 20},
             {"recipe": default_recipe("digits", epochs=3)},
@@ -389,7 +388,7 @@ def test_only_baselines_of_the_data_set_are_available(known: Checkpoint, tmp_pat
     local.mkdir()
     for place in (tmp_path / "b-shipped.safetensors", local / "a-2ep.safetensors"):
         shutil.copy(known.path, place)
-    checkpoint.save(known.model, tmp_path / "c.safetensors", "cifar10", known.metadata)
+    checkpoint.save(known.network, tmp_path / "c.safetensors", "cifar10", known.metadata)
     pruned_file(known, tmp_path / "pruned.safetensors")
     pruned_file(known, local / "pruned-2ep.safetensors")
     (tmp_path / "empty.safetensors").touch()
@@ -411,9 +410,9 @@ def test_a_training_can_start_from_another_baseline(
     first_weights: list[dict[str, torch.Tensor]] = []
     epochs_before: list[int] = []
 
-    def watched(model: ResNet18, *arguments: Any, **named: Any) -> Iterator[Any]:
+    def watched(model: Network, *arguments: Any, **named: Any) -> Iterator[Any]:
         epochs_before.append(named["epochs_before"])
-        first_weights.append({name: t.clone() for name, t in model.state_dict().items()})
+        first_weights.append({name: t.clone() for name, t in model.module.state_dict().items()})
         return train(model, *arguments, **named)
 
     monkeypatch.setattr(obtaining, "train", watched)
@@ -430,7 +429,7 @@ def test_a_training_can_start_from_another_baseline(
     assert known.metadata["started_from"] is None
     assert all(
         torch.equal(tensor, first_weights[0][name])
-        for name, tensor in known.model.state_dict().items()
+        for name, tensor in known.network.module.state_dict().items()
     )
     assert further.fingerprint != known.fingerprint
     again = obtained(replace(request_, start=further), folder=tmp_path)
@@ -475,13 +474,12 @@ def test_teachers_are_part_of_what_a_baseline_is(
 
 def test_a_start_of_other_widths_is_refused(request_: Request, known: Checkpoint) -> None:
     with pytest.raises(InputError, match="cannot start from it"):
-        replace(request_, start=known, widths=Widths.regular(8))
+        replace(request_, start=known, width=8)
 
 
 def test_a_pruned_network_is_no_start(request_: Request, known: Checkpoint, tmp_path: Path) -> None:
     path = tmp_path / "pruned.safetensors"
-    pruned = prune(known.model, PruningSpec("fine", 0.5)).model
-    assert isinstance(pruned, ResNet18)
+    pruned = prune(known.network, PruningSpec("fine", 0.5)).network
     checkpoint.save(pruned, path, "digits", {"kind": "pruned"})
     with pytest.raises(InputError, match="no baseline, so training cannot start from it"):
         replace(request_, start=checkpoint.load(path))

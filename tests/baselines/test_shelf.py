@@ -17,7 +17,7 @@ def fill(folder: Path, trained: Checkpoint, dataset: str, files: list[str]) -> N
     """Write one baseline under each name; names that begin with `local/` were trained here."""
     source = folder / "source"
     metadata = {name: trained.metadata[name] for name in checkpoint.OF_A_BASELINE}
-    checkpoint.save(trained.model, source, dataset, {"kind": "baseline"} | metadata)
+    checkpoint.save(trained.network, source, dataset, {"kind": "baseline"} | metadata)
     (folder / "local").mkdir(exist_ok=True)
     for name in files:
         shutil.copy(source, folder / f"{name}.safetensors")

@@ -13,14 +13,13 @@ from benchmarks.browser import CHART, IDLE, ROOT, SECONDS_TO_WAIT, SLIDER, chrom
 from core.data.dataset import DataSet
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import Widths
 from core.results import RESULTS_SUFFIX, ResultStore, export
 from core.specs.grid import grid
 from core.sweeps.measurer import Measurer
 from tests.conftest import MeasureInto
 from tests.environment import needed_in_ci
 from tests.pages.conftest import metadata_of
-from tests.small_networks import random_resnet
+from tests.small_networks import Widths, random_network
 
 WAIT = 1000 * SECONDS_TO_WAIT
 SHIPPED_RATIOS = (*(step / 20 for step in range(20)), 0.21, 0.31, 0.61)
@@ -67,10 +66,10 @@ def app_folder(
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir()
     path = checkpoints / f"{FIVE_EPOCHS}.safetensors"
-    checkpoint.save(trained.model, path, "cifar10", metadata_of(trained))
+    checkpoint.save(trained.network, path, "cifar10", metadata_of(trained))
     digits_path = checkpoints / "resnet18-digits-2ep.safetensors"
-    checkpoint.save(trained.model, digits_path, "digits", metadata_of(trained))
-    slow = random_resnet(Widths.regular(40))
+    checkpoint.save(trained.network, digits_path, "digits", metadata_of(trained))
+    slow = random_network(Widths.regular(40))
     checkpoint.save(slow, checkpoints / f"{SLOW}.safetensors", "digits", metadata_of(trained))
     store = ResultStore(tmp_path_factory.mktemp("results") / "results.sqlite")
     measurer = Measurer(checkpoint.load(path), digits, len(digits.test_labels), 0)

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from core import paths
 from core.__main__ import main
@@ -26,7 +25,7 @@ from core.errors import InputError
 from core.measuring.evaluation import BATCH_SIZES, evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import ResNet18
+from core.networks.network import Network
 from core.pruning import prune
 from core.recovery.recover import recover_fully
 from core.results import RESULTS_SUFFIX, Result, read_shipped
@@ -37,7 +36,7 @@ from core.specs.recovery import Recovery
 from core.specs.vocabulary import RECOVERIES
 from core.studies.shipped_grid import FIVE_EPOCHS, FULL
 from core.sweeps.measurer import Measurer
-from tests.small_networks import random_resnet, same_state
+from tests.small_networks import random_network, same_state
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -130,8 +129,8 @@ def test_train_reports_what_its_file_holds(run: Run, digits: DataSet, tmp_path: 
     result = run(*command).result
     assert result.keys() >= KEYS
     assert result["file"] == str(out)
-    model = checkpoint.load(out, "digits").model
-    assert result["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    model = checkpoint.load(out, "digits").network
+    assert result["parameters"] == sum(parameter.numel() for parameter in model.module.parameters())
     measured = evaluate_fully(model, digits.test_images, digits.test_labels)
     assert (result["correct"], result["seen"]) == (measured.correct, 500)
     assert result["accuracy"] == result["correct"] / 500
@@ -179,7 +178,9 @@ def test_evaluate_reports_a_stratified_subset(
     result = run("evaluate", trained.path, "--subset", 120, "--seed", 3, "--json").result
     assert result.keys() >= KEYS
     chosen = subset_indices(digits.test_labels, 120, seed=3)
-    measured = evaluate_fully(trained.model, digits.test_images[chosen], digits.test_labels[chosen])
+    measured = evaluate_fully(
+        trained.network, digits.test_images[chosen], digits.test_labels[chosen]
+    )
     assert (result["correct"], result["seen"]) == (measured.correct, 120)
     assert tuple(result["interval"]) == measured.interval
     assert result["loss"] == pytest.approx(measured.loss)
@@ -225,7 +226,7 @@ def test_a_pruned_file_evaluates_to_what_its_pruning_reported(
 
 
 def trained_parameters(trained: Checkpoint) -> int:
-    return sum(parameter.numel() for parameter in trained.model.parameters())
+    return sum(parameter.numel() for parameter in trained.network.module.parameters())
 
 
 def test_a_pruned_file_says_where_it_comes_from_and_leaves_its_baseline(
@@ -260,11 +261,13 @@ def test_a_recovered_file_evaluates_to_what_was_reported(
     for key in evaluation.keys() - {"seconds"}:
         assert evaluation[key] == pruning[key], key
 
-    pruned = prune(trained.model, PruningSpec("channel", 0.4)).model
+    pruned = prune(trained.network, PruningSpec("channel", 0.4)).network
     expected = recover_fully(pruned, Recovery.named(method), digits, "fp32")
     loaded = checkpoint.load(out, "digits")
-    assert same_state(loaded.model.state_dict(), expected.state_dict())
-    assert same_state(loaded.model.state_dict(), pruned.state_dict()) == (method == "none")
+    assert same_state(loaded.network.module.state_dict(), expected.module.state_dict())
+    assert same_state(loaded.network.module.state_dict(), pruned.module.state_dict()) == (
+        method == "none"
+    )
     assert Recovery(**loaded.metadata["recovery"]) == Recovery.named(method)
     assert pruning["recovery"] == loaded.metadata["recovery"]
 
@@ -288,17 +291,17 @@ def test_a_pruned_file_needs_no_images(
     run: Run, trained: Checkpoint, tmp_path: Path, method: str
 ) -> None:
     baseline, out = tmp_path / "baseline.safetensors", tmp_path / "pruned.safetensors"
-    checkpoint.save(trained.model, baseline, "cifar10", {"kind": "pruned"})
+    checkpoint.save(trained.network, baseline, "cifar10", {"kind": "pruned"})
     command = ("prune", "--baseline", baseline, "--method", method, "--ratio", 0.4)
     outcome = run(*command, "--out", out, "--json")
     assert "accuracy was not measured" in outcome.out
-    expected = prune(trained.model, PruningSpec(method, 0.4)).model
+    expected = prune(trained.network, PruningSpec(method, 0.4)).network
     assert same_state(
-        checkpoint.load(out, "cifar10").model.state_dict(),
-        checkpoint.load(saved(expected, tmp_path)).model.state_dict(),
+        checkpoint.load(out, "cifar10").network.tensors(),
+        checkpoint.load(saved(expected, tmp_path)).network.tensors(),
     )
     assert outcome.result["nonzero"] == sum(
-        int(each.count_nonzero()) for each in expected.parameters()
+        int(each.count_nonzero()) for each in expected.module.parameters()
     )
     assert outcome.result["correct"] is None
     assert checkpoint.read_metadata(out)["accuracy"] is None
@@ -310,11 +313,10 @@ def test_a_pruned_file_needs_no_images(
         )
 
 
-def saved(model: nn.Module, folder: Path) -> Path:
+def saved(network: Network, folder: Path) -> Path:
     """The file of a network, whose weights are rounded as any file's are."""
-    assert isinstance(model, ResNet18)
     path = folder / "expected.safetensors"
-    checkpoint.save(model, path, "cifar10", {})
+    checkpoint.save(network, path, "cifar10", {})
     return path
 
 
@@ -324,7 +326,7 @@ def test_pruning_nothing_changes_nothing(run: Run, trained: Checkpoint) -> None:
         *("--method", "fine", "--ratio", 0),
     ).result
     assert result["correct"] == trained.metadata["accuracy"]["correct"]
-    parameters = list(trained.model.parameters())
+    parameters = list(trained.network.module.parameters())
     assert result["nonzero"] == sum(int(each.count_nonzero()) for each in parameters)
     weights = torch.cat([each.flatten() for each in parameters if each.ndim > 1])
     zeros = int((weights == 0).sum())  # training may, by chance, end at one
@@ -352,7 +354,7 @@ def test_the_baseline_that_the_app_opens_with_is_taken_unless_told(
     folder = tmp_path / "checkpoints"
     monkeypatch.setattr(loading, "load", lambda _: digits)
     metadata = {name: trained.metadata[name] for name in checkpoint.OF_A_BASELINE}
-    for name, model in (("a-1ep", random_resnet()), (FULL, trained.model)):
+    for name, model in (("a-1ep", random_network()), (FULL, trained.network)):
         checkpoint.save(
             model, folder / f"{name}.safetensors", "cifar10", {"kind": "baseline"} | metadata
         )
@@ -581,8 +583,7 @@ def ships(trained: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     shutil.copy(trained.path, folder / f"{FULL}.safetensors")
-    other = prune(trained.model, PruningSpec("fine", 0.2)).model
-    assert isinstance(other, ResNet18)
+    other = prune(trained.network, PruningSpec("fine", 0.2)).network
     checkpoint.save(other, folder / f"{FIVE_EPOCHS}.safetensors", "digits", trained.metadata)
 
     def points(name: str) -> list[Point]:
@@ -607,7 +608,7 @@ def test_what_ships_is_measured_once_and_written_beside_its_baseline(
         assert {item.evaluation.seen for item in read} == {500}
     (of_full, *_) = read_shipped(files[FULL]).results
     by_hand = evaluate_fully(
-        prune(trained.model, PruningSpec("channel", 0.5)).model,
+        prune(trained.network, PruningSpec("channel", 0.5)).network,
         digits.test_images,
         digits.test_labels,
         "fp32",

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.data import cifar10
-from core.data.dataset import MEAN, STD, DataSet
+from core.data.dataset import DataSet
+from core.data.normalisation import CIFAR10
 from core.errors import InputError
 from tests.data import (
     SIZES,
@@ -322,5 +323,5 @@ def test_the_real_images_are_as_published(cifar10: DataSet) -> None:
         mean = (counts * levels).sum() / counts.sum()
         variance = (counts * (levels - mean) ** 2).sum() / counts.sum()
         # The images that are in circulation as JPEG vary 0.002 less than the original ones.
-        assert mean.item() == pytest.approx(MEAN[channel], abs=5e-4)
-        assert variance.sqrt().item() == pytest.approx(STD[channel], abs=3e-3)
+        assert mean.item() == pytest.approx(CIFAR10.mean[channel], abs=5e-4)
+        assert variance.sqrt().item() == pytest.approx(CIFAR10.std[channel], abs=3e-3)

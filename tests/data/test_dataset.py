@@ -13,8 +13,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision import transforms
 
-from core.data.dataset import MEAN, STD, DataSet, normalise, subset_indices
+from core.data.dataset import DataSet, subset_indices
 from core.data.loading import load
+from core.data.normalisation import CIFAR10
 from core.errors import InputError
 
 BALANCED = torch.arange(10).repeat(30)  # 300 labels, 30 a class
@@ -26,15 +27,17 @@ def per_class(labels: Tensor) -> list[int]:
 
 def test_normalise_is_what_torchvision_does() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-    torchvision = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
+    torchvision = transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize(CIFAR10.mean, CIFAR10.std)]
+    )
     expected = torch.stack([torchvision(Image.fromarray(image)) for image in pixels])
-    ours = normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    ours = CIFAR10.apply(torch.from_numpy(pixels).permute(0, 3, 1, 2))
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6)
 
 
 def test_normalise_leaves_the_images_and_gives_channels_last() -> None:
     images = torch.full((2, 3, 32, 32), 7, dtype=torch.uint8)
-    result = normalise(images, torch.bfloat16)
+    result = CIFAR10.apply(images, torch.bfloat16)
     assert (images == 7).all()
     assert result.dtype == torch.bfloat16
     assert result.is_contiguous(memory_format=torch.channels_last)

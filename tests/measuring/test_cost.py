@@ -12,15 +12,25 @@ from hypothesis import strategies as st
 from safetensors.torch import load as parse
 from torch import Tensor, nn
 
-from core.measuring.cost import compressed_bytes, cost, macs_per_layer
+from core.measuring.cost import compressed_bytes, cost
 from core.networks import checkpoint
 from core.networks.layers import prunable_layers
-from core.networks.resnet import ResNet18, Widths, on_meta
+from core.networks.network import Network
+from core.networks.registry import build_on_meta
 from core.pruning import prune
+from core.specs.architecture import Architecture
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import METHODS
 from tests.examples import expensive
-from tests.small_networks import copy_of_state, random_resnet, same_state
+from tests.small_networks import (
+    Widths,
+    copy_of_state,
+    new_network,
+    random_network,
+    resnet,
+    same_state,
+    wrap,
+)
 
 UNEVEN = Widths(streams=(5, 12, 7, 16), inner=(3, 9, 1, 30, 8, 11, 4, 20))
 
@@ -46,49 +56,49 @@ def macs_by_formula(widths: Widths, classes: int = 10) -> dict[str, int]:
     return macs
 
 
-def positions_per_layer(model: ResNet18) -> dict[str, int]:
+def positions_per_layer(model: Network) -> dict[str, int]:
     """How many positions each weight is used at in one image, seen while the network runs."""
     positions: dict[str, int] = {}
-    for name, layer in prunable_layers(model).items():
+    for name, layer in prunable_layers(model.module).items():
 
         def note(_: nn.Module, __: Any, output: Tensor, name: str = name) -> None:
             positions[name] = output[0, 0].numel()
 
         layer.register_forward_hook(note)
-    model(torch.zeros(1, 3, 32, 32))
+    model.module(torch.zeros(1, 3, 32, 32))
     return positions
 
 
 def test_the_standard_network_takes_555_422_720_macs() -> None:
-    assert sum(macs_per_layer(Widths.regular()).values()) == 555_422_720
-    assert macs_per_layer(Widths.regular()) == macs_by_formula(Widths.regular())
+    macs = new_network(64).macs
+    assert sum(macs.values()) == 555_422_720
+    assert macs == macs_by_formula(Widths.regular(64))
 
 
 def test_the_standard_network_has_11_173_962_parameters() -> None:
-    model = on_meta(Widths.regular())
+    model = build_on_meta(Architecture("resnet18"), 10)
     assert sum(parameter.numel() for parameter in model.parameters()) == 11_173_962
 
 
 @given(any_widths, st.integers(2, 20))
 @expensive(20)
 def test_macs_equal_the_formula_at_any_width(widths: Widths, classes: int) -> None:
-    macs = macs_per_layer(widths, classes)
-    assert macs == macs_by_formula(widths, classes)
-    assert list(macs) == list(prunable_layers(on_meta(widths, classes)))
+    network = Network.of(resnet(widths, classes), Architecture("resnet18"), classes)
+    assert network.macs == macs_by_formula(widths, classes)
+    assert list(network.macs) == list(prunable_layers(network.module))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_pruned_network_is_counted_as_by_brute_force(method: str) -> None:
-    model = prune(random_resnet(UNEVEN), PruningSpec(method, 0.4)).model
-    assert isinstance(model, ResNet18)
+    model = prune(random_network(UNEVEN), PruningSpec(method, 0.4)).network
     counted = cost(model)
     numbers = [
-        number for parameter in model.parameters() for number in parameter.flatten().tolist()
+        number for parameter in model.module.parameters() for number in parameter.flatten().tolist()
     ]
     assert counted.parameters == len(numbers)
     assert counted.nonzero == sum(number != 0 for number in numbers)
     positions = positions_per_layer(model)
-    layers = prunable_layers(model)
+    layers = prunable_layers(model.module)
     executed = {name: layer.weight.numel() * positions[name] for name, layer in layers.items()}
     useful = sum(int((layers[name].weight != 0).sum()) * positions[name] for name in layers)
     assert counted.macs == sum(executed.values())
@@ -97,13 +107,12 @@ def test_a_pruned_network_is_counted_as_by_brute_force(method: str) -> None:
 
 
 def test_the_classes_of_the_network_count() -> None:
-    model = ResNet18(UNEVEN, classes=7)
+    model = Network.of(resnet(UNEVEN, classes=7), Architecture("resnet18"), classes=7)
     assert cost(model).macs == sum(macs_by_formula(UNEVEN, 7).values())
 
 
 def test_zeros_cost_as_much_as_other_weights() -> None:
-    dense, sparse = random_resnet(), prune(random_resnet(), PruningSpec("fine", 0.9)).model
-    assert isinstance(sparse, ResNet18)
+    dense, sparse = random_network(), prune(random_network(), PruningSpec("fine", 0.9)).network
     before, after = cost(dense), cost(sparse)
     assert (after.parameters, after.macs, after.bytes) == (
         before.parameters,
@@ -115,14 +124,13 @@ def test_zeros_cost_as_much_as_other_weights() -> None:
 
 
 def test_a_channel_pruned_network_costs_what_one_built_as_narrow_does() -> None:
-    pruned = prune(random_resnet(), PruningSpec("channel", 0.5)).model
-    assert isinstance(pruned, ResNet18)
-    assert cost(pruned) == cost(random_resnet(Widths.regular(4), seed=1))
+    pruned = prune(random_network(), PruningSpec("channel", 0.5)).network
+    assert cost(pruned) == cost(random_network(Widths.regular(4), seed=1))
 
 
 @pytest.mark.parametrize("widths", [Widths.regular(8), UNEVEN])
 def test_bytes_are_those_of_the_tensors_in_the_saved_file(widths: Widths, tmp_path: Path) -> None:
-    model = random_resnet(widths)
+    model = random_network(widths)
     checkpoint.save(model, tmp_path / "saved.safetensors", "digits", {"note": "n" * 1000})
     content = (tmp_path / "saved.safetensors").read_bytes()
     header_size = int.from_bytes(content[:8], "little")
@@ -130,7 +138,7 @@ def test_bytes_are_those_of_the_tensors_in_the_saved_file(widths: Widths, tmp_pa
     assert cost(model).bytes == tensors_size
 
     by_hand = 0  # fp16 weights; fp32 batch-norm tensors and one int64 counter each
-    for module in model.modules():
+    for module in model.module.modules():
         if isinstance(module, nn.Conv2d):
             by_hand += 2 * module.weight.numel()
         elif isinstance(module, nn.Linear):
@@ -141,26 +149,26 @@ def test_bytes_are_those_of_the_tensors_in_the_saved_file(widths: Widths, tmp_pa
 
 
 def test_compressed_bytes_are_those_of_content_that_decompresses_to_the_same() -> None:
-    model = prune(random_resnet(), PruningSpec("fine", 0.8)).model
-    content = checkpoint.to_bytes(model)
+    model = prune(random_network(), PruningSpec("fine", 0.8)).network
+    content = checkpoint.to_bytes(model.module)
     compressed = zlib.compress(content, 6)
-    assert compressed_bytes(model) == len(compressed)
-    assert same_state(parse(zlib.decompress(compressed)), checkpoint.stored_tensors(model))
+    assert compressed_bytes(model.module) == len(compressed)
+    assert same_state(parse(zlib.decompress(compressed)), checkpoint.stored_tensors(model.module))
     gzip_instead = len(gzip.compress(content, 6))
     assert gzip_instead == len(compressed) + 12  # 18 bytes around the same stream instead of 6
 
 
 def test_only_zeros_compress() -> None:
-    dense = random_resnet()
-    sparse = prune(dense, PruningSpec("fine", 0.9)).model
-    assert compressed_bytes(dense) > 0.85 * cost(dense).bytes
-    assert compressed_bytes(sparse) < 0.3 * cost(dense).bytes
+    dense = random_network()
+    sparse = prune(dense, PruningSpec("fine", 0.9)).network
+    assert compressed_bytes(dense.module) > 0.85 * cost(dense).bytes
+    assert compressed_bytes(sparse.module) < 0.3 * cost(dense).bytes
 
 
 def test_counting_leaves_the_network_alone() -> None:
-    model = random_resnet().train()
+    model = random_network().module.train()
     before = copy_of_state(model)
-    cost(model)
+    cost(wrap(model))
     compressed_bytes(model)
     assert same_state(model.state_dict(), before)
     assert model.training

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from core import paths
-from core.data.dataset import MEAN, STD, DataSet, normalise, subset_indices
+from core.data.dataset import DataSet, subset_indices
+from core.data.normalisation import CIFAR10
 from core.errors import InputError
 from core.measuring.evaluation import BATCH_SIZES, evaluate, evaluate_fully, for_inference
 from core.measuring.outcome import Evaluation
 from core.measuring.statistics import wilson_interval
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import ResNet18
+from core.networks.network import Network
 from tests.environment import needs_native_bf16
 from tests.small_networks import (
     copy_of_state,
@@ -28,6 +29,7 @@ from tests.small_networks import (
     random_vgg,
     randomise,
     same_state,
+    wrap,
 )
 
 CPU = torch.device("cpu")
@@ -36,32 +38,32 @@ NUMBER = 250  # images: two batches of 100 and a smaller one
 
 
 @pytest.fixture(scope="module")
-def network(trained: Checkpoint) -> ResNet18:
-    return copy.deepcopy(trained.model)
+def network(trained: Checkpoint) -> Network:
+    return copy.deepcopy(trained.network)
 
 
 @pytest.fixture(scope="module")
-def events(network: ResNet18, digits: DataSet) -> list[Evaluation]:
+def events(network: Network, digits: DataSet) -> list[Evaluation]:
     images, labels = digits.test_images[:NUMBER], digits.test_labels[:NUMBER]
     return list(evaluate(network, images, labels, "fp32", CPU))
 
 
-def plain_loop(network: ResNet18, digits: DataSet) -> tuple[list[int], list[float]]:
+def plain_loop(network: Network, digits: DataSet) -> tuple[list[int], list[float]]:
     """Predictions and cross-entropies, one image at a time."""
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (CIFAR10.mean, CIFAR10.std))
     predictions, losses = [], []
     with torch.no_grad():
         for image, label in zip(
             digits.test_images[:NUMBER], digits.test_labels[:NUMBER], strict=True
         ):
-            logits = network(((image / 255 - mean) / std).unsqueeze(0))[0].tolist()
+            logits = network.module(((image / 255 - mean) / std).unsqueeze(0))[0].tolist()
             predictions.append(int(np.argmax(logits)))
             losses.append(float(np.logaddexp.reduce(logits) - logits[int(label)]))
     return predictions, losses
 
 
 def test_the_last_event_equals_a_plain_loop(
-    network: ResNet18, digits: DataSet, events: list[Evaluation]
+    network: Network, digits: DataSet, events: list[Evaluation]
 ) -> None:
     predictions, losses = plain_loop(network, digits)
     assert events[-1].predictions.tolist() == predictions
@@ -93,7 +95,7 @@ def test_accuracy_is_the_count_over_the_stored_predictions(
 
 def test_per_class_counts_add_up(events: list[Evaluation]) -> None:
     for event in events:
-        correct, seen = event.per_class()
+        correct, seen = event.per_class(10)
         assert correct.shape == seen.shape == (10,)
         assert (correct <= seen).all()
         assert (correct.sum(), seen.sum()) == (event.correct, event.seen)
@@ -103,7 +105,7 @@ def test_per_class_counts_add_up(events: list[Evaluation]) -> None:
             assert correct[label] == (event.predictions[of_class] == label).sum()
 
 
-def test_a_kept_event_does_not_change_later(network: ResNet18, digits: DataSet) -> None:
+def test_a_kept_event_does_not_change_later(network: Network, digits: DataSet) -> None:
     steps = evaluate(network, digits.test_images[:NUMBER], digits.test_labels[:NUMBER], "fp32", CPU)
     first = next(steps)
     before = first.predictions.copy()
@@ -114,7 +116,7 @@ def test_a_kept_event_does_not_change_later(network: ResNet18, digits: DataSet) 
 
 
 def test_the_batch_size_of_a_device_makes_no_difference(
-    network: ResNet18,
+    network: Network,
     digits: DataSet,
     events: list[Evaluation],
     monkeypatch: pytest.MonkeyPatch,
@@ -130,35 +132,35 @@ def test_the_batch_size_of_a_device_makes_no_difference(
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("training", [True, False])
 def test_the_network_is_untouched(
-    network: ResNet18, digits: DataSet, precision: str, training: bool
+    network: Network, digits: DataSet, precision: str, training: bool
 ) -> None:
-    network.train(training)
+    network.module.train(training)
     try:
-        before = copy_of_state(network)
+        before = copy_of_state(network.module)
         evaluate_fully(network, digits.test_images[:20], digits.test_labels[:20], precision, CPU)
-        assert same_state(network.state_dict(), before)
-        assert network.training is training
-        assert all(parameter.grad_fn is None for parameter in network.parameters())
+        assert same_state(network.module.state_dict(), before)
+        assert network.module.training is training
+        assert all(parameter.grad_fn is None for parameter in network.module.parameters())
     finally:
-        network.eval()
+        network.module.eval()
 
 
 def test_a_network_in_training_mode_is_evaluated_in_eval_mode(
-    network: ResNet18, digits: DataSet, events: list[Evaluation]
+    network: Network, digits: DataSet, events: list[Evaluation]
 ) -> None:
-    network.train()
+    network.module.train()
     try:
         images, labels = digits.test_images[:NUMBER], digits.test_labels[:NUMBER]
         result = evaluate_fully(network, images, labels, "fp32", CPU)
     finally:
-        network.eval()
+        network.module.eval()
     np.testing.assert_array_equal(result.predictions, events[-1].predictions)
 
 
 def test_dropping_it_midway_is_harmless(
-    network: ResNet18, digits: DataSet, events: list[Evaluation]
+    network: Network, digits: DataSet, events: list[Evaluation]
 ) -> None:
-    before = copy_of_state(network)
+    before = copy_of_state(network.module)
     images, labels = digits.test_images[:NUMBER], digits.test_labels[:NUMBER]
     steps: Iterator[Evaluation] = evaluate(network, images, labels, "fp32", CPU)
     next(steps)
@@ -166,13 +168,13 @@ def test_dropping_it_midway_is_harmless(
     assert torch.is_grad_enabled()
     del steps
     assert not torch.is_inference_mode_enabled()
-    assert same_state(network.state_dict(), before)
+    assert same_state(network.module.state_dict(), before)
     again = evaluate_fully(network, images, labels, "fp32", CPU)
     np.testing.assert_array_equal(again.predictions, events[-1].predictions)
 
 
 def test_events_may_be_drawn_from_different_threads(
-    network: ResNet18, digits: DataSet, events: list[Evaluation]
+    network: Network, digits: DataSet, events: list[Evaluation]
 ) -> None:
     images, labels = digits.test_images[:NUMBER], digits.test_labels[:NUMBER]
     steps = evaluate(network, images, labels, "fp32", CPU)
@@ -185,7 +187,7 @@ def test_events_may_be_drawn_from_different_threads(
     assert torch.is_grad_enabled()
 
 
-def test_no_images_and_an_unknown_precision_are_refused(network: ResNet18, digits: DataSet) -> None:
+def test_no_images_and_an_unknown_precision_are_refused(network: Network, digits: DataSet) -> None:
     images, labels = digits.test_images, digits.test_labels
     with pytest.raises(InputError, match="no images"):
         next(evaluate(network, images[:0], labels[:0]))
@@ -194,7 +196,7 @@ def test_no_images_and_an_unknown_precision_are_refused(network: ResNet18, digit
 
 
 def in_both_precisions(
-    network: ResNet18, images: Tensor, labels: Tensor
+    network: Network, images: Tensor, labels: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
     """What fp32 and what bf16 predict."""
     fp32, bf16 = (
@@ -204,18 +206,18 @@ def in_both_precisions(
     return fp32.predictions, bf16.predictions
 
 
-def test_bf16_and_fp32_differ_about_near_ties_alone(network: ResNet18, digits: DataSet) -> None:
+def test_bf16_and_fp32_differ_about_near_ties_alone(network: Network, digits: DataSet) -> None:
     """How many digits are near ties depends on the processor that the network is trained on."""
     fp32, bf16 = in_both_precisions(network, digits.test_images, digits.test_labels)
     with torch.no_grad():
-        first, second = network(normalise(digits.test_images)).topk(2).values.T.numpy()
+        first, second = network.module(CIFAR10.apply(digits.test_images)).topk(2).values.T.numpy()
     margin = first - second
     assert (margin[fp32 != bf16] < np.quantile(margin, 0.2)).all()
 
 
 @needs_native_bf16
 def test_bf16_agrees_with_fp32_about_99_of_100_cifar10_images(cifar10: DataSet) -> None:
-    model = checkpoint.load(SHIPPED, "cifar10").model
+    model = checkpoint.load(SHIPPED, "cifar10").network
     chosen = subset_indices(cifar10.test_labels, 500)
     fp32, bf16 = in_both_precisions(model, cifar10.test_images[chosen], cifar10.test_labels[chosen])
     assert (fp32 == bf16).mean() >= 0.99
@@ -246,5 +248,5 @@ def test_the_copy_for_inference_computes_the_same(make: Callable[[], nn.Module])
     randomise(network, seed=0)
     with torch.inference_mode():
         expected = network(images())
-        logits = for_inference(network, CPU, "fp32")(images())
+        logits = for_inference(wrap(network), CPU, "fp32")(images())
     assert (logits - expected).abs().max() <= 1e-4 * expected.abs().max()

@@ -10,18 +10,20 @@ from torch import Tensor, nn
 
 from core.networks.groups import trace
 from core.networks.layers import prunable_layers
-from core.networks.resnet import ResNet18, Widths
 from core.pruning import Pruner
 from core.specs.pruning import PruningSpec
 from tests.small_networks import (
+    Widths,
     copy_of_state,
     images,
     random_bottleneck_resnet,
     random_resnet,
     random_vgg,
     randomise,
+    resnet,
     same_state,
     silence,
+    wrap,
 )
 
 WIDTHS = Widths(streams=(3, 4, 5, 6), inner=(7, 8, 9, 10, 11, 12, 13, 14))
@@ -55,7 +57,7 @@ INNER = [f"layer{stage}.{block}" for stage in (1, 2, 3, 4) for block in (0, 1)]
 
 
 def test_resnet18_has_4_residual_groups_with_these_members() -> None:
-    residual = {group.name: group for group in trace(ResNet18(WIDTHS)).groups if group.is_residual}
+    residual = {group.name: group for group in trace(resnet(WIDTHS)).groups if group.is_residual}
     assert set(residual) == set(STREAMS)
     for name, (size, producers, batch_norms, consumers) in STREAMS.items():
         group = residual[name]
@@ -70,7 +72,7 @@ def test_resnet18_has_4_residual_groups_with_these_members() -> None:
 
 
 def test_resnet18_has_8_internal_groups_with_these_members() -> None:
-    groups = [group for group in trace(ResNet18(WIDTHS)).groups if not group.is_residual]
+    groups = [group for group in trace(resnet(WIDTHS)).groups if not group.is_residual]
     assert [group.producers for group in groups] == [(f"{block}.conv1",) for block in INNER]
     assert [group.batch_norms for group in groups] == [(f"{block}.bn1",) for block in INNER]
     assert [group.consumers for group in groups] == [((f"{block}.conv2", 1),) for block in INNER]
@@ -84,7 +86,7 @@ def test_every_convolution_of_resnet18_has_its_batch_norm() -> None:
         expected |= {f"{block}.conv1": f"{block}.bn1", f"{block}.conv2": f"{block}.bn2"}
     for stage in (2, 3, 4):
         expected[f"layer{stage}.0.downsample.0"] = f"layer{stage}.0.downsample.1"
-    assert trace(ResNet18(WIDTHS)).batch_norm_of == expected
+    assert trace(resnet(WIDTHS)).batch_norm_of == expected
 
 
 def test_a_flattened_channel_enters_as_several_inputs() -> None:
@@ -130,20 +132,20 @@ class LateAddition(nn.Module):
 def test_an_addition_couples_what_was_used_before_it_too() -> None:
     model = LateAddition()
     randomise(model, seed=0)
-    pruner = Pruner(model)
-    groups = {group.name: group for group in pruner.graph.groups}
+    pruner = Pruner(wrap(model))
+    groups = {group.name: group for group in pruner.baseline.structure.groups}
     assert list(groups) == ["first", "third"]
     assert groups["first"].producers == ("first", "second")
     assert groups["first"].depthwise == ("depthwise",)
     assert groups["first"].consumers == (("third", 1), ("fourth", 1))
     assert groups["third"].producers == ("third", "fourth")
-    pruned = pruner.prune(PruningSpec("channel", 0.5)).model
+    pruned = pruner.prune(PruningSpec("channel", 0.5)).network.module
     scores = sum(layer.weight.flatten(1).abs().sum(1) for layer in (model.first, model.second))
     thirds = sum(layer.weight.flatten(1).abs().sum(1) for layer in (model.third, model.fourth))
     assert isinstance(scores, Tensor)
     assert isinstance(thirds, Tensor)
     kept = {"first": scores.topk(3).indices, "third": thirds.topk(3).indices}
-    silence(model, pruner.graph, kept)
+    silence(model, pruner.baseline.structure, kept)
     torch.testing.assert_close(pruned(images()), model(images()), rtol=1e-4, atol=1e-5)
 
 
@@ -272,14 +274,14 @@ DEAD_ENDS: dict[str, nn.Module] = {
 def test_what_cannot_be_followed_is_left_alone(reason: str) -> None:
     model = Trunk(DEAD_ENDS[reason])
     randomise(model, seed=0)
-    pruner = Pruner(model)
-    assert [group.name for group in pruner.graph.groups] == ["free"]
-    pruned = pruner.prune(PruningSpec("channel", 0.5)).model
+    pruner = Pruner(wrap(model))
+    assert [group.name for group in pruner.baseline.structure.groups] == ["free"]
+    pruned = pruner.prune(PruningSpec("channel", 0.5)).network.module
     sizes = {name: len(layer.weight) for name, layer in prunable_layers(model).items()}
     left = {name: len(layer.weight) for name, layer in prunable_layers(pruned).items()}
     assert left == sizes | {"free": 4}
     kept = model.free.weight.flatten(1).abs().sum(1).topk(4).indices.sort().values
-    silence(model, pruner.graph, {"free": kept})
+    silence(model, pruner.baseline.structure, {"free": kept})
     torch.testing.assert_close(pruned(images()), model(images()), rtol=1e-4, atol=1e-5)
 
 

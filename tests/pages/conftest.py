@@ -57,7 +57,7 @@ def small_baselines(checkpoints: Path, trained: Checkpoint) -> dict[str, Path]:
     paths = {}
     for dataset in ("digits", "cifar10"):
         paths[dataset] = checkpoints / f"resnet18-{dataset}-2ep.safetensors"
-        checkpoint.save(trained.model, paths[dataset], dataset, metadata_of(trained))
+        checkpoint.save(trained.network, paths[dataset], dataset, metadata_of(trained))
     return paths
 
 

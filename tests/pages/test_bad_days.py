@@ -13,11 +13,10 @@ from core.baselines.shelf import available
 from core.data.dataset import DataSet
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import Widths
 from tests.conftest import full_disk
 from tests.pages.conftest import PAGES, OpenApp, assert_calm, metadata_of
 from tests.pages.test_pages import metrics, words
-from tests.small_networks import random_resnet
+from tests.small_networks import Widths, random_network
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 PARAMETERS = (
@@ -93,7 +92,7 @@ def test_a_baseline_swapped_for_another_is_seen_at_once(
 ) -> None:
     app = open_app("layers", dataset="digits")
     before = words(app)
-    other = random_resnet(Widths.regular(12))
+    other = random_network(Widths.regular(12))
     checkpoint.save(
         other, small_baselines["digits"], "digits", metadata_of(trained), overwrite=True
     )

@@ -27,7 +27,6 @@ from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import OF_A_BASELINE, OF_A_TRAINING, Checkpoint
 from core.networks.layers import nonzero_parameters
-from core.networks.resnet import Widths
 from core.paths import CHECKPOINTS
 from core.pruning import Pruner, prune
 from core.recovery.recover import recover_fully
@@ -45,7 +44,7 @@ from core.training import EpochEnd, Step
 from core.ui.baseline import training
 from tests.conftest import MeasureInto
 from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm, metadata_of
-from tests.small_networks import random_resnet
+from tests.small_networks import random_network
 
 SOME_RATIOS = (0.3, 0.6, 0.9)
 OTHER_PRESETS = {
@@ -97,13 +96,13 @@ def test_compare_shows_what_an_evaluation_apart_from_it_finds(
     open_app: OpenApp, digits: DataSet, small_baselines: dict[str, Path]
 ) -> None:
     app = open_app("compare", dataset="digits", ratio="0.4", subset="200", seed="3")
-    model = checkpoint.load(small_baselines["digits"]).model
+    model = checkpoint.load(small_baselines["digits"]).network
     chosen = subset_indices(digits.test_labels, 200, 3)
     for side, method in enumerate(("fine", "channel")):
-        pruned = prune(model, PruningSpec(method, 0.4)).model
+        pruned = prune(model, PruningSpec(method, 0.4)).network
         result = evaluate_fully(pruned, digits.test_images[chosen], digits.test_labels[chosen])
         assert metrics(app)["Accuracy"][side] == f"{result.accuracy:.1%}"
-        left = sum(nonzero_parameters(pruned).values())
+        left = sum(nonzero_parameters(pruned.module).values())
         assert metrics(app)["Parameters"][side] == f"{left / 1e6:.2f} M"
 
 
@@ -153,10 +152,10 @@ def test_recalibrated_numbers_are_those_of_a_recalibrated_network(
     app = open_app(
         "compare", dataset="digits", subset="100", ratio="0.5", recovery="BN recalibrated"
     )
-    model = checkpoint.load(small_baselines["digits"]).model
+    model = checkpoint.load(small_baselines["digits"]).network
     chosen = subset_indices(digits.test_labels, 100)
     for side, method in enumerate(("fine", "channel")):
-        pruned = prune(model, PruningSpec(method, 0.5)).model
+        pruned = prune(model, PruningSpec(method, 0.5)).network
         recovered = recover_fully(pruned, Recovery.named("bn"), digits)
         result = evaluate_fully(recovered, digits.test_images[chosen], digits.test_labels[chosen])
         assert metrics(app)["Accuracy"][side] == f"{result.accuracy:.1%}"
@@ -342,7 +341,7 @@ def test_what_another_viewer_measured_while_one_waited_is_called_stored(
             pass
         yield
 
-    monkeypatch.setattr("core.ui.bench.measuring.my_turn", after_another)
+    monkeypatch.setattr("core.ui.bench.workbench.my_turn", after_another)
     app = open_app("compare", dataset="digits", subset="50", ratio="0.4")
     assert words(app).count("50 images · live") == 1
     assert words(app).count("50 images · stored") == 1
@@ -369,10 +368,10 @@ def test_a_card_compares_within_one_precision_and_measures_the_baseline_for_it(
     view = {"view": "By hand"} if page == "layers" else {}
     app = open_app(page, dataset="digits", subset="500", ratio="0.4", **view)
     deltas = [metric.delta for metric in app.metric if metric.label == "Accuracy"]
-    model = checkpoint.load(path).model
+    model = checkpoint.load(path).network
     baseline, pruned = (
         evaluate_fully(each, digits.test_images, digits.test_labels, OWN).accuracy
-        for each in (model, prune(model, PruningSpec("fine", 0.4)).model)
+        for each in (model, prune(model, PruningSpec("fine", 0.4)).network)
     )
     assert deltas[0] == f"{100 * (pruned - baseline):+.1f} points"
     assert len(deltas) == 2
@@ -454,7 +453,9 @@ def test_the_url_selects_the_layer_of_the_close_up(
     assert "layer3.0.downsample.0, layer3.1.conv2" in words(app)  # what it is coupled with
     (overview, *_) = frames_of(app)
     assert overview["selected"]["layer"].tolist() == [name]
-    weights = checkpoint.load(small_baselines["digits"]).model.get_parameter(f"{name}.weight")
+    weights = checkpoint.load(small_baselines["digits"]).network.module.get_parameter(
+        f"{name}.weight"
+    )
     bins = [frames["bins"] for frames in frames_of(app) if "bins" in frames]
     assert [frame[["kept", "cut"]].to_numpy().sum() for frame in bins] == [weights.numel()] * 2
     assert bins[0]["cut"].sum() == round(0.5 * weights.numel())
@@ -491,12 +492,12 @@ def test_layers_are_scanned_on_demand_and_then_known(
     again = open_app("layers", dataset="digits", view="Sensitivity")
     assert "Scan the layers" not in [button.label for button in again.button]
 
-    model = checkpoint.load(small_baselines["digits"]).model
+    model = checkpoint.load(small_baselines["digits"]).network
     dataset = load("digits")
     chosen = subset_indices(dataset.test_labels, 100, 0)
     spec = PruningSpec("channel", 0.0, overrides=(("layer2.0.conv1", 0.5),))
     expected = evaluate_fully(
-        prune(model, spec).model, dataset.test_images[chosen], dataset.test_labels[chosen]
+        prune(model, spec).network, dataset.test_images[chosen], dataset.test_labels[chosen]
     )
     found = cells[1].set_index("unit")["accuracy"]["layer2.0.conv1"]
     assert found == expected.accuracy
@@ -511,7 +512,7 @@ def scanned(
     store = open_store()
     measurer = ScanMeasurer(loaded, digits, 100, 0)
     for method in ("fine", "channel"):
-        measure_into(store, measurer, scan_points(loaded.model, method, SOME_RATIOS))
+        measure_into(store, measurer, scan_points(loaded.network, method, SOME_RATIOS))
     return store
 
 
@@ -605,7 +606,7 @@ def test_baseline_shows_what_the_file_says_of_itself(
 def test_training_from_the_page_gives_a_baseline_that_can_be_used(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    narrow = partial(Request, widths=Widths.regular(4))
+    narrow = partial(Request, width=4)
     monkeypatch.setattr(training, "Request", narrow)
     given_way: list[object] = []
 
@@ -650,7 +651,7 @@ def test_the_findings_are_said_of_the_images_and_the_baseline_in_use(
     assert "JPEG" not in said
     assert (f"on 500 test images, of {copy}, with" in said) == bool(copy)
     assert ("on 500 test images, with" in said) == (not copy)
-    model = checkpoint.load(small_baselines["digits"]).model
+    model = checkpoint.load(small_baselines["digits"]).network
     before, after = (
         evaluate_fully(network, digits.test_images, digits.test_labels, OWN).accuracy
         for network in (model, recover_fully(model, Recovery.named("bn"), digits, OWN))
@@ -665,7 +666,7 @@ def test_the_findings_of_a_baseline_whose_name_ships_too_lead_to_its_own_numbers
 ) -> None:
     shipped = small_baselines["digits"]
     local = shipped.parent / "local" / shipped.name
-    checkpoint.save(random_resnet(Widths.regular(8)), local, "digits", metadata_of(trained))
+    checkpoint.save(random_network(), local, "digits", metadata_of(trained))
     measurer = Measurer(checkpoint.load(local), digits)
     for _ in sweep(measurer, grid(["fine"], [0, 0.3], recoveries=["none"]), open_store()):
         pass
@@ -751,7 +752,7 @@ def test_what_a_baseline_came_from_is_told(
     methods: list[str],
 ) -> None:
     path = checkpoints / "resnet18-cifar10-2ep.safetensors"
-    checkpoint.save(trained.model, path, "cifar10", {**metadata_of(trained), **further})
+    checkpoint.save(trained.network, path, "cifar10", {**metadata_of(trained), **further})
     table = " ".join(open_app("baseline").table[0].value.to_numpy().flatten())
     assert all(text in table for text in provenance)
     told = words(open_app("methods"))
@@ -792,7 +793,7 @@ def test_whatever_a_baseline_does_not_say_of_itself_its_pages_open_and_say_so(
     for names in entries(whole):
         if names[0] == "recipe" and len(names) == 2:  # takes its default
             continue
-        checkpoint.save(trained.model, path, "cifar10", without(whole, *names), overwrite=True)
+        checkpoint.save(trained.network, path, "cifar10", without(whole, *names), overwrite=True)
         st.cache_resource.clear()
         app = open_app("baseline")
         said = words(app) + tables(app) + str(metrics(app))
@@ -810,7 +811,7 @@ def test_a_page_opens_with_a_baseline_that_says_nothing_of_its_training(
     least: dict[str, Any] = {name: whole[name] for name in ("kind", *OF_A_BASELINE)}
     least["accuracy"] = {name: least["accuracy"][name] for name in ("correct", "seen")}
     path = checkpoints / "resnet18-cifar10-2ep.safetensors"
-    checkpoint.save(trained.model, path, "cifar10", least)
+    checkpoint.save(trained.network, path, "cifar10", least)
     open_app(page)
 
 

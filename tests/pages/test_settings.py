@@ -101,19 +101,19 @@ def test_every_setting_shows_on_every_page(
     card: str,
 ) -> None:
     baseline = checkpoint.load(small_baselines["digits"])
-    pruned = [prune(baseline.model, spec).model for spec in specs]
+    pruned = [prune(baseline.network, spec).network for spec in specs]
 
     app = open_app("compare", **(USUAL | query))
-    whole = nonzero(baseline.model)
-    assert left(app) == [f"{nonzero(network) / whole:.1%} left" for network in pruned]
+    whole = nonzero(baseline.network.module)
+    assert left(app) == [f"{nonzero(network.module) / whole:.1%} left" for network in pruned]
     assert f"**Channels**, {card}" in words(app)
     assert len(metrics(app)["Accuracy"]) == 2
     assert all(value.endswith("%") for value in metrics(app)["Accuracy"])
 
     close_up = open_app("layers", **(USUAL | {"view": "Close-up"} | query))
     bins = [frames["bins"] for frames in frames_of(close_up) if "bins" in frames]
-    stem = nonzero(baseline.model.get_submodule("conv1"))
-    gone = [stem - nonzero(network.get_submodule("conv1")) for network in pruned]
+    stem = nonzero(baseline.network.module.get_submodule("conv1"))
+    gone = [stem - nonzero(network.module.get_submodule("conv1")) for network in pruned]
     assert [frame["cut"].sum() for frame in bins] == gone
 
     settings = {name: app.session_state[name] for name in query}

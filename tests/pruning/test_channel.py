@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.errors import InputError
-from core.measuring.cost import macs_per_layer
-from core.networks.groups import trace
-from core.networks.resnet import ResNet18, Widths
 from core.pruning import Pruner, prune
 from core.pruning.channel import ChannelPruner, group_scores
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import CRITERIA, METHODS, SCOPES
 from tests.examples import expensive
 from tests.small_networks import (
+    Widths,
     images,
     random_bottleneck_resnet,
     random_resnet,
     random_vgg,
     same_state,
     silence,
+    widths_of,
+    wrap,
 )
 
 UNEVEN = Widths(streams=(5, 12, 7, 16), inner=(3, 9, 1, 30, 8, 11, 4, 20))
@@ -40,7 +40,7 @@ any_widths = st.builds(Widths, st.tuples(*[a_width] * 4), st.tuples(*[a_width] *
 
 
 def kept_channels(model: nn.Module, spec: PruningSpec) -> dict[str, Tensor]:
-    return ChannelPruner(model, trace(model), spec.criterion, spec.seed).kept(spec)
+    return ChannelPruner(model, wrap(model).structure, spec.criterion, spec.seed).kept(spec)
 
 
 def logits(model: nn.Module) -> Tensor:
@@ -57,8 +57,10 @@ def largest_difference(first: Tensor, second: Tensor) -> float:
 def check_that_removal_equals_masking(model: nn.Module, spec: PruningSpec) -> None:
     """Logits agree to 1e-4, in fp32."""
     masked = copy.deepcopy(model)
-    silence(masked, trace(model), kept_channels(model, spec))
-    assert largest_difference(logits(prune(model, spec).model), logits(masked)) <= 1e-4
+    silence(masked, wrap(model).structure, kept_channels(model, spec))
+    assert (
+        largest_difference(logits(prune(wrap(model), spec).network.module), logits(masked)) <= 1e-4
+    )
 
 
 @given(any_widths, ratios, criteria, allocations, scopes, seeds)
@@ -93,11 +95,13 @@ def test_removal_does_not_equal_masking_that_leaves_the_shift() -> None:
     model, spec = random_resnet(), PruningSpec("channel", 0.5)
     masked = copy.deepcopy(model)
     shifts = {name: tensor.clone() for name, tensor in masked.named_parameters() if "bn" in name}
-    silence(masked, trace(model), kept_channels(model, spec))
+    silence(masked, wrap(model).structure, kept_channels(model, spec))
     for name, tensor in masked.named_parameters():
         if name in shifts and name.endswith("bias"):
             tensor.data.copy_(shifts[name])
-    assert largest_difference(logits(prune(model, spec).model), logits(masked)) > 1e-2
+    assert (
+        largest_difference(logits(prune(wrap(model), spec).network.module), logits(masked)) > 1e-2
+    )
 
 
 @pytest.mark.parametrize("ratio", [0.25, 0.5])
@@ -106,7 +110,7 @@ def test_network_and_costs_equal_torch_pruning(ratio: float, criterion: str) -> 
     """Torch-Pruning finds its own groups and removes by itself; only the scores are ours."""
     model = random_resnet()
     theirs = copy.deepcopy(model)
-    graph = trace(model)
+    graph = wrap(model).structure
     scores = group_scores(model, graph, criterion, seed=0)
     group_of = {name: group.name for group in graph.groups for name in group.producers}
     name_of = {module: name for name, module in theirs.named_modules()}
@@ -124,9 +128,9 @@ def test_network_and_costs_equal_torch_pruning(ratio: float, criterion: str) -> 
         pruning_ratio=ratio,
         ignored_layers=[theirs.fc],
     ).step()
-    ours = prune(model, PruningSpec("channel", ratio, criterion)).model
-    assert isinstance(ours, ResNet18)
-    assert ours.widths == Widths.regular(round(8 * (1 - ratio)))
+    pruned = prune(wrap(model, 32), PruningSpec("channel", ratio, criterion)).network
+    ours = pruned.module
+    assert widths_of(ours) == Widths.regular(round(8 * (1 - ratio)))
     assert same_state(ours.state_dict(), theirs.state_dict())  # so the kept channels are equal
 
     _, parameters, layer_macs, _ = torch_pruning.utils.count_ops_and_params(
@@ -135,17 +139,15 @@ def test_network_and_costs_equal_torch_pruning(ratio: float, criterion: str) -> 
     assert sum(parameter.numel() for parameter in ours.parameters()) == parameters
     theirs_by_name = {name: layer_macs[module] for name, module in theirs.named_modules()}
     theirs_by_name["fc"] -= theirs.fc.out_features  # it counts the additions of the bias
-    macs = macs_per_layer(ours.widths)
-    assert macs == {name: theirs_by_name[name] for name in macs}
+    assert pruned.macs == {name: theirs_by_name[name] for name in pruned.macs}
 
 
-UNEVEN_PRUNER = Pruner(random_resnet(UNEVEN))
+UNEVEN_PRUNER = Pruner(wrap(random_resnet(UNEVEN)))
 
 
 def widths_left(spec: PruningSpec) -> Widths:
-    model = UNEVEN_PRUNER.prune(spec).model
-    assert isinstance(model, ResNet18)
-    return model.widths
+    model = UNEVEN_PRUNER.prune(spec).network.module
+    return widths_of(model)
 
 
 @given(ratios, criteria, scopes, seeds)
@@ -203,14 +205,14 @@ def kept_by_brute_force(scores: dict[str, Tensor], ratio: float) -> dict[str, li
 @pytest.mark.parametrize("criterion", ["l1", "l2", "bn", "random"])
 def test_global_keeps_what_brute_force_keeps(ratio: float, criterion: str) -> None:
     model = random_resnet(UNEVEN)
-    expected = kept_by_brute_force(group_scores(model, trace(model), criterion, 0), ratio)
+    expected = kept_by_brute_force(group_scores(model, wrap(model).structure, criterion, 0), ratio)
     kept = kept_channels(model, PruningSpec("channel", ratio, criterion, "global"))
     assert {name: indices.tolist() for name, indices in kept.items()} == expected
 
 
 def test_global_replaces_a_protected_channel_by_the_next_lowest_elsewhere() -> None:
     """Five of nine go; by scores alone they would be the whole first group and one channel."""
-    first, second = nn.Conv2d(1, 4, 1, bias=False), nn.Conv2d(4, 5, 1, bias=False)
+    first, second = nn.Conv2d(3, 4, 1, bias=False), nn.Conv2d(4, 5, 1, bias=False)
     model = nn.Sequential(
         first,
         second,
@@ -228,7 +230,7 @@ def test_global_replaces_a_protected_channel_by_the_next_lowest_elsewhere() -> N
 
 def test_group_scores_are_the_mean_over_the_producers() -> None:
     model = random_resnet()
-    graph = trace(model)
+    graph = wrap(model).structure
     modules = dict(model.named_modules())
     for criterion in ("l1", "l2", "bn"):
         scores = group_scores(model, graph, criterion, 0)
@@ -250,15 +252,16 @@ def test_group_scores_are_the_mean_over_the_producers() -> None:
 
 
 def test_internal_keeps_the_widths_of_the_residual_streams() -> None:
-    model = prune(random_resnet(), PruningSpec("channel", 0.5, scope="internal")).model
-    assert isinstance(model, ResNet18)
-    assert model.widths == Widths((8, 16, 32, 64), (4, 4, 8, 8, 16, 16, 32, 32))
+    model = prune(
+        wrap(random_resnet()), PruningSpec("channel", 0.5, scope="internal")
+    ).network.module
+    assert widths_of(model) == Widths((8, 16, 32, 64), (4, 4, 8, 8, 16, 16, 32, 32))
     assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
 
 
 @pytest.mark.parametrize("network", [random_bottleneck_resnet, random_vgg])
 def test_the_layers_say_their_new_sizes(network: Callable[[], nn.Module]) -> None:
-    model = prune(network(), PruningSpec("channel", 0.5)).model
+    model = prune(wrap(network()), PruningSpec("channel", 0.5)).network.module
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             expected = (module.out_channels, module.in_channels // module.groups)
@@ -271,4 +274,4 @@ def test_the_layers_say_their_new_sizes(network: Callable[[], nn.Module]) -> Non
 
 def test_bn_is_refused_where_a_group_has_no_batch_norm() -> None:
     with pytest.raises(InputError, match="batch-norm"):
-        prune(random_vgg(), PruningSpec("channel", 0.5, "bn"))
+        prune(wrap(random_vgg()), PruningSpec("channel", 0.5, "bn"))

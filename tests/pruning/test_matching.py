@@ -5,17 +5,19 @@ import pytest
 from core.networks.layers import nonzero_parameters
 from core.pruning import Pruner, ratio_that_removes
 from core.specs.pruning import PruningSpec
-from tests.small_networks import random_resnet
+from tests.small_networks import random_resnet, wrap
 
 
 @pytest.mark.parametrize("method", ["fine", "channel"])
 @pytest.mark.parametrize("part", [0.0, 0.2, 0.5, 0.8])
 def test_no_other_ratio_comes_nearer(method: str, part: float) -> None:
-    pruner = Pruner(random_resnet())
-    everything = sum(nonzero_parameters(pruner.baseline).values())
+    pruner = Pruner(wrap(random_resnet()))
+    everything = sum(nonzero_parameters(pruner.baseline.module).values())
 
     def miss(ratio: float) -> float:
-        left = sum(nonzero_parameters(pruner.prune(PruningSpec(method, ratio)).model).values())
+        left = sum(
+            nonzero_parameters(pruner.prune(PruningSpec(method, ratio)).network.module).values()
+        )
         return abs(left - everything * (1 - part))
 
     found = ratio_that_removes(pruner, PruningSpec(method, 0), part)
@@ -23,5 +25,5 @@ def test_no_other_ratio_comes_nearer(method: str, part: float) -> None:
 
 
 def test_what_cannot_be_reached_is_approached() -> None:
-    pruner = Pruner(random_resnet())
+    pruner = Pruner(wrap(random_resnet()))
     assert ratio_that_removes(pruner, PruningSpec("channel", 0, scope="internal"), 0.95) == 0.95

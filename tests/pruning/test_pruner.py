@@ -10,7 +10,7 @@ from core.pruning import Pruner, prune
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import ALLOCATIONS, METHODS
 from tests.combinations import COMBINATIONS
-from tests.small_networks import copy_of_state, images, random_resnet, same_state
+from tests.small_networks import copy_of_state, images, random_resnet, same_state, wrap
 
 ALL_SPECS = [
     PruningSpec(method, 0.5, criterion, allocation, scope)
@@ -21,22 +21,22 @@ SPECS = sorted({spec.canonical() for spec in ALL_SPECS}, key=repr)
 every_spec = pytest.mark.parametrize("spec", SPECS, ids=str)
 every_method = pytest.mark.parametrize("method", METHODS)
 
-PRUNER = Pruner(random_resnet())
-UNTOUCHED = copy_of_state(PRUNER.baseline)
+PRUNER = Pruner(wrap(random_resnet()))
+UNTOUCHED = copy_of_state(PRUNER.baseline.module)
 
 
 @every_spec
 def test_ratio_0_is_the_identity(spec: PruningSpec) -> None:
     pruned = PRUNER.prune(replace(spec, ratio=0.0))
-    assert same_state(pruned.model.state_dict(), UNTOUCHED)
+    assert same_state(pruned.network.module.state_dict(), UNTOUCHED)
     assert pruned.sparsity == 0
 
 
 @every_spec
 def test_the_baseline_is_untouched(spec: PruningSpec) -> None:
     pruned = PRUNER.prune(spec)
-    assert not same_state(pruned.model.state_dict(), UNTOUCHED)
-    assert same_state(PRUNER.baseline.state_dict(), UNTOUCHED)
+    assert not same_state(pruned.network.module.state_dict(), UNTOUCHED)
+    assert same_state(PRUNER.baseline.module.state_dict(), UNTOUCHED)
 
 
 @every_method
@@ -45,7 +45,7 @@ def test_what_happens_to_the_pruned_network_does_not_reach_the_baseline(
     method: str, ratio: float
 ) -> None:
     baseline = random_resnet()
-    pruned = prune(baseline, PruningSpec(method, ratio, scope="internal")).model
+    pruned = prune(wrap(baseline), PruningSpec(method, ratio, scope="internal")).network.module
     with torch.no_grad():
         for tensor in pruned.state_dict().values():
             tensor.fill_(7)
@@ -55,7 +55,7 @@ def test_what_happens_to_the_pruned_network_does_not_reach_the_baseline(
 @every_spec
 def test_ratio_1_leaves_a_network_that_runs(spec: PruningSpec) -> None:
     pruned = PRUNER.prune(replace(spec, ratio=1.0))
-    logits = pruned.model(images())
+    logits = pruned.network.module(images())
     assert logits.shape == (2, 10)
     assert logits.isfinite().all()
     if spec.method == "fine":
@@ -68,8 +68,8 @@ def test_ratio_1_leaves_a_network_that_runs(spec: PruningSpec) -> None:
 @every_spec
 def test_the_same_spec_gives_the_same_network(spec: PruningSpec) -> None:
     first = PRUNER.prune(spec)
-    second = prune(random_resnet(), spec)  # a pruner and a baseline of its own
-    assert same_state(first.model.state_dict(), second.model.state_dict())
+    second = prune(wrap(random_resnet()), spec)  # a pruner and a baseline of its own
+    assert same_state(first.network.module.state_dict(), second.network.module.state_dict())
     assert first.layers == second.layers
 
 
@@ -78,7 +78,7 @@ def test_the_same_spec_gives_the_same_network(spec: PruningSpec) -> None:
 def test_random_is_decided_by_the_seed(method: str, allocation: str) -> None:
     def state(seed: int) -> dict[str, torch.Tensor]:
         spec = PruningSpec(method, 0.5, "random", allocation, seed=seed)
-        return prune(PRUNER.baseline, spec).model.state_dict()
+        return prune(wrap(PRUNER.baseline.module), spec).network.module.state_dict()
 
     assert same_state(state(1), state(1))
     assert not same_state(state(1), state(2))
@@ -87,7 +87,7 @@ def test_random_is_decided_by_the_seed(method: str, allocation: str) -> None:
 @every_method
 def test_the_global_random_generator_is_left_alone(method: str) -> None:
     before = torch.get_rng_state()
-    prune(PRUNER.baseline, PruningSpec(method, 0.5, "random"))
+    prune(wrap(PRUNER.baseline.module), PruningSpec(method, 0.5, "random"))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -95,7 +95,7 @@ def test_the_global_random_generator_is_left_alone(method: str) -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_mode_and_gradients_are_the_baselines(method: str, training: bool) -> None:
     baseline = random_resnet().train(training).requires_grad_(training)
-    pruned = prune(baseline, PruningSpec(method, 0.5)).model
+    pruned = prune(wrap(baseline), PruningSpec(method, 0.5)).network.module
     assert all(module.training is training for module in pruned.modules())
     assert all(parameter.requires_grad is training for parameter in pruned.parameters())
 
@@ -103,7 +103,7 @@ def test_mode_and_gradients_are_the_baselines(method: str, training: bool) -> No
 @every_spec
 def test_the_report_equals_counts_by_brute_force(spec: PruningSpec) -> None:
     pruned = PRUNER.prune(spec)
-    before, after = prunable_layers(PRUNER.baseline), prunable_layers(pruned.model)
+    before, after = prunable_layers(PRUNER.baseline.module), prunable_layers(pruned.network.module)
     assert [layer.name for layer in pruned.layers] == list(before)
     all_weights = all_left = 0
     for layer in pruned.layers:
@@ -141,4 +141,4 @@ def test_the_sparsity_of_fine_is_the_ratio(allocation: str) -> None:
 def test_equivalent_specs_give_the_same_network(spec: PruningSpec) -> None:
     first, second = PRUNER.prune(spec), PRUNER.prune(spec.canonical())
     assert spec != spec.canonical()
-    assert same_state(first.model.state_dict(), second.model.state_dict())
+    assert same_state(first.network.module.state_dict(), second.network.module.state_dict())

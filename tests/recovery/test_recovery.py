@@ -14,25 +14,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.data.dataset import MEAN, STD, DataSet
+from core.data.dataset import DataSet
+from core.data.normalisation import CIFAR10
 from core.errors import InputError
 from core.measuring.evaluation import evaluate_fully
 from core.measuring.outcome import Evaluation
 from core.networks import checkpoint
 from core.networks.batch_norm import Recovering, recalibrate
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import ResNet18, Widths
+from core.networks.network import Network
 from core.pruning import prune
 from core.recovery.recover import calibration_images, recover, recover_fully
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from tests.small_networks import (
+    Widths,
     copy_of_state,
     images,
     random_bottleneck_resnet,
+    random_network,
     random_resnet,
     random_vgg,
     same_state,
+    wrap,
 )
 
 CPU = torch.device("cpu")
@@ -55,7 +59,7 @@ def small(some: Tensor) -> Tensor:
     return torch.cat([images[:250], images[250:] // 2])
 
 
-def run(steps: Generator[Recovering, None, nn.Module]) -> tuple[nn.Module, list[Recovering]]:
+def run(steps: Generator[Recovering, None, Network]) -> tuple[Network, list[Recovering]]:
     """What it returns, and every event before."""
     events = []
     while True:
@@ -66,7 +70,7 @@ def run(steps: Generator[Recovering, None, nn.Module]) -> tuple[nn.Module, list[
 
 
 def recalibrated(model: nn.Module, images: Tensor, precision: str = "fp32") -> nn.Module:
-    return run(recalibrate(model, images, precision, CPU))[0]
+    return run(recalibrate(wrap(model), images, precision, CPU))[0].module
 
 
 def batch_norms(model: nn.Module) -> dict[str, nn.BatchNorm2d]:
@@ -81,7 +85,7 @@ def statistics(model: nn.Module, name: str) -> tuple[Tensor, Tensor]:
 
 
 def normalised(images: Tensor) -> Tensor:
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (CIFAR10.mean, CIFAR10.std))
     return (images / 255 - mean) / std
 
 
@@ -111,17 +115,17 @@ def statistics_by_hand(model: nn.Module, batches: list[Tensor]) -> dict[str, Ten
 
 def check_against_hand(model: nn.Module, images: Tensor, tolerance: float = 1e-3) -> nn.Module:
     """Every statistic agrees to a thousandth, unless told, of its channel's deviation."""
-    network, events = run(recalibrate(model, images, "fp32", CPU))
+    network, events = run(recalibrate(wrap(model), images, "fp32", CPU))
     sizes = np.diff([0, *(event.done for event in events)]).tolist()
     expected = statistics_by_hand(model, list(torch.split(images, sizes)))
-    assert expected.keys() == batch_norms(network).keys()
+    assert expected.keys() == batch_norms(network.module).keys()
     for name, (mean, variance) in expected.items():
-        its_mean, its_variance = statistics(network, name)
+        its_mean, its_variance = statistics(network.module, name)
         assert ((its_mean - mean).abs() <= tolerance * variance.sqrt() + 1e-5).all(), name
         assert ((its_variance - variance).abs() <= tolerance * variance + 1e-5).all(), name
-    means = [(statistics(network, name)[0], statistics(model, name)[0]) for name in expected]
+    means = [(statistics(network.module, name)[0], statistics(model, name)[0]) for name in expected]
     assert not all(torch.allclose(mean, before, atol=0.1) for mean, before in means)
-    return network
+    return network.module
 
 
 # The statistics
@@ -139,16 +143,16 @@ def test_statistics_are_those_of_a_network_in_training(
 
 
 def test_images_may_have_their_full_size(some: Tensor) -> None:
-    check_against_hand(random_resnet(Widths.regular(4)), some, tolerance=5e-3)
+    check_against_hand(random_network(Widths.regular(4)).module, some, tolerance=5e-3)
 
 
 def test_few_images_tell_an_unbiased_variance_from_a_biased_one(small: Tensor) -> None:
-    check_against_hand(random_resnet(Widths.regular(4)), small[:12])
+    check_against_hand(random_network(Widths.regular(4)).module, small[:12])
 
 
 def test_the_first_batch_norms_statistics_follow_from_the_formula(small: Tensor) -> None:
-    network = random_resnet(Widths.regular(4))
-    weight = network.conv1.weight.detach().double()
+    network = random_network(Widths.regular(4))
+    weight = network.module.get_parameter("conv1.weight").detach().double()
     means, variances = [], []
     for half in (small[:250], small[250:]):
         given = F.conv2d(normalised(half).double(), weight, padding=1).numpy()
@@ -156,7 +160,7 @@ def test_the_first_batch_norms_statistics_follow_from_the_formula(small: Tensor)
         mean = given.sum((0, 2, 3)) / pixels
         means.append(mean)
         variances.append(((given - mean.reshape(1, 4, 1, 1)) ** 2).sum((0, 2, 3)) / (pixels - 1))
-    its_mean, its_variance = statistics(recalibrated(network, small), "bn1")
+    its_mean, its_variance = statistics(recalibrated(network.module, small), "bn1")
     np.testing.assert_allclose(its_mean, np.mean(means, axis=0), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(its_variance, np.mean(variances, axis=0), rtol=1e-3)
     assert np.abs(means[0] - means[1]).max() > 0.1  # it is an average indeed
@@ -166,7 +170,7 @@ def test_the_first_batch_norms_statistics_follow_from_the_formula(small: Tensor)
 @pytest.mark.parametrize("number", [10, 250, 390, 620, 1000])
 def test_batches_are_about_equal_and_every_image_is_used(number: int) -> None:
     black = torch.zeros(number, 3, 8, 8, dtype=torch.uint8)
-    _, events = run(recalibrate(random_resnet(Widths.regular(1)), black, "fp32", CPU))
+    _, events = run(recalibrate(random_network(Widths.regular(1)), black, "fp32", CPU))
     assert all(event.total == number for event in events)
     assert events[-1].done == number
     sizes = np.diff([0, *(event.done for event in events)])
@@ -189,8 +193,8 @@ def test_batches_are_about_equal_and_every_image_is_used(number: int) -> None:
 def test_a_pruned_network_can_be_recalibrated(
     trained: Checkpoint, some: Tensor, small: Tensor, spec: PruningSpec
 ) -> None:
-    pruned = prune(trained.model, spec).model
-    network = check_against_hand(pruned, small)
+    pruned = prune(trained.network, spec).network
+    network = check_against_hand(pruned.module, small)
     if spec.ratio == 1:  # one channel is left
         assert {len(module.weight) for module in batch_norms(network).values()} == {1}
     logits = network(normalised(some[:5]))
@@ -199,7 +203,9 @@ def test_a_pruned_network_can_be_recalibrated(
 
 
 def test_bf16_is_close_to_fp32(trained: Checkpoint, some: Tensor) -> None:
-    fp32, bf16 = (recalibrated(trained.model, some, precision) for precision in ("fp32", "bf16"))
+    fp32, bf16 = (
+        recalibrated(trained.network.module, some, precision) for precision in ("fp32", "bf16")
+    )
     for name in batch_norms(fp32):
         (mean, variance), (its_mean, its_variance) = statistics(fp32, name), statistics(bf16, name)
         assert its_mean.dtype == its_variance.dtype == torch.float32
@@ -245,18 +251,20 @@ def test_only_the_copys_statistics_change(small: Tensor, precision: str) -> None
 
 
 def test_no_gradients_are_prepared_on_the_way(small: Tensor) -> None:
-    network = random_resnet(Widths.regular(1))
+    network = random_network(Widths.regular(1))
     outputs: list[Tensor] = []
-    network.fc.register_forward_hook(lambda _, __, output: outputs.append(output))
-    assert network(images()).requires_grad
+    network.module.get_submodule("fc").register_forward_hook(
+        lambda _, __, output: outputs.append(output)
+    )
+    assert network.module(images()).requires_grad
     outputs.clear()
-    recalibrated(network, small)
+    run(recalibrate(network, small, "fp32", CPU))
     assert len(outputs) == 2
     assert not any(output.requires_grad for output in outputs)
 
 
 def test_the_result_can_be_trained_further(small: Tensor) -> None:
-    result = recalibrated(random_resnet(Widths.regular(4)), small).train()
+    result = recalibrated(random_network(Widths.regular(4)).module, small).train()
     before = copy_of_state(result)
     optimiser = torch.optim.SGD(result.parameters(), lr=0.1)
     loss = F.cross_entropy(result(images(32)), torch.tensor([1, 2]))
@@ -268,28 +276,28 @@ def test_the_result_can_be_trained_further(small: Tensor) -> None:
 
 
 def test_dropping_it_midway_is_harmless(small: Tensor) -> None:
-    network = random_resnet(Widths.regular(4))
-    before = copy_of_state(network)
+    network = random_network(Widths.regular(4))
+    before = copy_of_state(network.module)
     steps = recalibrate(network, small, "fp32", CPU)
     next(steps)
     assert not torch.is_inference_mode_enabled()
     assert torch.is_grad_enabled()
     steps.close()
     assert not torch.is_inference_mode_enabled()
-    assert same_state(network.state_dict(), before)
-    assert not network.training
+    assert same_state(network.module.state_dict(), before)
+    assert not network.module.training
 
 
 def test_events_may_be_drawn_from_different_threads(small: Tensor) -> None:
-    network = random_resnet(Widths.regular(4))
+    network = random_network(Widths.regular(4))
     steps = recalibrate(network, small, "fp32", CPU)
     next(steps)
     results: list[nn.Module] = []
-    thread = threading.Thread(target=lambda: results.append(run(steps)[0]))
+    thread = threading.Thread(target=lambda: results.append(run(steps)[0].module))
     thread.start()
     thread.join()
     assert torch.is_grad_enabled()
-    expected = recalibrated(network, small)
+    expected = recalibrated(network.module, small)
     assert same_state(results[0].state_dict(), expected.state_dict())
 
 
@@ -297,28 +305,28 @@ def test_events_may_be_drawn_from_different_threads(small: Tensor) -> None:
 
 
 def evaluated(network: nn.Module, digits: DataSet) -> Evaluation:
-    return evaluate_fully(network, digits.test_images, digits.test_labels, "fp32", CPU)
+    return evaluate_fully(wrap(network), digits.test_images, digits.test_labels, "fp32", CPU)
 
 
 def test_an_unpruned_network_stays_about_as_good(
     trained: Checkpoint, digits: DataSet, some: Tensor
 ) -> None:
-    accuracy = evaluated(trained.model, digits).accuracy
-    network = recalibrated(trained.model, some)
+    accuracy = evaluated(trained.network.module, digits).accuracy
+    network = recalibrated(trained.network.module, some)
     assert evaluated(network, digits).accuracy == pytest.approx(accuracy, abs=0.1)
 
 
 def test_wrong_statistics_are_forgotten(trained: Checkpoint, digits: DataSet, some: Tensor) -> None:
-    damaged = copy.deepcopy(trained.model)
-    for name in batch_norms(damaged):
-        mean, variance = statistics(damaged, name)
+    damaged = copy.deepcopy(trained.network)
+    for name in batch_norms(damaged.module):
+        mean, variance = statistics(damaged.module, name)
         mean += 2 * variance.sqrt()
         variance *= 3
-    accuracy = evaluated(trained.model, digits).accuracy
-    assert evaluated(damaged, digits).accuracy < accuracy - 0.2
-    network = recalibrated(damaged, some)
+    accuracy = evaluated(trained.network.module, digits).accuracy
+    assert evaluated(damaged.module, digits).accuracy < accuracy - 0.2
+    network = recalibrated(damaged.module, some)
     assert evaluated(network, digits).accuracy == pytest.approx(accuracy, abs=0.1)
-    assert same_state(network.state_dict(), recalibrated(trained.model, some).state_dict())
+    assert same_state(network.state_dict(), recalibrated(trained.network.module, some).state_dict())
 
 
 @pytest.mark.parametrize(
@@ -329,9 +337,9 @@ def test_wrong_statistics_are_forgotten(trained: Checkpoint, digits: DataSet, so
 def test_a_pruned_network_finds_back_accuracy(
     trained: Checkpoint, digits: DataSet, some: Tensor, spec: PruningSpec
 ) -> None:
-    pruned = prune(trained.model, spec).model
-    network = recalibrated(pruned, some)
-    assert evaluated(network, digits).accuracy > evaluated(pruned, digits).accuracy + 0.05
+    pruned = prune(trained.network, spec).network
+    network = recalibrated(pruned.module, some)
+    assert evaluated(network, digits).accuracy > evaluated(pruned.module, digits).accuracy + 0.05
 
 
 # The images
@@ -388,9 +396,9 @@ def test_the_seed_decides_which_images_are_drawn(numbered: DataSet) -> None:
 
 
 def test_the_seed_decides_the_statistics(digits: DataSet) -> None:
-    network = random_resnet(Widths.regular(4))
+    network = random_network(Widths.regular(4))
     first, again, other = (
-        recover_fully(network, Recovery("bn", 100, seed), digits, "fp32").state_dict()
+        recover_fully(network, Recovery("bn", 100, seed), digits, "fp32").module.state_dict()
         for seed in (3, 3, 4)
     )
     assert same_state(first, again)
@@ -398,24 +406,26 @@ def test_the_seed_decides_the_statistics(digits: DataSet) -> None:
 
 
 def test_test_images_are_not_looked_at(digits: DataSet) -> None:
-    network = random_resnet(Widths.regular(4))
+    network = random_network(Widths.regular(4))
     recovery = Recovery("bn", 100)
-    known = recover_fully(network, recovery, digits, "fp32").state_dict()
+    known = recover_fully(network, recovery, digits, "fp32").module.state_dict()
     poisoned = replace(
         digits,
         test_images=torch.full_like(digits.test_images, 255),
         test_labels=torch.full_like(digits.test_labels, 9),
     )
-    assert same_state(recover_fully(network, recovery, poisoned, "fp32").state_dict(), known)
+    assert same_state(recover_fully(network, recovery, poisoned, "fp32").module.state_dict(), known)
     brighter = replace(digits, train_images=digits.train_images | 128)
-    assert not same_state(recover_fully(network, recovery, brighter, "fp32").state_dict(), known)
+    assert not same_state(
+        recover_fully(network, recovery, brighter, "fp32").module.state_dict(), known
+    )
 
 
 # Recoveries
 
 
 def test_without_recovery_the_network_itself_comes_back(digits: DataSet) -> None:
-    network = random_resnet(Widths.regular(1))
+    network = random_network(Widths.regular(1))
     result, events = run(recover(network, Recovery(), digits))
     assert result is network
     assert events == []
@@ -423,11 +433,11 @@ def test_without_recovery_the_network_itself_comes_back(digits: DataSet) -> None
 
 
 def test_recovering_recalibrates_on_the_images_drawn(digits: DataSet) -> None:
-    network = random_resnet(Widths.regular(4))
+    network = random_network(Widths.regular(4))
     recovery = Recovery("bn", 300, seed=2)
     result, events = run(recover(network, recovery, digits, "fp32", CPU))
-    expected = recalibrated(network, calibration_images(digits, recovery))
-    assert same_state(result.state_dict(), expected.state_dict())
+    expected = recalibrated(network.module, calibration_images(digits, recovery))
+    assert same_state(result.module.state_dict(), expected.state_dict())
     assert (events[-1].done, events[-1].total) == (300, 300)
 
 
@@ -435,16 +445,15 @@ def test_a_recovered_network_is_kept_in_a_file(
     trained: Checkpoint, digits: DataSet, tmp_path: Path
 ) -> None:
     recovery = Recovery("bn", 300)
-    pruned = prune(trained.model, PruningSpec("channel", 0.4)).model
+    pruned = prune(trained.network, PruningSpec("channel", 0.4)).network
     network = recover_fully(pruned, recovery, digits, "fp32")
-    assert isinstance(network, ResNet18)
     path = tmp_path / "recovered.safetensors"
     checkpoint.save(network, path, "digits", {"recovery": recovery.to_json()})
     loaded = checkpoint.load(path)
     assert Recovery(**loaded.metadata["recovery"]) == recovery
-    assert same_state(loaded.model.state_dict(), network.state_dict())
-    measured = evaluated(loaded.model, digits)
-    assert measured.predictions.tolist() == evaluated(network, digits).predictions.tolist()
+    assert same_state(loaded.network.module.state_dict(), network.module.state_dict())
+    measured = evaluated(loaded.network.module, digits)
+    assert measured.predictions.tolist() == evaluated(network.module, digits).predictions.tolist()
 
 
 @pytest.mark.parametrize(
@@ -473,7 +482,7 @@ def test_what_does_not_exist_is_refused(digits: DataSet) -> None:
     for make in (Recovery, Recovery.named):
         with pytest.raises(InputError, match=r"'magic'.*none.*bn"):
             make("magic")
-    network = random_resnet(Widths.regular(1))
+    network = random_network(Widths.regular(1))
     with pytest.raises(InputError, match="fp8"):
         recover_fully(network, Recovery.named("bn"), digits, "fp8")
     for number, seed in ((100, -1), (-1, 0)):

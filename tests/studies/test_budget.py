@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from core.measuring.cost import cost
-from core.networks.resnet import ResNet18, Widths
+from core.networks.network import Network
 from core.pruning import Pruner, prune
 from core.specs.pruning import PruningSpec
 from core.studies.budget import (
@@ -25,7 +25,7 @@ from core.studies.budget import (
     solve,
 )
 from tests.examples import expensive
-from tests.small_networks import random_resnet
+from tests.small_networks import Widths, random_network
 
 RATIOS = tuple(step / 10 for step in range(1, 10))
 WIDTHS = Widths(streams=(5, 12, 7, 16), inner=(3, 9, 2, 30, 8, 11, 4, 20))
@@ -40,10 +40,10 @@ def some_bearings(problem: Problem, seed: int) -> dict[str, Bearing]:
     }
 
 
-def left_after(model: ResNet18, method: str, quantity: str, ratios: dict[str, float]) -> float:
+def left_after(model: Network, method: str, quantity: str, ratios: dict[str, float]) -> float:
     """Counted on the pruned network."""
     spec = PruningSpec(method, 0.0, overrides=tuple(ratios.items()))
-    found = cost(prune(model, spec).model)  # type: ignore[arg-type]
+    found = cost(prune(model, spec).network)
     if quantity == "macs":
         return found.macs_nonzero if method == "fine" else found.macs
     return found.nonzero if method == "fine" else found.parameters
@@ -56,7 +56,7 @@ def left_after(model: ResNet18, method: str, quantity: str, ratios: dict[str, fl
 def test_what_is_left_is_what_the_pruned_network_costs(
     method: str, quantity: str, ratios: list[float]
 ) -> None:
-    model = random_resnet(WIDTHS)
+    model = random_network(WIDTHS)
     problem = problem_of(model, method, quantity)
     chosen = dict(zip(problem.names, ratios, strict=False))
     gone = np.array(
@@ -79,7 +79,7 @@ def test_what_is_left_is_what_the_pruned_network_costs(
 def test_a_budget_is_met_from_below_by_less_than_one_weight_or_channel(
     method: str, quantity: str, part: float, seed: int
 ) -> None:
-    model = random_resnet(WIDTHS, seed)
+    model = random_network(WIDTHS, seed)
     problem = problem_of(model, method, quantity)
     ratios = solve(problem, some_bearings(problem, seed), part)
     everything = left_after(model, method, quantity, {})
@@ -93,13 +93,13 @@ def test_a_budget_is_met_from_below_by_less_than_one_weight_or_channel(
 
 
 def test_nothing_is_pruned_where_everything_may_stay() -> None:
-    problem = problem_of(random_resnet(), "channel", "macs")
+    problem = problem_of(random_network(), "channel", "macs")
     assert solve(problem, some_bearings(problem, 0), 1.0) == {}
 
 
 @pytest.mark.parametrize("method", ["fine", "channel"])
 def test_a_budget_beyond_the_scan_is_refused_with_what_is_possible(method: str) -> None:
-    model = random_resnet()
+    model = random_network()
     problem = problem_of(model, method, "parameters")
     bearings = {name: Bearing((0.1, 0.5), (0.0, 0.1)) for name in problem.names}
     with pytest.raises(InputError, match="impossible") as caught:
@@ -110,7 +110,7 @@ def test_a_budget_beyond_the_scan_is_refused_with_what_is_possible(method: str) 
 
 
 def test_layers_that_bear_all_go_before_those_that_bear_nothing() -> None:
-    problem = problem_of(random_resnet(), "channel", "parameters")
+    problem = problem_of(random_network(), "channel", "parameters")
     fragile = problem.names[::2]
     bearings = {
         name: Bearing(RATIOS, (0.5,) * 9 if name in fragile else (0.0,) * 9)
@@ -164,11 +164,11 @@ def test_the_choice_is_close_to_the_best_of_all(seed: int) -> None:
 def test_one_ratio_for_all_meets_a_budget_from_below_by_less_than_a_hundredth(
     spec: PruningSpec, quantity: str, part: float
 ) -> None:
-    pruner = Pruner(random_resnet())
+    pruner = Pruner(random_network())
 
     def left(ratio: float) -> float:
-        model = pruner.prune(replace(spec, ratio=ratio)).model
-        return quantity_of(cost(model), spec.method, quantity)  # type: ignore[arg-type]
+        model = pruner.prune(replace(spec, ratio=ratio)).network
+        return quantity_of(cost(model), spec.method, quantity)
 
     found = smallest_ratio(pruner, spec, quantity, part)
     assert left(found) <= part * left(0)
@@ -178,12 +178,12 @@ def test_one_ratio_for_all_meets_a_budget_from_below_by_less_than_a_hundredth(
 def test_one_ratio_for_all_may_not_suffice() -> None:
     with pytest.raises(InputError, match="impossible"):
         smallest_ratio(
-            Pruner(random_resnet()), PruningSpec("channel", 0.5, scope="internal"), "macs", 0.001
+            Pruner(random_network()), PruningSpec("channel", 0.5, scope="internal"), "macs", 0.001
         )
 
 
 def test_unknown_words_are_refused() -> None:
-    model = random_resnet()
+    model = random_network()
     with pytest.raises(InputError, match="'bytes'"):
         problem_of(model, "fine", "bytes")
     with pytest.raises(InputError, match="'channel-mask'"):

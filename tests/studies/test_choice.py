@@ -8,7 +8,7 @@ from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.studies.choice import PARTS, candidates, contest, rank
 from tests.combinations import COMBINATIONS
-from tests.small_networks import random_resnet
+from tests.small_networks import random_network
 
 
 @pytest.mark.parametrize(("method", "number"), [("fine", 4), ("channel", 12)])
@@ -25,20 +25,20 @@ def test_every_setting_but_chance_competes_once(method: str, number: int) -> Non
 
 @pytest.mark.parametrize("method", ["fine", "channel"])
 def test_candidates_meet_where_they_leave_as_many_parameters(method: str) -> None:
-    pruner = Pruner(random_resnet())
-    everything = sum(nonzero_parameters(pruner.baseline).values())
+    pruner = Pruner(random_network())
+    everything = sum(nonzero_parameters(pruner.baseline.module).values())
     points = contest(pruner, candidates(method))
     assert list(points) == candidates(method)
     for of_one in points.values():
         assert len(of_one) == len(PARTS)
         for part, point in zip(PARTS, of_one, strict=True):
             assert point.recovery == Recovery.named("bn")
-            left = sum(nonzero_parameters(pruner.prune(point.spec).model).values())
+            left = sum(nonzero_parameters(pruner.prune(point.spec).network.module).values())
             assert 1 - left / everything == pytest.approx(part, abs=0.05)  # of 8 channels
 
 
 def test_the_best_on_average_comes_first() -> None:
-    pruner = Pruner(random_resnet())
+    pruner = Pruner(random_network())
     points = contest(pruner, candidates("fine"), (0.2, 0.6))
     worth = {"uniform": 0.3, "global": 0.5, "lamp": 0.9, "erk": 0.4}
     ranked = rank(

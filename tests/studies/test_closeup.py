@@ -11,7 +11,7 @@ from core.pruning import Pruner
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import METHODS
 from core.studies.closeup import CloseUp, histogram, kernel_map, kernel_pictures
-from tests.small_networks import make_magnitudes_distinct, random_resnet, random_vgg
+from tests.small_networks import make_magnitudes_distinct, random_network, random_vgg, wrap
 
 shapes = st.lists(st.integers(1, 7), min_size=2, max_size=4).map(tuple)
 
@@ -28,12 +28,12 @@ def some_close_up(shape: tuple[int, ...], seed: int = 0, part: float = 0.5) -> C
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("ratio", [0.0, 0.3, 0.8])
 def test_what_stays_of_a_layer_is_what_the_pruned_network_has(method: str, ratio: float) -> None:
-    for model in (random_resnet(), random_vgg()):
-        make_magnitudes_distinct(model)
+    for model in (random_network(), wrap(random_vgg())):
+        make_magnitudes_distinct(model.module)
         pruner = Pruner(model)
         spec = PruningSpec(method, ratio)
-        after = prunable_layers(pruner.prune(spec).model)
-        for name, layer in prunable_layers(model).items():
+        after = prunable_layers(pruner.prune(spec).network.module)
+        for name, layer in model.layers.items():
             found = CloseUp.of(pruner, spec, name)
             assert torch.equal(found.weights, layer.weight)
             left = after[name].weight
@@ -41,9 +41,9 @@ def test_what_stays_of_a_layer_is_what_the_pruned_network_has(method: str, ratio
 
 
 def test_the_threshold_is_the_largest_magnitude_that_goes() -> None:
-    model = random_resnet()
+    model = random_network()
     pruner = Pruner(model)
-    weights = model.get_parameter("layer4.0.conv2.weight").detach()
+    weights = model.module.get_parameter("layer4.0.conv2.weight").detach()
     for allocation in ("uniform", "global", "lamp", "erk"):
         close_up = CloseUp.of(
             pruner, PruningSpec("fine", 0.6, allocation=allocation), "layer4.0.conv2"

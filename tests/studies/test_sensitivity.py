@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
+from torchvision.models.resnet import BasicBlock
 
 from core.data.dataset import DataSet
 from core.networks.checkpoint import Checkpoint
 from core.networks.layers import prunable_layers
-from core.networks.resnet import BasicBlock, segment_of
-from core.pruning import Pruner, prune
+from core.networks.network import Network
+from core.pruning import prune
 from core.results import Result, ResultStore
 from core.specs.point import UNPRUNED, Point
 from core.specs.pruning import PruningSpec
@@ -32,7 +33,7 @@ from core.studies.sensitivity import (
 from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import sweep
 from tests.environment import needs_native_bf16
-from tests.small_networks import images, random_resnet
+from tests.small_networks import images, random_network
 
 CPU = torch.device("cpu")
 A_LITTLE = Recovery("bn", 60)
@@ -61,52 +62,55 @@ def assert_same(found: Result, expected: Result) -> None:
 
 
 def test_the_segments_one_after_another_are_the_network() -> None:
-    model = random_resnet()
+    model = random_network()
     with torch.inference_mode():
         passed = images()
         for segment in model.segments:
-            passed = segment(passed)
-        assert torch.equal(passed, model(images()))
+            passed = segment.run(passed)
+        assert torch.equal(passed, model.module(images()))
     assert len(model.segments) == 10
 
 
-@pytest.mark.parametrize("name", [name for name, _ in random_resnet().named_parameters()])
+@pytest.mark.parametrize("name", [name for name, _ in random_network().module.named_parameters()])
 def test_a_tensor_belongs_to_the_segment_that_it_changes(name: str) -> None:
-    def outputs(model: nn.Module) -> list[torch.Tensor]:
+    def outputs(network: Network) -> list[torch.Tensor]:
         found, passed = [], images()
         with torch.inference_mode():
-            for segment in model.segments:  # type: ignore[union-attr]
-                passed = segment(passed)
+            for segment in network.segments:
+                passed = segment.run(passed)
                 found.append(passed)
         return found
 
-    model, changed = random_resnet(), random_resnet()
+    model, changed = random_network(), random_network()
     with torch.no_grad():
-        changed.get_parameter(name).mul_(-1.5)
+        changed.module.get_parameter(name).mul_(-1.5)
     before, after = outputs(model), outputs(changed)
     first = next(i for i in range(10) if not torch.equal(before[i], after[i]))
-    assert segment_of(name) == first == first_changed_segment(model, changed)
+    assert model.segments[first].owns(name)
+    assert first == first_changed_segment(model, changed)
 
 
 def test_equal_networks_differ_past_the_last_segment() -> None:
-    assert first_changed_segment(random_resnet(), random_resnet()) == 10
+    assert first_changed_segment(random_network(), random_network()) == 10
 
 
 # What is scanned
 
 
 def test_layers_are_scanned_alone_and_channels_by_group() -> None:
-    model = random_resnet()
-    assert list(units(model, "fine")) == list(prunable_layers(model))
-    assert list(units(model, "channel-mask")) == [n for n in prunable_layers(model) if n != "fc"]
+    model = random_network()
+    assert list(units(model, "fine")) == list(prunable_layers(model.module))
+    assert list(units(model, "channel-mask")) == [
+        n for n in prunable_layers(model.module) if n != "fc"
+    ]
     groups = units(model, "channel")
     assert len(groups) == 12
-    assert groups == tuple(group.name for group in Pruner(model).graph.groups)
+    assert groups == tuple(group.name for group in model.groups)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_one_unit_at_a_time_is_pruned(method: str) -> None:
-    model = random_resnet()
+    model = random_network()
     points = scan_points(model, method, (0.25, 0.5), ("none", "bn"))
     names = units(model, method)
     assert len(points) == len(set(points)) == 2 * (1 + 2 * len(names))
@@ -141,7 +145,7 @@ def test_a_scan_gives_what_full_evaluations_give(
     full, scan = measurers(trained, digits, precision)
     points = [
         replace(point, recovery=recovery)
-        for point in scan_points(trained.model, method, (0.5,), ("none",))
+        for point in scan_points(trained.network, method, (0.5,), ("none",))
         for recovery in (Recovery(), A_LITTLE)
     ]
     expected = [result_of(full, point) for point in points]
@@ -181,12 +185,13 @@ def test_a_measurement_dropped_on_the_way_spoils_nothing(
 
 
 def test_the_baseline_is_not_touched(trained: Checkpoint, digits: DataSet) -> None:
-    before = {name: tensor.clone() for name, tensor in trained.model.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in trained.network.module.state_dict().items()}
     _, scan = measurers(trained, digits, "fp32")
-    for point in scan_points(trained.model, "channel", (0.5,), ("none",))[:4]:
+    for point in scan_points(trained.network, "channel", (0.5,), ("none",))[:4]:
         result_of(scan, replace(point, recovery=A_LITTLE))
     assert all(
-        torch.equal(tensor, before[name]) for name, tensor in trained.model.state_dict().items()
+        torch.equal(tensor, before[name])
+        for name, tensor in trained.network.module.state_dict().items()
     )
 
 
@@ -231,7 +236,7 @@ def test_a_scan_is_kept_and_goes_on_where_it_stopped(
     trained: Checkpoint, digits: DataSet, store: ResultStore
 ) -> None:
     _, scan = measurers(trained, digits, "fp32")
-    points = scan_points(trained.model, "channel", (0.5,), ("none",))
+    points = scan_points(trained.network, "channel", (0.5,), ("none",))
     for progress in sweep(scan, points, store):
         if progress.finished == 5:
             break
@@ -246,7 +251,7 @@ def test_a_scan_is_kept_and_goes_on_where_it_stopped(
         )
         assert found.cost.nonzero == sum(
             int((tensor != 0).sum())
-            for tensor in prune(trained.model, point.spec).model.parameters()
+            for tensor in prune(trained.network, point.spec).network.module.parameters()
         )
 
 

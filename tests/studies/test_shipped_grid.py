@@ -220,7 +220,7 @@ def test_the_scan_that_ships_is_of_every_layer_and_group_at_every_ratio(scan: li
             precision="bf16",
         )
         for method in ("fine", "channel")
-        for point in scan_points(baseline.model, method)
+        for point in scan_points(baseline.network, method)
     }
     assert {result.key for result in scan} == expected
     assert len(scan) == len(expected) == 2 * (1 + (LAYERS + GROUPS) * SCAN_RATIOS)

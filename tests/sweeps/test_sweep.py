@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from core.data.dataset import DataSet, subset_indices
 from core.data.loading import load
@@ -23,7 +22,7 @@ from core.measuring.outcome import Evaluation
 from core.networks import checkpoint
 from core.networks.batch_norm import Recovering
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import ResNet18
+from core.networks.network import Network
 from core.pruning import Pruned, Pruner, prune
 from core.recovery.recover import recover
 from core.results import Result, ResultStore
@@ -191,14 +190,14 @@ def test_a_grid_of_what_does_not_exist_is_refused(changes: dict[str, Any], words
 # Results
 
 
-def by_hand(trained: Checkpoint, point: Point, digits: DataSet) -> nn.Module:
+def by_hand(trained: Checkpoint, point: Point, digits: DataSet) -> Network:
     """The network of a point."""
-    steps = recover(prune(trained.model, point.spec).model, point.recovery, digits, "fp32", CPU)
+    steps = recover(prune(trained.network, point.spec).network, point.recovery, digits, "fp32", CPU)
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            network: nn.Module = end.value
+            network: Network = end.value
             return network
 
 
@@ -227,7 +226,6 @@ def test_a_result_is_that_of_pruning_and_evaluating_by_hand(
     point = Point(PruningSpec(method, 0.4), recovery)
     result = measured(new_measurer(trained, digits, subset=subset), point)
     network = by_hand(trained, point, digits)
-    assert isinstance(network, ResNet18)
     expected = evaluate_fully(network, digits.test_images, digits.test_labels, "fp32", CPU)
     where = np.arange(500)
     if subset is not None:
@@ -241,7 +239,7 @@ def test_a_result_is_that_of_pruning_and_evaluating_by_hand(
     assert result.evaluation.correct == part.correct
     assert result.loss_sum == pytest.approx(part.loss_sum, rel=1e-4)
     assert result.cost == cost(network)
-    assert result.compressed_bytes == compressed_bytes(network)
+    assert result.compressed_bytes == compressed_bytes(network.module)
 
 
 def test_results_differ_from_point_to_point(swept: Swept) -> None:
@@ -285,7 +283,7 @@ def test_the_time_noted_is_that_of_evaluating_and_not_of_a_slow_reader(
     now = 1000.0
 
     class SlowMeasurer(Measurer):
-        def _classify(self, network: ResNet18, recovery: Recovery) -> Iterator[Evaluation]:
+        def _classify(self, network: Network, recovery: Recovery) -> Iterator[Evaluation]:
             nonlocal now
             for evaluation in super()._classify(network, recovery):
                 now += 2
@@ -332,11 +330,11 @@ def test_what_cannot_be_measured_on_is_refused_at_once(
 def test_the_baseline_is_left_as_it_is(
     trained: Checkpoint, digits: DataSet, store: ResultStore
 ) -> None:
-    before = copy_of_state(trained.model)
+    before = copy_of_state(trained.network.module)
     for _ in sweep(new_measurer(trained, digits), POINTS[2:4], store):
         pass
-    assert same_state(trained.model.state_dict(), before)
-    assert not trained.model.training
+    assert same_state(trained.network.module.state_dict(), before)
+    assert not trained.network.module.training
 
 
 # The sweep
@@ -360,7 +358,7 @@ def test_each_network_is_pruned_once_for_all_recoveries(swept: Swept) -> None:
 def test_a_pruner_that_is_there_is_used(
     trained: Checkpoint, digits: DataSet, swept: Swept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pruner = Pruner(trained.model)
+    pruner = Pruner(trained.network)
     monkeypatch.setattr(Pruner, "__init__", lambda *_: pytest.fail("another one was made"))
     result = measured(new_measurer(trained, digits, pruner=pruner), POINTS[2])
     assert_same_measurement(result, swept.results[2])

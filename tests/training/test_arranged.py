@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from core.training.arranged import arranged, on_picked_pixels, side_by_side
-from tests.small_networks import new_resnet
+from tests.small_networks import new_network
 
 
 def gradients(output: torch.Tensor, of: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -93,14 +93,14 @@ def test_no_gradient_is_taken_through_a_1x1_convolution_with_a_stride(
             strided.append(convolution)
         return plain(convolution, images)
 
+    model = new_network()
     monkeypatch.setattr(nn.Conv2d, "forward", recorded)
-    model = new_resnet()
     images = torch.zeros(8, 3, 32, 32)
-    model(images)
+    model.module(images)
     assert len(strided) == 3
     strided.clear()
-    with arranged(model):
-        model(images)
+    with arranged(model.module):
+        model.module(images)
     assert strided == []
 
 
@@ -115,19 +115,19 @@ def test_other_convolutions_are_left_alone(departure: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("device", "touched"), [("cpu", True), ("meta", False)])
 def test_a_network_elsewhere_than_on_a_processor_is_left_alone(device: str, touched: bool) -> None:
-    model = new_resnet().to(device)
+    model = new_network().module.to(device)
     with arranged(model):
         assert ("forward" in vars(model.conv1)) == touched
     assert "forward" not in vars(model.conv1)
 
 
 def test_a_network_gives_the_same_and_is_left_as_it_was() -> None:
-    model = new_resnet()
+    model = new_network()
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    expected = model.eval()(images)
-    with arranged(model):
-        torch.testing.assert_close(model(images), expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(RuntimeError, match="channels"), arranged(model):
-        model(images[:, :1])
-    assert not any("forward" in vars(module) for module in model.modules())
-    assert torch.equal(model(images), expected)
+    expected = model.module.eval()(images)
+    with arranged(model.module):
+        torch.testing.assert_close(model.module(images), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(RuntimeError, match="channels"), arranged(model.module):
+        model.module(images[:, :1])
+    assert not any("forward" in vars(module) for module in model.module.modules())
+    assert torch.equal(model.module(images), expected)

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.data.normalisation import CIFAR10
 from core.training.augment import Augmenter
 
+GREY = CIFAR10.grey
 IMAGES = torch.randint(
     0, 256, (60, 3, 9, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
 )
@@ -45,7 +47,7 @@ def draw(
 @pytest.mark.parametrize("translate", [1, 2, 3])
 @pytest.mark.parametrize("flip", [False, True])
 def test_every_image_is_a_window_of_its_padded_original(translate: int, flip: bool) -> None:
-    augmenter = Augmenter(IMAGES, translate, flip, seed=0)
+    augmenter = Augmenter(IMAGES, translate, flip, seed=0, grey=GREY)
     drawn = [
         window for epoch in range(4) for window in draw(augmenter, translate, epoch, seed=epoch)
     ]
@@ -55,7 +57,7 @@ def test_every_image_is_a_window_of_its_padded_original(translate: int, flip: bo
 
 
 def test_all_shifts_of_two_pixels_are_drawn_alike() -> None:
-    augmenter = Augmenter(IMAGES, 2, flip=False, seed=0)
+    augmenter = Augmenter(IMAGES, 2, flip=False, seed=0, grey=GREY)
     drawn = [window for seed in range(50) for window in draw(augmenter, 2, seed=seed)]
     counts = np.array([drawn.count((*shift, False)) for shift in product(range(5), range(5))])
     assert counts.sum() == 3000
@@ -63,37 +65,39 @@ def test_all_shifts_of_two_pixels_are_drawn_alike() -> None:
 
 
 def test_an_image_is_mirrored_every_other_epoch() -> None:
-    augmenter = Augmenter(IMAGES, 2, flip=True, seed=0)
+    augmenter = Augmenter(IMAGES, 2, flip=True, seed=0, grey=GREY)
     mirrored = np.array(
         [[mirrored for *_, mirrored in draw(augmenter, 2, epoch, seed=epoch)] for epoch in range(4)]
     )
     assert (mirrored[1:] != mirrored[:-1]).all()
     assert 0 < mirrored[0].sum() < len(IMAGES)  # which side comes first is drawn
-    again = Augmenter(IMAGES, 2, flip=True, seed=1)
+    again = Augmenter(IMAGES, 2, flip=True, seed=1, grey=GREY)
     assert [flipped for *_, flipped in draw(again, 2)] != mirrored[0].tolist()
 
 
 def test_rows_come_in_the_order_asked_for() -> None:
     rows = torch.tensor([7, 3, 3, 59])
-    draw(Augmenter(IMAGES, 2, flip=True, seed=0), 2, rows=rows)  # looks each up by its own image
+    draw(
+        Augmenter(IMAGES, 2, flip=True, seed=0, grey=GREY), 2, rows=rows
+    )  # looks each up by its own image
 
 
 def test_without_translation_and_flips_nothing_changes() -> None:
-    augmenter = Augmenter(IMAGES, 0, flip=False, seed=0)
+    augmenter = Augmenter(IMAGES, 0, flip=False, seed=0, grey=GREY)
     for epoch in range(2):
         assert torch.equal(augmenter.batch(EVERY_ROW, epoch, torch.Generator()), IMAGES)
 
 
 def test_the_same_seeds_draw_the_same() -> None:
-    first, second = (Augmenter(IMAGES, 2, flip=True, seed=5) for _ in range(2))
+    first, second = (Augmenter(IMAGES, 2, flip=True, seed=5, grey=GREY) for _ in range(2))
     assert draw(first, 2, epoch=3, seed=9) == draw(second, 2, epoch=3, seed=9)
     assert draw(first, 2, epoch=3, seed=9) != draw(first, 2, epoch=3, seed=10)
 
 
 @pytest.mark.parametrize("side", [1, 4, 9, 30])
 def test_cutout_makes_one_square_of_each_image_grey_and_leaves_the_rest(side: int) -> None:
-    plain = Augmenter(IMAGES, 0, flip=False, seed=0)
-    cutting = Augmenter(IMAGES, 0, flip=False, seed=0, cutout=side)
+    plain = Augmenter(IMAGES, 0, flip=False, seed=0, grey=GREY)
+    cutting = Augmenter(IMAGES, 0, flip=False, seed=0, grey=GREY, cutout=side)
     whole = plain.batch(EVERY_ROW, 0, torch.Generator().manual_seed(3))
     cut = cutting.batch(EVERY_ROW, 0, torch.Generator().manual_seed(3))
     grey = torch.tensor([125, 123, 114], dtype=torch.uint8).view(3, 1, 1)
@@ -111,6 +115,6 @@ def test_cutout_makes_one_square_of_each_image_grey_and_leaves_the_rest(side: in
 
 def test_without_cutout_nothing_is_drawn_for_it() -> None:
     generators = [torch.Generator().manual_seed(3) for _ in range(2)]
-    Augmenter(IMAGES, 2, flip=True, seed=0).batch(EVERY_ROW, 0, generators[0])
-    Augmenter(IMAGES, 2, flip=True, seed=0, cutout=0).batch(EVERY_ROW, 0, generators[1])
+    Augmenter(IMAGES, 2, flip=True, seed=0, grey=GREY).batch(EVERY_ROW, 0, generators[0])
+    Augmenter(IMAGES, 2, flip=True, seed=0, grey=GREY, cutout=0).batch(EVERY_ROW, 0, generators[1])
     assert torch.equal(generators[0].get_state(), generators[1].get_state())

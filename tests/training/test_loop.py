@@ -19,7 +19,7 @@ from core.networks.checkpoint import Checkpoint
 from core.training import EpochEnd, History, Recipe, Split, Step, loop, muon, train
 from core.training.augment import Augmenter
 from tests.conftest import Child
-from tests.small_networks import new_resnet
+from tests.small_networks import new_network
 
 RECIPE = Recipe(epochs=3, batch_size=64, flip=False)
 SEED = 1
@@ -43,9 +43,9 @@ def split(digits: DataSet) -> Split:
 def trained_weights(
     split: Split, recipe: Recipe = RECIPE, seed: int = SEED, resume_file: Path | None = None
 ) -> dict[str, Tensor]:
-    model = new_resnet()
+    model = new_network()
     list(train(model, split, recipe, seed, History(), resume_file))
-    return model.state_dict()
+    return model.module.state_dict()
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_narrow_network_learns_the_digits(trained: Checkpoint) -> None:
 
 def test_sgd_learns_too(digits: DataSet) -> None:
     recipe = Recipe(epochs=2, optimiser="sgd", learning_rate=0.1, batch_size=32, flip=False)
-    events = train(new_resnet(), Split.holding_out(digits, 300), recipe, SEED, History())
+    events = train(new_network(), Split.holding_out(digits, 300), recipe, SEED, History())
     first, last = (event for event in events if isinstance(event, EpochEnd))
     assert last.loss < first.loss - 0.1
     assert last.correct / last.seen > 0.2  # a guess is right about 0.1
@@ -89,7 +89,7 @@ def test_muon_orthogonalises_in_what_the_device_computes_fast(
 
     monkeypatch.setattr(loop, "resolve_precision", lambda *_: precision)
     monkeypatch.setattr(muon, "orthogonalise", recorded)
-    next(train(new_resnet(), split, RECIPE, SEED, History()))
+    next(train(new_network(), split, RECIPE, SEED, History()))
     assert seen == {dtype}
 
 
@@ -128,11 +128,11 @@ def test_a_training_that_goes_on_from_weights_draws_what_comes_next(
 
     monkeypatch.setattr(loop, "Augmenter", Spy)
     recipe = replace(RECIPE, flip=True, translate=2, cutout=6)
-    list(train(new_resnet(), split, recipe, SEED, History()))
+    list(train(new_network(), split, recipe, SEED, History()))
     at_once, drawn = drawn, []
     for epochs, before in ((1, 0), (2, 1)):
         part = replace(recipe, epochs=epochs)
-        list(train(new_resnet(), split, part, SEED, History(), epochs_before=before))
+        list(train(new_network(), split, part, SEED, History(), epochs_before=before))
     assert len(drawn) == len(at_once) == 3 * 3
     assert all(torch.equal(one, other) for one, other in zip(drawn, at_once, strict=True))
 
@@ -150,7 +150,7 @@ def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestEvents:
     @pytest.fixture
     def events(self, split: Split) -> Events:
-        return list(train(new_resnet(), split, RECIPE, SEED, History()))
+        return list(train(new_network(), split, RECIPE, SEED, History()))
 
     def test_steps_count_up_and_epochs_end_in_between(self, events: Events) -> None:
         expected = []
@@ -187,7 +187,7 @@ class TestEvents:
 
     def test_fewer_images_than_a_batch_are_one_batch(self, split: Split) -> None:
         few = replace(split, images=split.images[:40], labels=split.labels[:40])
-        for step, end in pairs(list(train(new_resnet(), few, RECIPE, SEED, History()))):
+        for step, end in pairs(list(train(new_network(), few, RECIPE, SEED, History()))):
             assert step.accuracy in [right / 40 for right in range(41)]
             assert end.accuracy == pytest.approx(step.accuracy)
 
@@ -200,7 +200,7 @@ def pairs(events: Events) -> Iterator[tuple[Step, EpochEnd]]:
 
 
 def test_an_epochs_end_has_the_validation_accuracy_of_its_weights(split: Split) -> None:
-    model = new_resnet()
+    model = new_network()
     for event in train(model, split, RECIPE, SEED, History()):
         if isinstance(event, EpochEnd):
             measured = evaluate_fully(model, split.validation_images, split.validation_labels)
@@ -209,7 +209,7 @@ def test_an_epochs_end_has_the_validation_accuracy_of_its_weights(split: Split) 
 
 def test_the_history_has_an_entry_an_epoch_and_a_curve(split: Split) -> None:
     history = History()
-    model = new_resnet()
+    model = new_network()
     ends = [
         event for event in train(model, split, RECIPE, SEED, history) if isinstance(event, EpochEnd)
     ]
@@ -221,7 +221,7 @@ def test_the_history_has_an_entry_an_epoch_and_a_curve(split: Split) -> None:
     for index, end in enumerate(ends):
         losses = [loss for _, loss, _ in history.curve[3 * index : 3 * index + 3]]
         assert sum(losses) / 3 == pytest.approx(end.loss, abs=1e-3)
-    assert not model.training
+    assert not model.module.training
 
 
 # Interruption
@@ -233,11 +233,11 @@ def test_a_finished_training_leaves_a_state_that_ends_it_at_once(
     """As when a process is killed between the last epoch and the checkpoint."""
     state = tmp_path / "state"
     trained_weights(split, resume_file=state)
-    model, history = new_resnet(), History()
+    model, history = new_network(), History()
     assert list(train(model, split, RECIPE, SEED, history, state)) == []
-    assert are_bitwise_equal(model.state_dict(), uninterrupted)
+    assert are_bitwise_equal(model.module.state_dict(), uninterrupted)
     assert len(history.epochs) == 3
-    assert not model.training
+    assert not model.module.training
 
 
 @pytest.mark.parametrize("epochs_done", [0, 1, 2])
@@ -245,23 +245,23 @@ def test_a_dropped_training_goes_on_from_its_last_finished_epoch(
     split: Split, uninterrupted: dict[str, Tensor], tmp_path: Path, epochs_done: int
 ) -> None:
     state = tmp_path / "state"
-    dropped = train(new_resnet(), split, RECIPE, SEED, History(), state)
+    dropped = train(new_network(), split, RECIPE, SEED, History(), state)
     for event in dropped:
         if isinstance(event, Step) and event.epoch == epochs_done + 1:
             break  # within an epoch, whose steps are lost
     del dropped
 
-    model, history = new_resnet(), History()
+    model, history = new_network(), History()
     events = list(train(model, split, RECIPE, SEED, history, state))
     assert events[0].epoch == epochs_done + 1
-    assert are_bitwise_equal(model.state_dict(), uninterrupted)
+    assert are_bitwise_equal(model.module.state_dict(), uninterrupted)
     assert [entry["epoch"] for entry in history.epochs] == [1, 2, 3]
     assert len(history.curve) == 9
 
 
 def train_in(folder: Path) -> Iterator[Step | EpochEnd]:
     yield from train(
-        new_resnet(), small_split(load("digits")), RECIPE, SEED, History(), folder / "state"
+        new_network(), small_split(load("digits")), RECIPE, SEED, History(), folder / "state"
     )
 
 
@@ -278,10 +278,10 @@ def test_a_killed_training_goes_on_from_its_last_finished_epoch(
             break
     assert isinstance(event, Step)
 
-    model = new_resnet()
+    model = new_network()
     events = list(train(model, split, RECIPE, SEED, History(), tmp_path / "state"))
     assert events[0].epoch == 2
-    assert are_bitwise_equal(model.state_dict(), uninterrupted)
+    assert are_bitwise_equal(model.module.state_dict(), uninterrupted)
 
 
 class TestAStateThatDoesNotFit:
@@ -290,7 +290,7 @@ class TestAStateThatDoesNotFit:
     @pytest.fixture
     def state(self, split: Split, tmp_path: Path) -> Path:
         path = tmp_path / "state"
-        for event in train(new_resnet(), split, RECIPE, SEED, History(), path):
+        for event in train(new_network(), split, RECIPE, SEED, History(), path):
             if isinstance(event, EpochEnd):
                 break
         return path
@@ -314,7 +314,7 @@ class TestAStateThatDoesNotFit:
         assert are_bitwise_equal(trained_weights(other, resume_file=state), trained_weights(other))
 
     def test_of_another_width(self, split: Split, state: Path) -> None:
-        first = next(train(new_resnet(width=5), split, RECIPE, SEED, History(), state))
+        first = next(train(new_network(width=5), split, RECIPE, SEED, History(), state))
         assert first.epoch == 1
 
     @pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.999])
@@ -347,27 +347,29 @@ def test_the_last_epochs_weights_are_averaged_step_by_step(
     split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_EVENTS", 0.0)  # an event after each step
-    model = new_resnet()
+    model = new_network()
     passed: list[dict[str, Tensor]] = []
     for event in train(model, split, AVERAGING, SEED, History()):
         if isinstance(event, Step) and event.epoch > RECIPE.epochs - AVERAGING.average:
-            passed.append({name: p.detach().double() for name, p in model.named_parameters()})
+            passed.append(
+                {name: p.detach().double() for name, p in model.module.named_parameters()}
+            )
     assert len(passed) == AVERAGING.average * (len(split.labels) // RECIPE.batch_size)
-    for name, parameter in model.named_parameters():
+    for name, parameter in model.module.named_parameters():
         mean = torch.stack([weights[name] for weights in passed]).mean(0)
         assert torch.allclose(parameter.double(), mean, atol=1e-6), name
         assert not torch.equal(parameter.double(), passed[-1][name]), name
 
 
 def test_an_averaged_network_has_statistics_of_its_own(split: Split) -> None:
-    model = new_resnet()
+    model = new_network()
     list(train(model, split, AVERAGING, SEED, History()))
     recalibrated = finished(recalibrate(model, split.images))
-    assert are_bitwise_equal(model.state_dict(), recalibrated.state_dict())
+    assert are_bitwise_equal(model.module.state_dict(), recalibrated.module.state_dict())
 
 
 def test_what_is_validated_is_the_average(split: Split) -> None:
-    model, history = new_resnet(), History()
+    model, history = new_network(), History()
     list(train(model, split, AVERAGING, SEED, history))
     measured = evaluate_fully(model, split.validation_images, split.validation_labels)
     assert history.epochs[-1]["correct"] == measured.correct
@@ -378,7 +380,7 @@ def test_a_training_that_averages_goes_on_as_if_it_had_not_stopped(
 ) -> None:
     whole = trained_weights(split, AVERAGING)
     state = tmp_path / "some.resume"
-    for event in train(new_resnet(), split, AVERAGING, SEED, History(), state):
+    for event in train(new_network(), split, AVERAGING, SEED, History(), state):
         if isinstance(event, EpochEnd) and event.epoch == 2:
             break
     assert are_bitwise_equal(trained_weights(split, AVERAGING, resume_file=state), whole)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import ResNet18, Widths
+from core.networks.network import Network
 from core.training import EpochEnd, History, Recipe, Split, loop, train
 from core.training.sharpness import uphill
-from tests.small_networks import copy_of_state, new_resnet, random_resnet, same_state
+from tests.small_networks import Widths, copy_of_state, new_network, random_network, same_state
 
 RECIPE = Recipe(epochs=3, batch_size=64, flip=False, sharpness_aware=2)
 
@@ -60,7 +60,7 @@ def test_at_a_stationary_point_nothing_moves() -> None:
 
 
 def test_a_network_is_left_bit_for_bit_statistics_included() -> None:
-    model = new_resnet().train()
+    model = new_network().module.train()
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     model(images).square().sum().backward()
     before = copy_of_state(model)
@@ -81,7 +81,7 @@ def test_the_last_epochs_alone_take_two_passes_a_step(
     split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered: list[float] = []
-    model = new_resnet()
+    model = new_network()
 
     def noting(model: nn.Module, radius: float):  # type: ignore[no-untyped-def]
         entered.append(radius)
@@ -103,12 +103,12 @@ def test_a_vanishing_radius_is_plain_training(split: Split) -> None:
     weights = []
     for aware, radius in ((0, 0.1), (3, 1e-30), (3, 0.1)):
         # Not new: there batch-norm's zeros put activations on ReLU's kink, where no step is small.
-        model = random_resnet(Widths.regular(4), seed=0)
+        model = random_network(Widths.regular(4), seed=0)
         # Not Muon, which takes a full step along a gradient however small.
         sgd = replace(RECIPE, optimiser="sgd", learning_rate=0.05)
         recipe = replace(sgd, sharpness_aware=aware, sharpness_radius=radius)
         list(train(model, split, recipe, 0, History()))
-        weights.append(copy_of_state(model))
+        weights.append(copy_of_state(model.module))
     plain, vanishing, sharp = weights
     assert same_state(plain, vanishing)
     assert not same_state(plain, sharp)
@@ -119,15 +119,15 @@ def test_sharpness_aware_steps_learn_from_teachers_in_both_passes(
 ) -> None:
     """Within a vanishing radius the second pass is the first, so its targets must be the same."""
 
-    def weights(aware: int, radius: float, teachers: list[ResNet18]) -> dict[str, Tensor]:
-        model = random_resnet(Widths.regular(4), seed=0)
+    def weights(aware: int, radius: float, teachers: list[Network]) -> dict[str, Tensor]:
+        model = random_network(Widths.regular(4), seed=0)
         sgd = replace(RECIPE, optimiser="sgd", learning_rate=0.05)
         recipe = replace(sgd, sharpness_aware=aware, sharpness_radius=radius)
         list(train(model, split, recipe, 0, History(), teachers=teachers))
-        return copy_of_state(model)
+        return copy_of_state(model.module)
 
-    taught = weights(0, 0.1, [trained.model])
-    assert same_state(weights(3, 1e-30, [trained.model]), taught)
-    sharp = weights(3, 0.1, [trained.model])
+    taught = weights(0, 0.1, [trained.network])
+    assert same_state(weights(3, 1e-30, [trained.network]), taught)
+    sharp = weights(3, 0.1, [trained.network])
     assert not same_state(sharp, taught)
     assert not same_state(sharp, weights(3, 0.1, []))

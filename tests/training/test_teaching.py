@@ -9,36 +9,44 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.data.dataset import DataSet, normalise
+from core.data.dataset import DataSet
+from core.data.normalisation import CIFAR10
 from core.device import best_device
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import ResNet18, Widths
+from core.networks.network import Network
 from core.training import EpochEnd, History, Recipe, Split, loop, train
 from core.training.teaching import Teachers
-from tests.small_networks import copy_of_state, new_resnet, random_resnet, same_state
+from tests.small_networks import (
+    Widths,
+    copy_of_state,
+    new_network,
+    random_network,
+    same_state,
+    wrap,
+)
 
 RECIPE = Recipe(epochs=2, batch_size=64, flip=False, label_smoothing=0.1)
 CPU = torch.device("cpu")
 
 
 def test_targets_are_the_mean_of_the_probabilities(trained: Checkpoint, digits: DataSet) -> None:
-    other = random_resnet(Widths.regular(4), seed=3)
-    images = normalise(digits.test_images[:64])
+    other = random_network(Widths.regular(4), seed=3)
+    images = CIFAR10.apply(digits.test_images[:64])
     with torch.no_grad():
-        expected = sum(m.eval()(images).softmax(1) for m in (trained.model, other)) / 2
-    targets = Teachers([trained.model, other], CPU).targets(images)
+        expected = sum(m.module.eval()(images).softmax(1) for m in (trained.network, other)) / 2
+    targets = Teachers([trained.network, other], CPU).targets(images)
     assert targets.dtype == torch.float32
     assert not targets.requires_grad
     torch.testing.assert_close(targets, expected, atol=0.03, rtol=0)  # in bf16, where it is native
 
 
 def test_teachers_that_mirror_answer_both_sides(trained: Checkpoint, digits: DataSet) -> None:
-    images = normalise(digits.test_images[:64])
-    model = trained.model.eval()
+    images = CIFAR10.apply(digits.test_images[:64])
+    model = trained.network.module.eval()
     with torch.no_grad():
         expected = (model(images).softmax(1) + model(images.flip(dims=[-1])).softmax(1)) / 2
         as_they_are = model(images).softmax(1)
-    targets = Teachers([trained.model], CPU, mirror=True).targets(images)
+    targets = Teachers([trained.network], CPU, mirror=True).targets(images)
     torch.testing.assert_close(targets, expected, atol=0.03, rtol=0)
     assert (targets - as_they_are).abs().max() > 0.1  # a mirrored digit is another one
 
@@ -46,18 +54,18 @@ def test_teachers_that_mirror_answer_both_sides(trained: Checkpoint, digits: Dat
 def test_a_recipe_says_whether_teachers_mirror(trained: Checkpoint, split: Split) -> None:
     weights = []
     for mirror in (False, True):
-        model = new_resnet()
+        model = new_network()
         recipe = replace(RECIPE, epochs=1, mirror_teachers=mirror)
-        list(train(model, split, recipe, 0, History(), teachers=[trained.model]))
-        weights.append(copy_of_state(model))
+        list(train(model, split, recipe, 0, History(), teachers=[trained.network]))
+        weights.append(copy_of_state(model.module))
     assert not same_state(*weights)
 
 
 def test_teachers_are_left_as_they_are(trained: Checkpoint, split: Split) -> None:
-    before, mode = copy_of_state(trained.model), trained.model.training
-    list(train(new_resnet(), split, RECIPE, 0, History(), teachers=[trained.model]))
-    assert same_state(trained.model.state_dict(), before)
-    assert trained.model.training == mode
+    before, mode = copy_of_state(trained.network.module), trained.network.module.training
+    list(train(new_network(), split, RECIPE, 0, History(), teachers=[trained.network]))
+    assert same_state(trained.network.module.state_dict(), before)
+    assert trained.network.module.training == mode
 
 
 def test_the_loss_is_against_the_teachers_on_the_students_own_images(
@@ -73,7 +81,7 @@ def test_the_loss_is_against_the_teachers_on_the_students_own_images(
     class Student(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = new_resnet()
+            self.network = new_network().module
             self.given: list[Tensor] = []
             self.answers: list[Tensor] = []
 
@@ -87,9 +95,9 @@ def test_the_loss_is_against_the_teachers_on_the_students_own_images(
     monkeypatch.setattr(loop, "Teachers", Noting)
     monkeypatch.setattr(loop, "evaluate_fully", lambda *_, **__: FakeEvaluation)
     student, history = Student(), History()
-    list(train(student, split, RECIPE, 0, history, teachers=[trained.model]))
+    list(train(wrap(student), split, RECIPE, 0, history, teachers=[trained.network]))
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(student.given, seen, strict=True))
-    answers = Teachers([trained.model], best_device())
+    answers = Teachers([trained.network], best_device())
     losses = [
         F.cross_entropy(logits, answers.targets(inputs)).item()
         for logits, inputs in zip(student.answers, student.given, strict=True)
@@ -109,7 +117,7 @@ def test_a_student_of_a_good_teacher_learns_without_labels(
     nothing = torch.zeros_like(digits.train_labels[:1000])
     split = Split(images, nothing, digits.test_images, digits.test_labels)
     recipe = Recipe(epochs=4, batch_size=32, flip=False)
-    events = list(train(new_resnet(), split, recipe, 0, History(), teachers=[trained.model]))
+    events = list(train(new_network(), split, recipe, 0, History(), teachers=[trained.network]))
     last = events[-1]
     assert isinstance(last, EpochEnd)
     assert last.correct / last.seen > 0.4  # a guess is right about 0.1, and the labels are all 0
@@ -118,19 +126,19 @@ def test_a_student_of_a_good_teacher_learns_without_labels(
 def test_a_training_goes_on_with_its_own_teachers_alone(
     trained: Checkpoint, split: Split, tmp_path: Path
 ) -> None:
-    other = random_resnet(Widths.regular(4), seed=3)
+    other = random_network(Widths.regular(4), seed=3)
 
-    def weights(teacher: ResNet18, state: Path | None = None, epochs: int = 2) -> dict[str, Tensor]:
-        model = new_resnet()
+    def weights(teacher: Network, state: Path | None = None, epochs: int = 2) -> dict[str, Tensor]:
+        model = new_network()
         for _ in ends(train(model, split, RECIPE, 0, History(), state, teachers=[teacher]), epochs):
             pass
-        return copy_of_state(model)
+        return copy_of_state(model.module)
 
-    whole, of_other = weights(trained.model), weights(other)
+    whole, of_other = weights(trained.network), weights(other)
     state = tmp_path / "some.resume"
-    weights(trained.model, state, epochs=1)
+    weights(trained.network, state, epochs=1)
     kept = state.read_bytes()
-    assert all(torch.equal(each, whole[n]) for n, each in weights(trained.model, state).items())
+    assert all(torch.equal(each, whole[n]) for n, each in weights(trained.network, state).items())
     state.write_bytes(kept)
     assert all(torch.equal(each, of_other[n]) for n, each in weights(other, state).items())
 

@@ -13,9 +13,9 @@ from core.ui.layers.by_hand import bearable
 from core.ui.layers.close_up import _coupling, map_frame
 from core.ui.layers.overview import describe_losses, stages_of
 from core.ui.layers.sensitivity import Scan, describe_scan, unit_of
-from tests.small_networks import random_resnet
+from tests.small_networks import random_network
 
-GROUPS = trace(random_resnet()).groups
+GROUPS = trace(random_network().module).groups
 
 
 def losses(**by_unit: list[float]) -> pd.DataFrame:
@@ -120,13 +120,13 @@ def test_cells_and_removed_areas_fill_the_map_and_nothing_twice(
     trained: Checkpoint, layer: str, ratio: float
 ) -> None:
     frame = map_frame(version_of(trained.path), PruningSpec("channel", ratio), layer)
-    shape = trained.model.get_parameter(f"{layer}.weight").shape
+    shape = trained.network.module.get_parameter(f"{layer}.weight").shape
     covered = np.zeros(shape[:2], dtype=int)
     for top, bottom, left, right in frame[["top", "bottom", "left", "right"]].to_numpy():
         covered[top:bottom, left:right] += 1
     assert (covered == 1).all()
     assert ((frame["state"] == "removed") == (frame["kept"] == 0)).all()
     areas = (frame["bottom"] - frame["top"]) * (frame["right"] - frame["left"])
-    model = prune(trained.model, PruningSpec("channel", ratio)).model
-    left_over = model.get_parameter(f"{layer}.weight").shape
+    model = prune(trained.network, PruningSpec("channel", ratio)).network
+    left_over = model.module.get_parameter(f"{layer}.weight").shape
     assert areas[frame["state"] == "stays"].sum() == left_over[0] * left_over[1]

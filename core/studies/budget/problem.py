@@ -7,11 +7,8 @@ import numpy as np
 from torch import nn
 
 from core.errors import InputError
-from core.measuring.cost import macs_per_layer
 from core.measuring.outcome import Cost
-from core.networks.groups import trace
-from core.networks.layers import prunable_layers
-from core.networks.resnet import ResNet18
+from core.networks.network import Network
 
 QUANTITIES = ("parameters", "macs")
 
@@ -32,17 +29,16 @@ class Problem:
         return float(self.left(np.zeros(len(self.names), dtype=np.int64)))
 
 
-def weights_problem(model: ResNet18, quantity: str) -> Problem:
+def weights_problem(network: Network, quantity: str) -> Problem:
     """For fine-grained pruning: parameters that are not zero, or the MACs on them (theoretical)."""
     _check(quantity)
-    layers = prunable_layers(model)
+    layers = network.layers
     sizes = np.array([layer.weight.numel() for layer in layers.values()])
     if quantity == "macs":
-        macs = macs_per_layer(model.widths, model.fc.out_features)
-        each = np.array([macs[name] for name in layers]) / sizes
+        each = np.array([network.macs[name] for name in layers]) / sizes
     else:
         each = np.ones(len(sizes))
-    fixed = _unprunable(model) if quantity == "parameters" else 0
+    fixed = _unprunable(network) if quantity == "parameters" else 0
     # The lowest weights go first, so those that are zero already are gone before any counts.
     zeros = np.array([int((layer.weight == 0).sum()) for layer in layers.values()])
 
@@ -53,11 +49,11 @@ def weights_problem(model: ResNet18, quantity: str) -> Problem:
     return Problem(tuple(layers), sizes, left)
 
 
-def channels_problem(model: ResNet18, quantity: str) -> Problem:
+def channels_problem(network: Network, quantity: str) -> Problem:
     """For channel pruning: parameters that are there, or MACs executed."""
     _check(quantity)
-    groups = trace(model).groups
-    layers = prunable_layers(model)
+    groups = network.groups
+    layers = network.layers
     sizes = np.array([group.size for group in groups])
     outputs = {name: number for number, group in enumerate(groups) for name in group.producers}
     inputs = {
@@ -65,7 +61,7 @@ def channels_problem(model: ResNet18, quantity: str) -> Problem:
         for number, group in enumerate(groups)
         for name, repeat in group.consumers
     }
-    macs = macs_per_layer(model.widths, model.fc.out_features)
+    macs = network.macs
     # A layer's quantity is a product of its outputs and inputs, of which a group may own either.
     out_size, in_size, each = [], [], []
     out_gone, in_gone = np.zeros((2, len(layers), len(groups)), dtype=np.int64)
@@ -82,12 +78,15 @@ def channels_problem(model: ResNet18, quantity: str) -> Problem:
     # What batch-norms and biases have for each channel goes with it.
     along = np.array(
         [
-            sum(_parameters_along(model, name) for name in (*group.producers, *group.batch_norms))
+            sum(
+                _parameters_along(network.module, name)
+                for name in (*group.producers, *group.batch_norms)
+            )
             / group.size
             for group in groups
         ]
     )
-    fixed = _unprunable(model) if quantity == "parameters" else 0
+    fixed = _unprunable(network) if quantity == "parameters" else 0
     along = along if quantity == "parameters" else np.zeros_like(along)
 
     def left(gone: np.ndarray) -> np.ndarray:
@@ -99,13 +98,13 @@ def channels_problem(model: ResNet18, quantity: str) -> Problem:
     return Problem(tuple(group.name for group in groups), sizes, left)
 
 
-def problem_of(model: ResNet18, method: str, quantity: str) -> Problem:
+def problem_of(network: Network, method: str, quantity: str) -> Problem:
     """Raises InputError for a method or a quantity that has none."""
     match method:
         case "fine":
-            return weights_problem(model, quantity)
+            return weights_problem(network, quantity)
         case "channel":
-            return channels_problem(model, quantity)
+            return channels_problem(network, quantity)
     raise InputError(f"A budget can be solved for fine and channel, not for {method!r}.")
 
 
@@ -122,16 +121,16 @@ def _check(quantity: str) -> None:
         raise InputError(f"There is no quantity {quantity!r}: choose {' or '.join(QUANTITIES)}.")
 
 
-def _unprunable(model: nn.Module) -> int:
+def _unprunable(network: Network) -> int:
     """Parameters that are no prunable layer's weights: batch-norm's and biases."""
-    weights = sum(layer.weight.numel() for layer in prunable_layers(model).values())
-    return sum(parameter.numel() for parameter in model.parameters()) - weights
+    weights = sum(layer.weight.numel() for layer in network.layers.values())
+    return sum(parameter.numel() for parameter in network.module.parameters()) - weights
 
 
-def _parameters_along(model: nn.Module, name: str) -> int:
+def _parameters_along(module: nn.Module, name: str) -> int:
     """The parameters that go with a layer's channels, its weights left out."""
-    module = model.get_submodule(name)
-    own = sum(parameter.numel() for parameter in module.parameters())
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        return own - module.weight.numel()
+    layer = module.get_submodule(name)
+    own = sum(parameter.numel() for parameter in layer.parameters())
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        return own - layer.weight.numel()
     return own

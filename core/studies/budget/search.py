@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from core.errors import InputError
 from core.measuring.cost import cost
-from core.networks.resnet import ResNet18
 from core.pruning import Pruner
 from core.pruning.matching import HIGHEST_RATIO
 from core.specs.pruning import PruningSpec
@@ -25,9 +24,8 @@ def smallest_ratio(pruner: Pruner, spec: PruningSpec, quantity: str, part: float
     """
 
     def left(hundredths: int) -> float:
-        model = pruner.prune(replace(spec, ratio=hundredths / 100)).model
-        assert isinstance(model, ResNet18)
-        return quantity_of(cost(model), spec.method, quantity)
+        network = pruner.prune(replace(spec, ratio=hundredths / 100)).network
+        return quantity_of(cost(network), spec.method, quantity)
 
     highest = round(100 * HIGHEST_RATIO)
     budget = part * left(0)

@@ -93,10 +93,7 @@ def playable(bench: Workbench) -> list[float]:
     if settings.match != "ratio":  # then the methods' own ratios hardly ever were
         return []
     known = [
-        {
-            point.ratio
-            for point in bench.measurements.curve(settings.spec(name, 0.5), settings.recovery)
-        }
+        {point.ratio for point in bench.known.curve(settings.point(name, 0.5))}
         for name in GRANULARITIES
     ]
     return sorted(ratio for ratio in set.intersection(*known) if ratio <= HIGHEST_RATIO)

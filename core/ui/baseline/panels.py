@@ -110,11 +110,13 @@ def _training_curve(loaded: Checkpoint) -> None:
 def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
     metadata: dict[str, Any] = dict(loaded.metadata)
     accuracy, versions = metadata["accuracy"], metadata.get("versions")
+    convolutions = [len(layer.weight) for layer in loaded.network.layers.values()][:-1]
     return [
         ("File", loaded.path.name),
         ("Fingerprint of its weights", loaded.fingerprint),
         ("Data set", f"{loaded.dataset}, fingerprint {metadata['data']['fingerprint']}"),
-        ("Widths of the stages", ", ".join(map(str, loaded.model.widths.streams))),
+        ("Architecture", str(loaded.network.architecture)),
+        ("Channels of its layers", f"{min(convolutions):,} to {max(convolutions):,}"),
         ("Recipe", _settings(metadata.get("recipe"))),
         ("Seed", _said(metadata.get("seed"))),
         ("Started from", _start(metadata)),

@@ -15,7 +15,6 @@ from core.measuring.cost import compressed_bytes, cost
 from core.measuring.outcome import Cost
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
-from core.networks.resnet import ResNet18
 from core.pruning import Pruned, Pruner, ratio_that_removes
 from core.results import ResultStore, open_store
 from core.specs.pruning import PruningSpec
@@ -62,27 +61,25 @@ def load_checkpoint(file: FileVersion) -> Checkpoint:
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def load_pruner(file: FileVersion) -> Pruner:
-    return Pruner(load_checkpoint(file).model)
+    return Pruner(load_checkpoint(file).network)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def load_pruned(file: FileVersion, spec: PruningSpec | None) -> Pruned:
     """The pruned network; the baseline itself for None."""
     if spec is None:
-        return Pruned(load_checkpoint(file).model, ())
+        return Pruned(load_checkpoint(file).network, ())
     return load_pruner(file).prune(spec)
 
 
 @st.cache_data(show_spinner=False, max_entries=1024)
 def load_cost(file: FileVersion, spec: PruningSpec | None) -> Cost:
-    model = load_pruned(file, spec).model
-    assert isinstance(model, ResNet18)
-    return cost(model)
+    return cost(load_pruned(file, spec).network)
 
 
 @st.cache_data(show_spinner=False, max_entries=1024)
 def load_compressed_bytes(file: FileVersion, spec: PruningSpec | None) -> int:
-    return compressed_bytes(load_pruned(file, spec).model)
+    return compressed_bytes(load_pruned(file, spec).network.module)
 
 
 @st.cache_data(show_spinner=False, max_entries=1024)

@@ -1,24 +1,28 @@
 """What a page works with: the settings, the baseline, and what is measured of it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import streamlit as st
 
 from core.measuring.outcome import Cost
 from core.networks.checkpoint import Checkpoint
 from core.pruning import Pruned
+from core.results import ResultStore
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES
-from core.ui.bench.measuring import Measurements
+from core.sweeps.known import Known
 from core.ui.bench.resources import (
     FileVersion,
     load_checkpoint,
     load_cost,
+    load_dataset,
     load_matching_ratio,
     load_pruned,
+    load_pruner,
     load_store,
     version_of,
 )
+from core.ui.bench.turns import my_turn
 from core.ui.sidebar.settings import Settings, current_settings
 
 
@@ -27,12 +31,12 @@ class Workbench:
     settings: Settings
     file: FileVersion
     checkpoint: Checkpoint
-    measurements: Measurements
+    known: Known
 
     @property
     def classes(self) -> int:
         """How many classes the baseline tells apart."""
-        return self.checkpoint.model.fc.out_features
+        return self.checkpoint.network.classes
 
     def specs(self) -> dict[str, PruningSpec]:
         """How each method prunes at the slider's position."""
@@ -43,11 +47,6 @@ class Workbench:
                 ratio = load_matching_ratio(self.file, settings.spec(name, 0.0), settings.ratio)
                 specs[name] = settings.spec(name, ratio)
         return specs
-
-    def on_subset(self, subset: int, seed: int) -> Measurements:
-        """What is known on other test images than the sidebar asks for."""
-        settings = replace(self.settings, subset=subset, seed=seed)
-        return Measurements(load_store(), self.file, self.checkpoint, settings)
 
     def cost(self, spec: PruningSpec | None) -> Cost:
         return load_cost(self.file, spec)
@@ -75,4 +74,19 @@ def open_workbench() -> Workbench:
     store = load_store()
     for note in store.notes:
         st.caption(f":material/info: {note}")
-    return Workbench(settings, file, loaded, Measurements(store, file, loaded, settings))
+    return Workbench(settings, file, loaded, known_of(file, loaded, store, settings))
+
+
+def known_of(
+    file: FileVersion, loaded: Checkpoint, store: ResultStore, settings: Settings
+) -> Known:
+    """What is known of a baseline, on the test images that the settings ask for."""
+    return Known(
+        store,
+        loaded,
+        images=lambda: load_dataset(settings.dataset),
+        pruner=lambda: load_pruner(file),
+        subset=settings.subset,
+        seed=settings.seed,
+        turn=my_turn,
+    )

@@ -9,15 +9,15 @@ from streamlit.delta_generator import DeltaGenerator
 from core.measuring.outcome import Cost, Evaluation
 from core.networks.batch_norm import Recovering
 from core.results import Result
-from core.specs.point import UNPRUNED
+from core.specs.point import Point
 from core.specs.pruning import PruningSpec
-from core.specs.recovery import Recovery
+from core.specs.recovery import BY_LABEL, NOTHING, RECALIBRATED
 from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies.choice import CHOICE_IMAGES, CHOICE_SEED
-from core.ui.bench.measuring import NOTHING, RECALIBRATED, can_be_paired, removed
+from core.sweeps.known import BASELINE, Reading, can_be_paired
 from core.ui.bench.resources import load_compressed_bytes
 from core.ui.bench.workbench import Workbench
-from core.ui.compare.curves import CurveChart
+from core.ui.compare.curves import CurveChart, removed
 from core.ui.parts.cards import cost_table, method_card
 from core.ui.parts.notices import explain_missing_images
 from core.ui.parts.progress import measured, show_progress
@@ -32,10 +32,8 @@ class Subject:
     """One method at the slider's position, and what is known of it so far."""
 
     spec: PruningSpec
-    result: Result | None
+    reading: Reading | None
     cost: Cost
-    is_live: bool = False  # measured in this very run
-    is_nearest: bool = False  # whether it stands in for a ratio that was not measured
 
 
 class Comparison:
@@ -43,6 +41,7 @@ class Comparison:
 
     def __init__(self, bench: Workbench):
         self._bench = bench
+        self._known = bench.known
         self._recovery = bench.settings.recovery
         self._subjects = {name: self._subject(spec) for name, spec in bench.specs().items()}
         self._baseline_cost = self._cost_of_baseline()
@@ -66,16 +65,16 @@ class Comparison:
         """Measure what is not known yet, each batch on the screen as it comes."""
         unknown, unpaired = self._unknown(), self._unpaired()
         if unknown or unpaired or (self._curves.asked_to_fill and self._unknown_on_curves()):
-            if self._bench.measurements.images is None:
+            if self._known.images is None:
                 with self._notice.container():
-                    explain_missing_images(self._bench.measurements.no_images)
+                    explain_missing_images(self._known.no_images)
             else:
                 self._measure(unknown, unpaired)
-        elif any(subject.is_nearest for subject in self._subjects.values()):
+        elif any(each.reading and each.reading.is_nearest for each in self._subjects.values()):
             self._notice.caption(
                 f"In these settings {self._bench.settings.ratio:.2f} was not measured, and "
                 "measuring it needs the images: the nearest measured ratio is shown.",
-                help=self._bench.measurements.no_images,
+                help=self._known.no_images,
             )
         elif self._curves.asked_to_fill:
             self._notice.caption("Both curves are measured at 0, 0.1 … 0.9 already.")
@@ -86,56 +85,53 @@ class Comparison:
             self._draw_table()
 
     def _unknown(self) -> list[str]:
-        return [name for name, subject in self._subjects.items() if subject.result is None]
+        return [name for name, subject in self._subjects.items() if subject.reading is None]
 
     def _unpaired(self) -> list[str]:
         """What is known but not compared, since the baseline was not measured in its precision."""
         return [
             name
             for name, subject in self._subjects.items()
-            if subject.result and self._bench.measurements.lacks_reference(subject.result)
+            if subject.reading and self._known.lacks_reference(subject.reading)
         ]
 
-    def _unknown_on_curves(self) -> list[tuple[PruningSpec, Recovery]]:
+    def _unknown_on_curves(self) -> list[Point]:
         """What filling in the curves would measure."""
-        settings, measurements = self._bench.settings, self._bench.measurements
-        return [
-            (settings.spec(name, ratio), recovery)
-            for ratio, name, recovery in product(
-                CURVE_RATIOS, GRANULARITIES, (NOTHING, RECALIBRATED)
-            )
-            if measurements.known(settings.spec(name, ratio), recovery) is None
+        points = [
+            Point(self._bench.settings.spec(name, ratio), recovery)
+            for ratio, name, recovery in product(CURVE_RATIOS, GRANULARITIES, BY_LABEL.values())
         ]
+        return [point for point in points if self._known.result(point) is None]
 
     def _subject(self, spec: PruningSpec) -> Subject:
         """What the store knows; the nearest ratio where nothing can be measured on this machine."""
-        measurements = self._bench.measurements
-        if result := measurements.known(spec, self._recovery):
-            return Subject(spec, result, result.cost)
-        if measurements.images is None and (result := measurements.nearest(spec, self._recovery)):
-            nearest = replace(spec, ratio=result.key.spec.ratio)
-            return Subject(nearest, result, result.cost, is_nearest=True)
+        point = Point(spec, self._recovery)
+        if reading := self._known.read(point):
+            return Subject(spec, reading, reading.result.cost)
+        if self._known.images is None and (reading := self._known.read_nearest(point)):
+            nearest = replace(spec, ratio=reading.result.key.spec.ratio)
+            return Subject(nearest, reading, reading.result.cost)
         return Subject(spec, None, self._bench.cost(spec))
 
     def _measure(self, unknown: list[str], unpaired: list[str]) -> None:
         """The baseline, then what is unknown at the slider, then the curve if it was asked for."""
-        measurements = self._bench.measurements
         if unknown or unpaired:
-            events = measurements.measure_here(UNPRUNED, NOTHING)
+            events = self._known.measure_here(BASELINE)
             measured(self._progress, "Evaluating the baseline", events)
         for name in unpaired:
+            subject = self._subjects[name]
+            subject.reading = self._known.read(Point(subject.spec, self._recovery))
             self._draw_card(name)
         for name in unknown:
             subject = self._subjects[name]
-            for event in measurements.measure(subject.spec, self._recovery):
+            for event in self._known.measure(Point(subject.spec, self._recovery)):
                 match event:
                     case Evaluation():
-                        subject.is_live = True
                         self._draw_card(name, event)
                     case Recovering():
                         show_progress(self._progress, f"{name}: recalibrating batch-norm", event)
-                    case Result():
-                        subject.result = event
+                    case Reading():
+                        subject.reading = event
                         self._draw_card(name)
             self._progress.empty()
         if unknown or unpaired:
@@ -147,8 +143,8 @@ class Comparison:
     def _fill_in(self) -> None:
         """Measure all curves; every point is drawn once it is known, and kept."""
         wanted = self._unknown_on_curves()
-        for done, (spec, recovery) in enumerate(wanted):
-            for event in self._bench.measurements.measure(spec, recovery):
+        for done, point in enumerate(wanted):
+            for event in self._known.measure(point):
                 if isinstance(event, Evaluation):
                     part = (done + event.seen / event.total) / len(wanted)
                     self._progress.progress(
@@ -160,14 +156,15 @@ class Comparison:
         self._progress.empty()
 
     def _cost_of_baseline(self) -> Cost:
-        known = self._bench.measurements.known(UNPRUNED, NOTHING)
+        known = self._known.result(BASELINE)
         return known.cost if known else self._bench.cost(None)
 
     def _compressed(self) -> dict[str, tuple[PruningSpec | None, int | None]]:
         """Each network's spec and the size of its compressed file, where a result knows it."""
-        baseline = self._bench.measurements.known(UNPRUNED, NOTHING)
+        baseline = self._known.result(BASELINE)
         known: dict[str, tuple[PruningSpec | None, Result | None]] = {"Baseline": (None, baseline)}
-        known |= {name: (each.spec, each.result) for name, each in self._subjects.items()}
+        for name, each in self._subjects.items():
+            known[name] = (each.spec, each.reading.result if each.reading else None)
         return {
             name: (spec, result.compressed_bytes if result else None)
             for name, (spec, result) in known.items()
@@ -175,7 +172,6 @@ class Comparison:
 
     def _draw_card(self, name: str, so_far: Evaluation | None = None) -> None:
         subject = self._subjects[name]
-        result = subject.result
         method_card(
             self._cards[name],
             name,
@@ -183,25 +179,21 @@ class Comparison:
             self._recovery,
             subject.cost,
             self._baseline_cost,
-            result or so_far,
-            self._bench.measurements.reference(result) if result else None,
-            "stored" if result and not subject.is_live else "live",
-            "nearest measured" if subject.is_nearest else "",
+            subject.reading,
+            so_far,
         )
 
     def _draw_words(self) -> None:
-        measurements = self._bench.measurements
         sides = []
         for subject in self._subjects.values():
-            shown = measurements.known(subject.spec, self._recovery)
-            baseline = measurements.reference(shown) if shown else None
-            if shown is None or baseline is None:
+            reading = self._known.read(Point(subject.spec, self._recovery))
+            if reading is None or reading.reference is None:
                 continue
             evaluations = {
                 recovery: found.evaluation
                 for recovery in (NOTHING, RECALIBRATED)
-                if (found := measurements.known(subject.spec, recovery))
-                and can_be_paired(found, shown)
+                if (found := self._known.result(Point(subject.spec, recovery)))
+                and can_be_paired(found, reading.result)
             }
             sides.append(
                 Side(
@@ -209,7 +201,7 @@ class Comparison:
                     subject.spec.ratio,
                     evaluations.get(NOTHING),
                     evaluations.get(RECALIBRATED),
-                    baseline.evaluation,
+                    reading.reference.evaluation,
                     self._bench.classes,
                 )
             )
@@ -222,8 +214,8 @@ class Comparison:
 
     def _judgement(self) -> str | None:
         """The chosen settings on the images that they were not chosen on, where both are known."""
-        chosen_on = self._bench.on_subset(CHOICE_IMAGES, CHOICE_SEED)
-        results = {n: each.result for n, each in self._subjects.items() if each.result is not None}
+        chosen_on = self._known.on_subset(CHOICE_IMAGES, CHOICE_SEED)
+        results = {n: each.reading.result for n, each in self._subjects.items() if each.reading}
         if len(results) < len(GRANULARITIES) or not can_be_paired(*results.values()):
             return None
         judged = {name: chosen_on.apart_from_its_images(each) for name, each in results.items()}

@@ -8,9 +8,11 @@ from core import charts
 from core.measuring.outcome import Cost
 from core.measuring.statistics import wilson_interval
 from core.pruning.matching import HIGHEST_RATIO
-from core.specs.point import UNPRUNED
+from core.results import CurvePoint
+from core.specs.point import Point
+from core.specs.recovery import BY_LABEL
 from core.specs.vocabulary import GRANULARITIES
-from core.ui.bench.measuring import NOTHING, RECOVERY_OF, Measurements, removed
+from core.sweeps.known import BASELINE, Known
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_downloads
@@ -28,7 +30,7 @@ class CurveChart:
     """
 
     def __init__(self, bench: Workbench, baseline: Cost, is_final: bool):
-        self._measurements = bench.measurements
+        self._known = bench.known
         self._settings = bench.settings
         self._baseline = baseline
         self._chance = 1 / bench.classes
@@ -41,8 +43,8 @@ class CurveChart:
 
     def draw(self, places: dict[str, dict[str, float]]) -> None:
         """All that is known by now. `places`: where each method stands on each of the axes."""
-        points = curve_frame(self._measurements, self._settings, self._baseline)
-        unpruned = self._measurements.known(UNPRUNED, NOTHING)
+        points = curve_frame(self._known, self._settings, self._baseline)
+        unpruned = self._known.result(BASELINE)
         by_ratio = self._settings.match == "ratio"
         picking = PICKED if by_ratio else None
         drawing = charts.accuracy_against(
@@ -86,12 +88,12 @@ CURVE_COLUMNS = (
 )
 
 
-def curve_frame(measurements: Measurements, settings: Settings, baseline: Cost) -> pd.DataFrame:
+def curve_frame(known: Known, settings: Settings, baseline: Cost) -> pd.DataFrame:
     """The frame of `charts.accuracy_against`: everything known in these settings."""
     rows = []
     for method in GRANULARITIES:
-        for name, recovery in RECOVERY_OF.items():
-            for point in measurements.curve(settings.spec(method, 0.5), recovery):
+        for name, recovery in BY_LABEL.items():
+            for point in known.curve(Point(settings.spec(method, 0.5), recovery)):
                 low, high = wilson_interval(point.correct, point.seen)
                 rows.append(
                     (
@@ -108,6 +110,14 @@ def curve_frame(measurements: Measurements, settings: Settings, baseline: Cost) 
                     )
                 )
     return pd.DataFrame(rows, columns=CURVE_COLUMNS)
+
+
+def removed(pruned: Cost | CurvePoint, baseline: Cost) -> dict[str, float]:
+    """The parts of the baseline that are gone, by their columns in a curve's frame."""
+    return {
+        "parameters_removed": 1 - pruned.nonzero / baseline.nonzero,
+        "macs_removed": 1 - pruned.macs / baseline.macs,
+    }
 
 
 def _move_slider(chart: str) -> None:

@@ -13,7 +13,7 @@ from core.errors import InputError
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering
 from core.results import Result
-from core.specs.point import UNPRUNED
+from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies.budget import (
@@ -26,7 +26,7 @@ from core.studies.budget import (
     solve,
 )
 from core.studies.sensitivity import SCAN_IMAGES, SCAN_RATIOS
-from core.ui.bench.measuring import NOTHING, can_be_paired
+from core.sweeps.known import BASELINE, Reading, can_be_paired
 from core.ui.bench.resources import load_pruner
 from core.ui.bench.workbench import Workbench
 from core.ui.layers.sensitivity import SCAN_SEED, losses_of
@@ -127,9 +127,9 @@ def _form() -> Asked | None:
 def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
     """Raises InputError where there is no scan, or nothing that meets the budget."""
     spec = bench.specs()[asked.method]
-    model = bench.checkpoint.model
+    network = bench.checkpoint.network
     quantity = GOALS[asked.goal][0]
-    problem = problem_of(model, spec.method, quantity)
+    problem = problem_of(network, spec.method, quantity)
     bearings = _bearings(bench, spec, problem.names)
     unpruned = PruningSpec(spec.method, 0.0, spec.criterion, scope=spec.scope, seed=spec.seed)
 
@@ -156,7 +156,7 @@ def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
 def _bearings(bench: Workbench, spec: PruningSpec, names: tuple[str, ...]) -> dict[str, Bearing]:
     """What the scan found; groups out of scope bear nothing."""
     losses = losses_of(bench, spec)
-    groups = {group.name: group for group in load_pruner(bench.file).graph.groups}
+    groups = {group.name: group for group in bench.checkpoint.network.groups}
     found = {}
     for name in names:
         rows = losses[(losses["unit"] == name) & (losses["ratio"] > 0)].sort_values("ratio")
@@ -182,25 +182,21 @@ def _search(
     progress: DeltaGenerator,
 ) -> float:
     """The smallest part of the parameters that keeps within a loss, on the images of the scan."""
-    measurements = bench.on_subset(SCAN_IMAGES, SCAN_SEED)
-    if measurements.images is None:
-        raise InputError(
-            "Searching for the fewest parameters needs the images: " + measurements.no_images
-        )
+    known = bench.known.on_subset(SCAN_IMAGES, SCAN_SEED)
+    if known.images is None:
+        raise InputError("Searching for the fewest parameters needs the images: " + known.no_images)
     recovery = bench.settings.recovery
 
-    def correct(result: Result) -> float:
-        return measurements.on_its_images(result).evaluation.accuracy
+    def accuracy(reading: Reading) -> float:
+        return known.on_its_images(reading.result).evaluation.accuracy
 
-    baseline = correct(
-        measured(progress, "Evaluating the baseline", measurements.measure_here(UNPRUNED, NOTHING))
-    )
+    baseline = accuracy(measured(progress, "Evaluating the baseline", known.measure_here(BASELINE)))
 
     def loss_of(part: float) -> Generator[tuple[float, Event], None, float]:
         lost = 0.0
-        for event in measurements.measure_here(solved_for(part), recovery):
-            if isinstance(event, Result):
-                lost = baseline - correct(event)
+        for event in known.measure_here(Point(solved_for(part), recovery)):
+            if isinstance(event, Reading):
+                lost = baseline - accuracy(event)
             else:
                 yield part, event
         return lost
@@ -229,30 +225,29 @@ def _results(bench: Workbench, solved: Solved, progress: DeltaGenerator) -> dict
 
     All are on the same images, this machine's where there are any, and in the same precision.
     """
-    measurements, recovery = bench.on_subset(LARGEST_SUBSET, 0), bench.settings.recovery
-    if measurements.images is not None:
+    known, recovery = bench.known.on_subset(LARGEST_SUBSET, 0), bench.settings.recovery
+    points = {name: Point(spec, recovery) for name, spec in solved.contenders.items()}
+    if known.images is not None:
         return {
             name: measured(
-                progress,
-                f"Evaluating on all test images: {name}",
-                measurements.measure_here(spec, recovery),
-            )
-            for name, spec in solved.contenders.items()
+                progress, f"Evaluating on all test images: {name}", known.measure_here(point)
+            ).result
+            for name, point in points.items()
         }
-    known = {name: measurements.known(spec, recovery) for name, spec in solved.contenders.items()}
-    found = {name: result for name, result in known.items() if result is not None}
+    results = {name: known.result(point) for name, point in points.items()}
+    found = {name: result for name, result in results.items() if result is not None}
     comparable = [each for each in found.values() if can_be_paired(each, found.get(SOLVED, each))]
-    if len(comparable) < len(known):
-        explain_missing_images(measurements.no_images)
+    if len(comparable) < len(points):
+        explain_missing_images(known.no_images)
         return {}
     return found
 
 
 def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> None:
-    measurements = bench.on_subset(SCAN_IMAGES, SCAN_SEED)
-    judged = {name: measurements.apart_from_its_images(each) for name, each in results.items()}
+    known = bench.known.on_subset(SCAN_IMAGES, SCAN_SEED)
+    judged = {name: known.apart_from_its_images(each) for name, each in results.items()}
     others = {name: each for name, each in judged.items() if each is not None}
-    choosing = {name: measurements.on_its_images(each).evaluation for name, each in results.items()}
+    choosing = {name: known.on_its_images(each).evaluation for name, each in results.items()}
     quantity = GOALS[solved.asked.goal][0]
     everything = quantity_of(bench.cost(None), solved.spec.method, quantity)
     rows = []

@@ -6,15 +6,12 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 import streamlit as st
 
-from core.networks.layers import prunable_layers
 from core.pruning.matching import HIGHEST_RATIO
-from core.results import Result
-from core.specs.point import UNPRUNED
+from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES
 from core.studies.sensitivity import units
-from core.ui.bench.measuring import NOTHING
-from core.ui.bench.resources import load_pruner
+from core.sweeps.known import BASELINE, Reading
 from core.ui.bench.workbench import Workbench
 from core.ui.layers.sensitivity import losses_of
 from core.ui.parts.cards import method_card
@@ -66,7 +63,9 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
         "scan under Sensitivity.",
     )
     names = [
-        unit for unit in units(bench.checkpoint.model, spec.method) if _in_scope(bench, spec, unit)
+        unit
+        for unit in units(bench.checkpoint.network, spec.method)
+        if _in_scope(bench, spec, unit)
     ]
     frame = pd.DataFrame(
         {
@@ -118,43 +117,31 @@ def _fill(key: str, ratios: dict[str, float]) -> None:
 
 
 def _in_scope(bench: Workbench, spec: PruningSpec, unit: str) -> bool:
-    groups = {group.name: group for group in load_pruner(bench.file).graph.groups}
+    groups = {group.name: group for group in bench.checkpoint.network.groups}
     return spec.method != "channel" or groups[unit].is_in(spec.scope)
 
 
 def _size(bench: Workbench, spec: PruningSpec, unit: str) -> int:
-    weight = prunable_layers(bench.checkpoint.model)[unit].weight
+    weight = bench.checkpoint.network.layers[unit].weight
     return weight.numel() if spec.method == "fine" else len(weight)
 
 
 def _cards(bench: Workbench, specs: Mapping[str, PruningSpec]) -> None:
     """What each is worth; what is not known is measured, if it can be."""
-    measurements, recovery = bench.measurements, bench.settings.recovery
+    known, recovery = bench.known, bench.settings.recovery
     slots = {name: st.empty() for name in specs}
     progress = st.empty()
-    is_live: dict[str, bool] = {}
-    found: dict[str, Result | None] = {}
+    readings: dict[str, Reading | None] = {}
     for name, spec in specs.items():
-        found[name] = measurements.known(spec, recovery)
-        is_live[name] = found[name] is None
-        if found[name] is None and measurements.images is not None:
-            events = measurements.measure(spec, recovery)
-            found[name] = measured(progress, f"Evaluating: {name.lower()}", events)
-        result = found[name]
-        if result is not None and measurements.lacks_reference(result):
-            events = measurements.measure_here(UNPRUNED, NOTHING)
-            measured(progress, "Evaluating the baseline", events)
-        method_card(
-            slots[name],
-            name,
-            spec,
-            recovery,
-            result.cost if result else bench.cost(spec),
-            bench.cost(None),
-            result,
-            measurements.reference(result) if result else None,
-            "live" if is_live[name] else "stored",
-            "",
-        )
-    if not all(found.values()):
-        explain_missing_images(measurements.no_images)
+        point = Point(spec, recovery)
+        reading = known.read(point)
+        if reading is None and known.images is not None:
+            reading = measured(progress, f"Evaluating: {name.lower()}", known.measure(point))
+        if reading is not None and known.lacks_reference(reading):
+            measured(progress, "Evaluating the baseline", known.measure_here(BASELINE))
+            reading = replace(reading, reference=known.reference(reading.result))
+        readings[name] = reading
+        cost = reading.result.cost if reading else bench.cost(spec)
+        method_card(slots[name], name, spec, recovery, cost, bench.cost(None), reading)
+    if not all(readings.values()):
+        explain_missing_images(known.no_images)

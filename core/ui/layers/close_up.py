@@ -7,9 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from core import charts
-from core.measuring.cost import macs_per_layer
 from core.networks.groups import Group
-from core.networks.resnet import ResNet18
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES
 from core.studies import closeup
@@ -53,7 +51,7 @@ def show_close_up(bench: Workbench, layer: str) -> None:
             stem = f"{layer}-{name.lower()}"
             downloads[f"weights-{stem}"] = (distribution, bins)
             downloads[f"kernels-{stem}"] = (kernels, maps[name])
-    groups = load_pruner(bench.file).graph.groups
+    groups = bench.checkpoint.network.groups
     st.caption(_coupling(groups, layer, specs[CHANNELS].method))
     order = order_frame(bench.file, specs[CHANNELS], layer)
     if order is not None:
@@ -71,9 +69,7 @@ def _numbers(bench: Workbench, specs: dict[str, PruningSpec], layer: str) -> pd.
     """Weights and MACs of the layer, and its share of each network's."""
     columns = {}
     for name, spec in {"Baseline": None, **specs}.items():
-        model = load_pruned(bench.file, spec).model
-        assert isinstance(model, ResNet18)
-        macs = macs_per_layer(model.widths, model.fc.out_features)
+        macs = load_pruned(bench.file, spec).network.macs
         left = _weights_left(bench, spec)
         columns[name] = [
             f"{left[layer]:,}",
@@ -170,7 +166,7 @@ def map_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame:
 def order_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame | None:
     """The frame of `charts.channel_order` but for the method; None for what keeps all channels."""
     pruner = load_pruner(file)
-    group = next((each for each in pruner.graph.groups if layer in each.producers), None)
+    group = next((each for each in pruner.baseline.groups if layer in each.producers), None)
     if group is None:
         return None
     scored = layer if spec.method == "channel-mask" else group.name

@@ -11,12 +11,12 @@ from core.charts.accuracy import AFTERWARDS
 from core.measuring.statistics import wilson_interval
 from core.networks.groups import Group
 from core.results import StoreError
-from core.specs.point import UNPRUNED, Point
+from core.specs.point import Point
 from core.specs.pruning import PruningSpec
+from core.specs.recovery import BY_LABEL
 from core.specs.vocabulary import GRANULARITIES
-from core.studies.sensitivity import SCAN_IMAGES, SCAN_RATIOS, scan_points, units
-from core.ui.bench.measuring import RECOVERY_OF
-from core.ui.bench.resources import load_pruner
+from core.studies.sensitivity import SCAN_IMAGES, SCAN_RATIOS, ScanMeasurer, scan_points, units
+from core.sweeps.sweep import sweep
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
@@ -58,15 +58,15 @@ def show_sensitivity(bench: Workbench, layer: str) -> None:
 
 def load_scan(bench: Workbench, spec: PruningSpec) -> Scan:
     """What is known of a method and criterion; ratio and allocation of `spec` play no role."""
-    measurements = bench.on_subset(SCAN_IMAGES, SCAN_SEED)
-    found = units(bench.checkpoint.model, spec.method)
+    known = bench.known.on_subset(SCAN_IMAGES, SCAN_SEED)
+    found = units(bench.checkpoint.network, spec.method)
     points = _points(bench, spec)
     rows = []
     missing = 0
-    for name, recovery in RECOVERY_OF.items():
-        _, *alone = [point.spec for point in points if point.recovery == recovery]
-        places = [place for each in alone for place in each.overrides]
-        unpruned, *counts = measurements.counts([UNPRUNED, *alone], recovery)
+    for name, recovery in BY_LABEL.items():
+        asked = [point for point in points if point.recovery == recovery]
+        places = [place for point in asked for place in point.spec.overrides]
+        unpruned, *counts = known.counts(asked)
         whole = [((unit, 0.0), unpruned) for unit in found]
         for (unit, ratio), count in [*whole, *zip(places, counts, strict=True)]:
             if count is None or unpruned is None:
@@ -81,14 +81,14 @@ def load_scan(bench: Workbench, spec: PruningSpec) -> Scan:
 
 def _points(bench: Workbench, spec: PruningSpec) -> list[Point]:
     return scan_points(
-        bench.checkpoint.model, spec.method, criterion=spec.criterion, seed=spec.seed
+        bench.checkpoint.network, spec.method, criterion=spec.criterion, seed=spec.seed
     )
 
 
 def losses_of(bench: Workbench, spec: PruningSpec) -> pd.DataFrame:
     """What the scan found of a method after the recovery that the sidebar asks for."""
     losses = load_scan(bench, spec).losses
-    label = next(name for name, known in RECOVERY_OF.items() if known == bench.settings.recovery)
+    label = next(name for name, each in BY_LABEL.items() if each == bench.settings.recovery)
     return losses[losses["recovery"] == label]
 
 
@@ -101,15 +101,16 @@ def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
     )
     if not st.button("Scan the layers", icon=":material/troubleshoot:", key="scan_layers"):
         return False
-    measurements = bench.on_subset(SCAN_IMAGES, SCAN_SEED)
-    if measurements.images is None:
-        explain_missing_images(measurements.no_images)
+    known = bench.known.on_subset(SCAN_IMAGES, SCAN_SEED)
+    if known.images is None:
+        explain_missing_images(known.no_images)
         return False
+    measurer = known.measurer(ScanMeasurer)
     bar = st.progress(0.0, "Preparing …")
     specs = bench.specs()
     try:
         for number, name in enumerate(GRANULARITIES):
-            for progress in measurements.scan(_points(bench, specs[name])):
+            for progress in sweep(measurer, _points(bench, specs[name]), known.store, known.turn):
                 part = progress.finished / max(1, progress.missing)
                 left = progress.seconds_left
                 bar.progress(
@@ -136,7 +137,7 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
         help="Recalibrated: batch-norm statistics estimated again after each pruning, and compared "
         "with the baseline recalibrated likewise.",
     )
-    groups = load_pruner(bench.file).graph.groups
+    groups = bench.checkpoint.network.groups
     coupled = {group.name: len(group.producers) for group in groups if group.is_residual}
     downloads: dict[str, tuple[charts.Drawing, pd.DataFrame]] = {}
     for column, (name, scan) in zip(st.columns(len(scans)), scans.items(), strict=True):

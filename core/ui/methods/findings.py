@@ -10,12 +10,12 @@ import streamlit as st
 from core.data.dataset import KNOWN_COPIES
 from core.measuring.statistics import mcnemar
 from core.results import Result
-from core.specs.point import UNPRUNED
+from core.specs import recovery
+from core.specs.point import UNPRUNED, Point
 from core.specs.vocabulary import GRANULARITIES
+from core.sweeps.known import BASELINE, Known, can_be_paired
 from core.training import Recipe
 from core.ui.baseline.panels import OPTIMISER_LABELS
-from core.ui.bench.measuring import NOTHING, Measurements, can_be_paired
-from core.ui.bench.measuring import RECALIBRATED as AFTER_RECALIBRATION
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.sentences import percent
 from core.ui.sidebar import presets
@@ -90,7 +90,7 @@ def show_findings(bench: Workbench) -> None:
     if found:
         st.markdown("\n".join(lines))
     st.caption(_remark(found))
-    if effect := _effect_of_recalibration(bench.measurements):
+    if effect := _effect_of_recalibration(bench.known):
         st.markdown(f"**Batch-norm recalibration alone.** {effect}")
     st.markdown(f"**The recipe of this baseline.** {recipe_in_words(bench.checkpoint.metadata)}")
 
@@ -139,7 +139,7 @@ def _targets(metadata: Mapping[str, Any], recipe: Recipe) -> str:
 
 def _measured(bench: Workbench, row: Row, ratio: float) -> Result | None:
     settings = row.within(bench.settings)
-    return bench.measurements.known(settings.spec(row.method, ratio), settings.recovery)
+    return bench.known.result(settings.point(row.method, ratio))
 
 
 def _remark(found: Sequence[Result]) -> str:
@@ -156,10 +156,10 @@ def _remark(found: Sequence[Result]) -> str:
     )
 
 
-def _effect_of_recalibration(measurements: Measurements) -> str:
+def _effect_of_recalibration(known: Known) -> str:
     """What recalibration does to the unpruned baseline; empty where it was not measured."""
-    before = measurements.known(UNPRUNED, NOTHING)
-    after = measurements.known(UNPRUNED, AFTER_RECALIBRATION)
+    before = known.result(BASELINE)
+    after = known.result(Point(UNPRUNED, recovery.RECALIBRATED))
     if before is None or after is None or not can_be_paired(before, after):
         return ""
     test = mcnemar(before.evaluation.is_right, after.evaluation.is_right)

@@ -6,11 +6,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.data.dataset import KNOWN_COPIES
 from core.measuring.outcome import Cost, Evaluation
-from core.measuring.statistics import PairedTest, mcnemar
+from core.measuring.statistics import PairedTest
 from core.results import Result
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import METHODS, RECOVERIES
+from core.sweeps.known import Reading
 
 NEW_LINE = "  \n"  # Markdown's
 
@@ -22,35 +23,24 @@ def method_card(
     recovery: Recovery,
     cost: Cost,
     baseline_cost: Cost,
-    measured: Result | Evaluation | None,
-    reference: Result | None,
-    source: str,
-    remark: str,
+    reading: Reading | None,
+    so_far: Evaluation | None = None,
 ) -> None:
-    """Fill `slot` with one method's numbers.
-
-    `measured` is a result, or the evaluation under way; `reference` is the unpruned baseline on the
-    images of the result. `source` is "stored" or "live"; `remark` stands beside the ratio.
-    """
-    result = measured if isinstance(measured, Result) else None
-    evaluation = result.evaluation if result else measured
-    assert not isinstance(evaluation, Result)
-    test = (
-        mcnemar(reference.evaluation.is_right, evaluation.is_right)
-        if evaluation is not None and reference is not None
-        else None
-    )
+    """Fill `slot` with one method's numbers: of the reading, or of the evaluation under way."""
+    evaluation = reading.result.evaluation if reading else so_far
+    test = reading.test if reading else None
+    source = "stored" if reading and not reading.is_live else "live"
     how, after = METHODS[spec.method], RECOVERIES[recovery.method]
     with slot.container(border=True, gap="xsmall"):
         st.markdown(
             f"**{name}**, {how.short}{after.short} · ratio {spec.ratio:.2f}"
-            + (f" ({remark})" if remark else ""),
+            + (" (nearest measured)" if reading and reading.is_nearest else ""),
             help=f"{how.sentence} {after.sentence}".strip(),
         )
         # A row that stays one on a phone, where columns would be stacked.
         row = st.container(horizontal=True, gap="xsmall")
         with row:
-            _accuracy(evaluation, _change(evaluation, result, reference), test)
+            _accuracy(evaluation, _change(evaluation, reading), test)
         row.metric(
             "Parameters",
             millions(cost.nonzero),
@@ -69,8 +59,8 @@ def method_card(
             "multiplied too.",
         )
         st.caption(
-            _interval(evaluation, source) + NEW_LINE + _compared(result, test),
-            help=_provenance(result) if result else None,
+            _interval(evaluation, source) + NEW_LINE + _compared(reading),
+            help=_provenance(reading.result) if reading else None,
         )
 
 
@@ -89,15 +79,15 @@ def _accuracy(evaluation: Evaluation | None, change: str, test: PairedTest | Non
     )
 
 
-def _change(evaluation: Evaluation | None, result: Result | None, reference: Result | None) -> str:
+def _change(evaluation: Evaluation | None, reading: Reading | None) -> str:
     """The difference to the baseline, or how far the evaluation is."""
     if evaluation is None:
         return "not measured"
-    if result is None:
+    if reading is None:
         return f"{evaluation.seen:,} of {evaluation.total:,} …"
-    if reference is None:
+    if reading.reference is None:
         return "not compared"
-    points = round(100 * (evaluation.accuracy - reference.evaluation.accuracy), 1)
+    points = round(100 * (evaluation.accuracy - reading.reference.evaluation.accuracy), 1)
     return f"{points + 0.0:+.1f} points"  # -0.0 is no number for a person
 
 
@@ -108,12 +98,13 @@ def _interval(evaluation: Evaluation | None, source: str) -> str:
     return f"95% interval {low:.1%} to {high:.1%} · {evaluation.seen:,} images · {source}"
 
 
-def _compared(result: Result | None, test: PairedTest | None) -> str:
+def _compared(reading: Reading | None) -> str:
     """What the paired test says, or why there is none: always a line, so that nothing jumps."""
-    if result is None:
+    if reading is None:
         return "\u00a0"
+    test = reading.test
     if test is None:
-        precision = result.key.precision
+        precision = reading.result.key.precision
         return f"Not compared: the baseline was not measured in {precision} on these images"
     if not test.lost and not test.gained:
         return "The same images right as with the baseline"

@@ -6,11 +6,13 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering
-from core.results import Result
+from core.sweeps.known import Reading
 
 
-def show_progress(slot: DeltaGenerator, what: str, event: Recovering | Evaluation | Result) -> None:
-    """Fill `slot` with a bar; a result leaves it as it is."""
+def show_progress(
+    slot: DeltaGenerator, what: str, event: Recovering | Evaluation | Reading
+) -> None:
+    """Fill `slot` with a bar; a reading leaves it as it is."""
     match event:
         case Evaluation():
             slot.progress(event.seen / event.total, f"{what}: {event.accuracy:.1%}")
@@ -19,18 +21,18 @@ def show_progress(slot: DeltaGenerator, what: str, event: Recovering | Evaluatio
 
 
 def measured(
-    slot: DeltaGenerator, what: str, events: Iterator[Recovering | Evaluation | Result]
-) -> Result:
-    """The result that the events end with, their progress shown in `slot` meanwhile.
+    slot: DeltaGenerator, what: str, events: Iterator[Recovering | Evaluation | Reading]
+) -> Reading:
+    """The reading that the events end with, their progress shown in `slot` meanwhile.
 
     All events are taken, since the next measurement waits for the end of this one.
     """
-    result = None
+    reading = None
     for event in events:
-        if isinstance(event, Result):
-            result = event
+        if isinstance(event, Reading):
+            reading = event
         else:
             show_progress(slot, what, event)
-    assert result is not None
+    assert reading is not None
     slot.empty()
-    return result
+    return reading

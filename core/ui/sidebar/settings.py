@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.baselines.shelf import by_name, default_baseline
 from core.pruning.matching import HIGHEST_RATIO
+from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import (
@@ -55,6 +56,10 @@ class Settings:
     channel_allocation: str
     scope: str
     channel_method: str  # "channel" or "channel-mask"
+
+    def point(self, method_name: str, ratio: float) -> Point:
+        """One side of the comparison at `ratio`, after the recovery that was chosen."""
+        return Point(self.spec(method_name, ratio), self.recovery)
 
     def spec(self, method_name: str, ratio: float) -> PruningSpec:
         """The pruning of one side of the comparison at `ratio`."""

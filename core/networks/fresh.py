@@ -1,0 +1,87 @@
+"""Networks to train: built at a width, their weights drawn from a seed."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from core.data.normalisation import Normalisation
+from core.errors import InputError
+from core.networks.flow import follow
+from core.networks.layers import take_shapes
+from core.networks.network import Network
+from core.networks.registry import build_on_meta
+from core.specs.architecture import Architecture
+
+FULL_WIDTH = 64
+WIDEST = 256
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network to be built; hashable. Raises InputError for a width that it cannot have."""
+
+    architecture: Architecture
+    classes: int
+    image_size: int  # pixels, of height and width
+    normalisation: Normalisation
+    width: int = FULL_WIDTH  # channels of the first layer of a ResNet; all others scale along
+
+    def __post_init__(self) -> None:
+        if type(self.width) is not int or not 1 <= self.width <= WIDEST:
+            raise InputError(f"The width must be 1 to {WIDEST} channels, not {self.width!r}.")
+
+    def on_meta(self) -> nn.Module:
+        """Its shapes without weights. Raises InputError where a layer would have no channel."""
+        module = build_on_meta(self.architecture, self.classes).eval()
+        if self.width == FULL_WIDTH:
+            return module
+        shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
+        for group in follow(module, self._example).groups:
+            left = group.size * self.width // FULL_WIDTH
+            if not left:
+                raise InputError(
+                    f"At a width of {self.width} channels, {group.name} would have none left: "
+                    "choose a larger one."
+                )
+            for member in group.members:
+                shapes[member.tensor][member.dim] += (left - group.size) * member.positions.shape[1]
+        take_shapes(module, {name: torch.Size(shape) for name, shape in shapes.items()})
+        return module
+
+    def build(self, seed: int) -> Network:
+        """The network with weights drawn from a seed, in eval mode."""
+        module = self.on_meta().to_empty(device="cpu")
+        initialise(module, seed)
+        return Network.of(
+            module, self.architecture, self.classes, self.image_size, self.normalisation
+        )
+
+    @property
+    def _example(self) -> tuple[int, ...]:
+        return (1, len(self.normalisation.mean), self.image_size, self.image_size)
+
+
+def initialise(module: nn.Module, seed: int) -> None:
+    """Draw the weights from a seed, in place; batch-norm starts as the identity.
+
+    Convolutions: He et al., "Delving Deep into Rectifiers", 2015. The last batch-norm of each block
+    starts at 0, so that each block starts as its shortcut (Goyal et al., "Accurate, Large Minibatch
+    SGD", 2017).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", generator=generator)
+        elif isinstance(layer, nn.Linear):
+            bound = layer.in_features**-0.5
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.reset_parameters()
+    for layer in module.modules():
+        if isinstance(layer, BasicBlock):
+            nn.init.zeros_(layer.bn2.weight)
+        elif isinstance(layer, Bottleneck):
+            nn.init.zeros_(layer.bn3.weight)

@@ -1,0 +1,84 @@
+"""A network together with what must be known of it, found once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from torch import Tensor, nn
+
+from core.data.normalisation import CIFAR10, Normalisation
+from core.networks.flow import follow
+from core.networks.groups import Group, Structure
+from core.networks.layers import nonzero_parameters, prunable_layers
+from core.networks.registry import entry
+from core.networks.segments import Segment
+from core.specs.architecture import Architecture
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A module in eval mode, its structure, and the images that it takes; never change it."""
+
+    module: nn.Module
+    structure: Structure
+    architecture: Architecture = field(default_factory=Architecture)
+    classes: int = 10
+    image_size: int = 32  # pixels, of height and width
+    normalisation: Normalisation = CIFAR10
+
+    @classmethod
+    def of(
+        cls,
+        module: nn.Module,
+        architecture: Architecture,
+        classes: int,
+        image_size: int = 32,
+        normalisation: Normalisation = CIFAR10,
+    ) -> "Network":
+        """Follow a module once, with an example of its image size, on no device at all.
+
+        Raises RuntimeError where the shapes of its layers do not fit together.
+        """
+        structure = follow(module, (1, len(normalisation.mean), image_size, image_size))
+        return cls(module, structure, architecture, classes, image_size, normalisation)
+
+    def with_module(self, module: nn.Module) -> "Network":
+        """The same network with other weights, or with fewer channels: layers keep their names.
+
+        The groups are those of the network before.
+        """
+        return replace(self, module=module)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        return self.structure.groups
+
+    @cached_property
+    def layers(self) -> Mapping[str, nn.Conv2d | nn.Linear]:
+        """The layers whose weights can be pruned, by name, in network order."""
+        return prunable_layers(self.module)
+
+    @cached_property
+    def macs(self) -> Mapping[str, int]:
+        """Multiply-accumulates for one image, by layer.
+
+        Convolutions and linear layers count; what batch-norm and additions take is below 1 %.
+        """
+        positions = self.structure.positions
+        return {
+            name: positions.get(name, 0) * layer.weight.numel()
+            for name, layer in self.layers.items()
+        }
+
+    @cached_property
+    def nonzero(self) -> Mapping[str, int]:
+        """How many entries of each parameter are not zero, by name."""
+        return nonzero_parameters(self.module)
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """The parts that run one after the other, as far as the architecture tells them."""
+        return entry(self.architecture).segments(self.module)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return self.module.state_dict()

@@ -1,0 +1,60 @@
+"""The architectures that can be asked for by name.
+
+A new one is a function that builds it, for a number of classes, and a line in ARCHITECTURES.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from core.errors import InputError
+from core.networks import resnet
+from core.networks.segments import Segment, whole
+from core.specs.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class Entry:
+    label: str
+    build: Callable[..., nn.Module]  # takes the number of classes and the settings
+    segments: Callable[[nn.Module], tuple[Segment, ...]] = whole
+
+
+ARCHITECTURES: Mapping[str, Entry] = {
+    "resnet18": Entry("ResNet-18", resnet.resnet18, resnet.segments),
+}
+
+FIRST_NAMES = {"resnet18-cifar": "resnet18"}
+"""What the first checkpoint files call an architecture."""
+
+
+def entry(architecture: Architecture) -> Entry:
+    """Raises InputError for a name that is not registered."""
+    name = FIRST_NAMES.get(architecture.name, architecture.name)
+    if name not in ARCHITECTURES:
+        raise InputError(
+            f"There is no architecture {architecture.name!r}: choose {', '.join(ARCHITECTURES)}."
+        )
+    return ARCHITECTURES[name]
+
+
+def registered(architecture: Architecture) -> Architecture:
+    """The architecture under its present name. Raises InputError for one that is not registered."""
+    entry(architecture)
+    name = FIRST_NAMES.get(architecture.name, architecture.name)
+    return Architecture(name, architecture.settings)
+
+
+def build_on_meta(architecture: Architecture, classes: int) -> nn.Module:
+    """The network's shapes without weights, at its full width.
+
+    Raises InputError for a name or a setting that does not exist.
+    """
+    build = entry(architecture).build
+    try:
+        with torch.device("meta"):
+            return build(classes, **dict(architecture.settings))
+    except TypeError as error:
+        raise InputError(f"The architecture {architecture} cannot be built ({error}).") from error
