@@ -1,5 +1,7 @@
 """Seeded, stratified subsets of labelled images, drawn without torch."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from core.errors import InputError
@@ -34,7 +36,14 @@ def draw_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
 
 
 def sorted_subset(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Draw a subset in the order of the data set; ascending int64 positions of shape (size,)."""
+    """Draw a subset in the order of the data set; ascending, read-only int64 positions (size,)."""
     if size == len(labels):
         return np.arange(size)
-    return np.sort(draw_subset(labels, size, seed))
+    return _sorted_draw(labels.tobytes(), labels.dtype.str, size, seed)
+
+
+@lru_cache(maxsize=32)  # many results are on the same subset, and drawing it takes milliseconds
+def _sorted_draw(labels: bytes, dtype: str, size: int, seed: int) -> np.ndarray:
+    positions = np.sort(draw_subset(np.frombuffer(labels, dtype), size, seed))
+    positions.flags.writeable = False
+    return positions

@@ -2,7 +2,7 @@
 
 from core.results.database import StoreError
 from core.results.key import ALGORITHM, Key
-from core.results.result import CurvePoint, Origin, Result
+from core.results.result import CurvePoint, Origin, Result, compact
 from core.results.shipped import RESULTS_SUFFIX, export, files_of, read_shipped
 from core.results.store import ResultStore, open_store
 
@@ -15,6 +15,7 @@ __all__ = [
     "Result",
     "ResultStore",
     "StoreError",
+    "compact",
     "export",
     "files_of",
     "open_store",

@@ -6,8 +6,25 @@ from functools import cached_property
 import numpy as np
 
 from core.data.subsets import sorted_subset
+from core.errors import InputError
 from core.measuring.outcome import Cost, Evaluation
 from core.results.key import Key
+
+CLASS_DTYPES = (np.uint8, np.uint16)
+
+
+def compact(classes: np.ndarray) -> np.ndarray:
+    """Convert class numbers to uint8, or to uint16 where one is above 255.
+
+    Raises InputError for a number below 0 or above 65,535.
+    """
+    low, high = int(classes.min(initial=0)), int(classes.max(initial=0))
+    if low < 0 or high > 65535:
+        raise InputError(
+            f"Results are kept for classes from 0 to 65,535, not for class {low if low else high}: "
+            "number the classes from 0 on."
+        )
+    return classes.astype(np.uint8 if high < 256 else np.uint16)
 
 
 @dataclass(frozen=True)
@@ -26,8 +43,8 @@ class Result:
     """Counts, predictions and costs of one key."""
 
     key: Key
-    predictions: np.ndarray  # uint8 (subset,), in the order of the test set
-    labels: np.ndarray  # uint8 (subset,), likewise
+    predictions: np.ndarray  # compact classes (subset,), in the order of the test set
+    labels: np.ndarray  # likewise
     loss_sum: float  # cross-entropy over the subset; NaN where it is part of a larger one
     cost: Cost
     compressed_bytes: int | None  # of the checkpoint, where it was measured
@@ -35,10 +52,10 @@ class Result:
 
     def __post_init__(self) -> None:
         for array in (self.predictions, self.labels):
-            if array.dtype != np.uint8 or array.shape != (self.key.subset,):
+            if array.dtype not in CLASS_DTYPES or array.shape != (self.key.subset,):
                 raise ValueError(
-                    f"A result on {self.key.subset} images needs uint8 arrays of that length, "
-                    f"not {array.dtype} of shape {array.shape}."
+                    f"A result on {self.key.subset} images needs uint8 or uint16 arrays of that "
+                    f"length, not {array.dtype} of shape {array.shape}."
                 )
 
     @cached_property
@@ -51,10 +68,10 @@ class Result:
         )
 
     def apart_from(self, size: int, seed: int, test_labels: np.ndarray) -> Evaluation | None:
-        """The evaluation on those of its images that are not in a subset; None where none is left.
+        """Evaluate on the images outside of a subset; None where no image is left.
 
-        For what was chosen on that subset, and so cannot be judged on it. The loss is not known by
-        image, so it is NaN.
+        For a network that was chosen on that subset, and so cannot be judged on it. The loss is NaN
+        because it is not known by image.
         """
         mine = sorted_subset(test_labels, self.key.subset, self.key.subset_seed)
         theirs = sorted_subset(test_labels, size, 0 if size == len(test_labels) else seed)
@@ -69,9 +86,9 @@ class Result:
         )
 
     def on_subset(self, size: int, seed: int, test_labels: np.ndarray) -> "Result":
-        """The same network on a part of these images, with `test_labels` of the whole test set.
+        """Restrict the result to a part of its images; `test_labels` is of the whole test set.
 
-        Raises ValueError where the subset is no part of them.
+        Raises ValueError where the subset has images that the result is not on.
         """
         mine = sorted_subset(test_labels, self.key.subset, self.key.subset_seed)
         seed = 0 if size == len(test_labels) else seed

@@ -1,5 +1,6 @@
-"""A result as a row of SQLite: the columns, and the ways there and back."""
+"""A result as a flat row: what SQLite and CSV share, then the columns and the tables of SQLite."""
 
+import hashlib
 import json
 import math
 import sqlite3
@@ -11,21 +12,36 @@ from typing import Any
 import numpy as np
 
 from core.data.subsets import sorted_subset
+from core.errors import InputError
 from core.measuring.outcome import Cost
+from core.results.database import Layout
 from core.results.key import Key
 from core.results.result import Origin, Result
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 
-SCHEMA_VERSION = 1
+PLAIN = ("checkpoint", "architecture", "data", "algorithm", "subset_seed", "precision")
+"""Columns that hold what the key holds."""
 
-SCHEMA = """
-CREATE TABLE test_labels (data TEXT PRIMARY KEY, labels BLOB NOT NULL);
-CREATE TABLE shipped_files (file TEXT PRIMARY KEY, version TEXT NOT NULL);
+KEY_COLUMNS = (  # a question gives all but the last three exactly, so they lead in the index
+    *("checkpoint", "architecture", "data", "algorithm", "settings", "recovery", "hundredths"),
+    *("subset", "subset_seed", "precision"),
+)
+COST_COLUMNS = tuple(field.name for field in fields(Cost))
+ORIGIN_COLUMNS = tuple(field.name for field in fields(Origin))
+VALUE_COLUMNS = (
+    *("positions", "correct", "loss_sum", *COST_COLUMNS, "compressed_bytes", *ORIGIN_COLUMNS),
+    "predictions",
+)
+COLUMNS = (*KEY_COLUMNS, *VALUE_COLUMNS)
+
+RESULTS = f"""
 CREATE TABLE results (
-    checkpoint TEXT NOT NULL, data TEXT NOT NULL, algorithm INTEGER NOT NULL,
-    settings TEXT NOT NULL, recovery TEXT NOT NULL, hundredths INTEGER NOT NULL,
-    subset INTEGER NOT NULL, subset_seed INTEGER NOT NULL, precision TEXT NOT NULL,
+    checkpoint TEXT NOT NULL, architecture TEXT NOT NULL DEFAULT 'resnet18', data TEXT NOT NULL,
+    algorithm INTEGER NOT NULL, settings TEXT NOT NULL, recovery TEXT NOT NULL,
+    hundredths INTEGER NOT NULL, subset INTEGER NOT NULL, subset_seed INTEGER NOT NULL,
+    precision TEXT NOT NULL,
+    positions TEXT, -- NULL where the layout was 1, and for the whole test set
     correct INTEGER NOT NULL, loss_sum REAL, -- NULL where it is no number
     parameters INTEGER NOT NULL, nonzero INTEGER NOT NULL,
     macs INTEGER NOT NULL, macs_nonzero REAL NOT NULL, bytes INTEGER NOT NULL,
@@ -33,98 +49,128 @@ CREATE TABLE results (
     device TEXT NOT NULL, versions TEXT NOT NULL, seconds REAL NOT NULL, date TEXT NOT NULL,
     file TEXT NOT NULL,
     predictions BLOB NOT NULL,
-    PRIMARY KEY (checkpoint, data, algorithm, settings, recovery, hundredths,
-                 subset, subset_seed, precision)
+    PRIMARY KEY ({", ".join(KEY_COLUMNS)})
 );
 """
-KEY_COLUMNS = (
-    "checkpoint",
-    "data",
-    "algorithm",
-    "settings",
-    "recovery",
-    "hundredths",
-    "subset",
-    "subset_seed",
-    "precision",
-)
-COST_COLUMNS = tuple(field.name for field in fields(Cost))
-ORIGIN_COLUMNS = tuple(field.name for field in fields(Origin))
-VALUE_COLUMNS = (
-    "correct",
-    "loss_sum",
-    *COST_COLUMNS,
-    "compressed_bytes",
-    *ORIGIN_COLUMNS,
-    "predictions",
-)
-COLUMNS = (*KEY_COLUMNS, *VALUE_COLUMNS)
-INSERT = f"INTO results ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+SCHEMA = f"""
+CREATE TABLE test_labels (
+    data TEXT PRIMARY KEY, labels BLOB NOT NULL, dtype TEXT NOT NULL DEFAULT 'uint8'
+);
+CREATE TABLE shipped_files (file TEXT PRIMARY KEY, version TEXT NOT NULL);
+{RESULTS}
+"""
+COLUMNS_1 = ", ".join(name for name in COLUMNS if name not in ("architecture", "positions"))
+FROM_LAYOUT_1 = f"""
+ALTER TABLE test_labels ADD COLUMN dtype TEXT NOT NULL DEFAULT 'uint8';
+ALTER TABLE results RENAME TO results_1;
+{RESULTS}
+INSERT INTO results ({COLUMNS_1}) SELECT {COLUMNS_1} FROM results_1;
+DROP TABLE results_1;
+"""
+LAYOUT = Layout(version=2, schema=SCHEMA, upgrades={1: FROM_LAYOUT_1})
+
+INSERT = f"INTO results ({', '.join(COLUMNS)}) VALUES (:{', :'.join(COLUMNS)})"
 UPSERT = (
     f"INSERT {INSERT} ON CONFLICT DO UPDATE SET "
     f"{', '.join(f'{name} = excluded.{name}' for name in VALUE_COLUMNS)}"
 )
 
 
-def parameters_of(key: Key, whole: int | None = None) -> dict[str, Any]:
-    """The key as named parameters of a query. `whole`: how many images the whole test set has."""
+def to_values(result: Result, test_labels: np.ndarray) -> dict[str, Any]:
+    """Flatten all but spec, recovery and arrays, with `test_labels` (images,) of the whole set."""
+    key = result.key
     return {
-        "checkpoint": key.checkpoint,
-        "data": key.data,
-        "algorithm": key.algorithm,
-        "settings": key.settings,
-        "recovery": key.recovery_settings,
-        "hundredths": key.hundredths,
-        "subset": key.subset,
-        "subset_seed": key.subset_seed,
-        "precision": key.precision,
-        "whole": whole,
-    }
-
-
-def to_row(result: Result) -> tuple[Any, ...]:
-    """The values of COLUMNS."""
-    values = parameters_of(result.key) | {
+        **{name: getattr(key, name) for name in PLAIN},
+        "positions": _digest(key.subset, key.subset_seed, test_labels),
         "correct": result.evaluation.correct,
         "loss_sum": result.loss_sum,
         **result.cost.to_json(),
         "compressed_bytes": result.compressed_bytes,
         **{name: getattr(result.origin, name) for name in ORIGIN_COLUMNS},
-        "predictions": zlib.compress(result.predictions.tobytes()),
     }
-    return tuple(values[name] for name in COLUMNS)
 
 
-def keep_labels(connection: sqlite3.Connection, labels: Mapping[str, np.ndarray]) -> None:
-    """Write the classes of whole test sets, uint8 (images,), by the data's fingerprint."""
-    connection.executemany(
-        "INSERT OR IGNORE INTO test_labels VALUES (?, ?)",
-        [(data, zlib.compress(array.tobytes())) for data, array in labels.items()],
-    )
+def from_values(
+    values: Mapping[str, Any],
+    spec: PruningSpec,
+    recovery: Recovery,
+    predictions: np.ndarray,
+    test_labels: np.ndarray,
+) -> Result:
+    """Undo `to_values`.
 
-
-def _to_key(row: sqlite3.Row) -> Key:
-    return Key(
-        checkpoint=row["checkpoint"],
-        spec=PruningSpec(ratio=row["hundredths"] / 100, **json.loads(row["settings"])),
-        recovery=Recovery(**json.loads(row["recovery"])),
-        data=row["data"],
-        subset=row["subset"],
-        subset_seed=row["subset_seed"],
-        precision=row["precision"],
-        algorithm=row["algorithm"],
-    )
-
-
-def to_result(row: sqlite3.Row, test_labels: np.ndarray) -> Result:
-    """Raises zlib.error or ValueError where the row is damaged."""
-    positions = sorted_subset(test_labels, row["subset"], row["subset_seed"])
+    Raises InputError where the predictions are not as `correct` counts them, or where the subset
+    would be drawn differently today.
+    """
+    subset, seed = len(predictions), values["subset_seed"]
+    if values["positions"] not in (None, _digest(subset, seed, test_labels)):
+        raise InputError(
+            f"positions is {values['positions']}, but other images are drawn by the seed {seed}."
+        )
+    labels = test_labels[sorted_subset(test_labels, subset, seed)]
+    if values["correct"] != np.count_nonzero(predictions == labels):
+        raise InputError(f"correct is {values['correct']}, but the predictions say otherwise.")
     return Result(
-        key=_to_key(row),
-        predictions=np.frombuffer(zlib.decompress(row["predictions"]), np.uint8),
-        labels=test_labels[positions],
-        loss_sum=math.nan if row["loss_sum"] is None else row["loss_sum"],
-        cost=Cost(**{name: row[name] for name in COST_COLUMNS}),
-        compressed_bytes=row["compressed_bytes"],
-        origin=Origin(**{name: row[name] for name in ORIGIN_COLUMNS}),
+        key=Key(
+            spec=spec,
+            recovery=recovery,
+            subset=subset,
+            **{name: values[name] for name in PLAIN},
+        ),
+        predictions=predictions,
+        labels=labels,
+        loss_sum=values["loss_sum"],
+        cost=Cost(**{name: values[name] for name in COST_COLUMNS}),
+        compressed_bytes=values["compressed_bytes"],
+        origin=Origin(**{name: values[name] for name in ORIGIN_COLUMNS}),
     )
+
+
+def parameters_of(key: Key, whole: int | None = None) -> dict[str, Any]:
+    """Give the key as named parameters of a query; `whole` is the size of the whole test set."""
+    return {
+        **{name: getattr(key, name) for name in KEY_COLUMNS},
+        "recovery": key.recovery_settings,
+        "whole": whole,
+    }
+
+
+def to_row(result: Result, test_labels: np.ndarray) -> dict[str, Any]:
+    """Give the named values of INSERT and UPSERT."""
+    predictions = zlib.compress(result.predictions.tobytes())
+    return {
+        **to_values(result, test_labels),
+        **parameters_of(result.key),
+        "predictions": predictions,
+    }
+
+
+def from_row(row: sqlite3.Row, test_labels: np.ndarray) -> Result:
+    """Undo `to_row`. Raises zlib.error or ValueError where the row is damaged."""
+    content = zlib.decompress(row["predictions"])
+    predictions = np.frombuffer(content, np.uint8 if len(content) == row["subset"] else np.uint16)
+    if len(predictions) != row["subset"]:
+        raise ValueError("There is not a prediction for each image.")
+    return from_values(
+        dict(row) | {"loss_sum": math.nan if row["loss_sum"] is None else row["loss_sum"]},
+        PruningSpec(ratio=row["hundredths"] / 100, **json.loads(row["settings"])),
+        Recovery(**json.loads(row["recovery"])),
+        predictions,
+        test_labels,
+    )
+
+
+def keep_labels(connection: sqlite3.Connection, data: str, labels: np.ndarray) -> None:
+    """Write the classes of a whole test set by the data's fingerprint, unless they are there."""
+    connection.execute(
+        "INSERT OR IGNORE INTO test_labels VALUES (?, ?, ?)",
+        (data, zlib.compress(labels.tobytes()), labels.dtype.name),
+    )
+
+
+def _digest(subset: int, seed: int, test_labels: np.ndarray) -> str | None:
+    """Fingerprint a subset's positions; None for the whole test set, which nobody draws."""
+    if subset == len(test_labels):
+        return None
+    positions = sorted_subset(test_labels, subset, seed).astype("<i8")
+    return hashlib.sha256(positions.tobytes()).hexdigest()[:16]

@@ -1,9 +1,10 @@
 """Results as files that come with the repository: a CSV, and beside it one array of predictions.
 
 The CSV is text, for diffs and for people; its first line is a comment with the command that made
-it. The array file (NumPy's .npz) holds `labels`, uint8 (images,), of the whole test set, and
-`predictions`, uint8 (rows, images of the subset), a row for each of the CSV's; images in the order
-of the test set.
+it. A missing column or an empty cell of a setting means the setting's default. The array file
+(NumPy's .npz) holds `labels` (images,) of the whole test set, and `predictions` (rows, images of
+the subset), a row for each of the CSV's; images in the order of the test set, uint8 or, for more
+than 256 classes, uint16.
 """
 
 import csv
@@ -12,66 +13,22 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.data.subsets import sorted_subset
 from core.errors import InputError
 from core.files import written_atomically
 from core.measuring.outcome import Cost
 from core.results.key import Key
-from core.results.result import Origin, Result
+from core.results.result import CLASS_DTYPES, Result, compact
+from core.results.rows import from_values, to_values
 from core.specs.pruning import Overrides, PruningSpec
 from core.specs.recovery import Recovery
 
 RESULTS_SUFFIX = ".results.csv"
-
-
-def _overrides(text: str) -> Overrides:
-    """Such as "layer1.0.conv1=0.3 fc=0.5". Raises ValueError for anything else."""
-    pairs = [part.rpartition("=") for part in text.split()]
-    return tuple((name, float(ratio)) for name, _, ratio in pairs)
-
-
-COLUMNS: dict[str, Callable[[str], Any]] = {
-    "checkpoint": str,
-    "method": str,
-    "ratio": float,
-    "criterion": str,
-    "allocation": str,
-    "scope": str,
-    "seed": int,
-    "overrides": _overrides,
-    "recovery": str,
-    "recovery_images": int,
-    "recovery_seed": int,
-    "data": str,
-    "precision": str,
-    "algorithm": int,
-    "test_images": int,  # of the whole test set
-    "subset_seed": int,
-    "correct": int,
-    "seen": int,
-    "loss_sum": float,
-    "parameters": int,
-    "nonzero": int,
-    "macs": int,
-    "macs_nonzero": float,
-    "bytes": int,
-    "compressed_bytes": int,  # may be empty
-    "device": str,
-    "versions": str,
-    "seconds": float,
-    "date": str,
-}
-KINDS: dict[Callable[[str], Any], str] = {
-    int: "a whole number",
-    float: "a number",
-    _overrides: "names with ratios, such as fc=0.5",
-}
 UNREADABLE = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
@@ -79,13 +36,83 @@ UNREADABLE = (
 """What NumPy raises for an array file that is damaged or none."""
 
 
+def _whole(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**63:
+        raise ValueError(text)
+    return number
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _overrides(text: str) -> Overrides:
+    """Parse such as "layer1.0.conv1=0.3 fc=0.5"; raise ValueError for anything else."""
+    pairs = [part.rpartition("=") for part in text.split()]
+    return tuple((name, float(ratio)) for name, _, ratio in pairs)
+
+
+Parser = Callable[[str], Any]
+PARSERS: dict[Any, Parser] = {str: str, int: _whole, float: _finite, Overrides: _overrides}
+KINDS: dict[Parser, str] = {
+    _whole: "a whole number",
+    _finite: "a number",
+    float: "a number",
+    _overrides: "names with ratios, such as fc=0.5",
+}
+SPEC = {field.name: field for field in fields(PruningSpec)}
+RECOVERY = {
+    "recovery" if field.name == "method" else f"recovery_{field.name}": field
+    for field in fields(Recovery)
+}
+COST = {field.name: field for field in fields(Cost)}
+COLUMNS: dict[str, Parser] = {
+    "checkpoint": str,
+    **{column: PARSERS[field.type] for column, field in (SPEC | RECOVERY).items()},
+    "data": str,
+    "precision": str,
+    "algorithm": _whole,
+    "architecture": str,
+    "test_images": _whole,  # of the whole test set
+    "subset_seed": _whole,
+    "positions": str,  # a fingerprint of the subset's; empty for the whole test set
+    "correct": _whole,
+    "seen": _whole,
+    "loss_sum": float,  # which may be infinite
+    **{column: PARSERS[field.type] for column, field in COST.items()},
+    "compressed_bytes": _whole,
+    "device": str,
+    "versions": str,
+    "seconds": _finite,
+    "date": str,
+}
+DEFAULTS: dict[str, Any] = {
+    "architecture": Key.architecture,
+    "positions": None,
+    "compressed_bytes": None,
+    **{
+        column: field.default
+        for column, field in (SPEC | RECOVERY).items()
+        if field.default is not MISSING
+    },
+}
+"""What a missing column or an empty cell means, where it means something."""
+
+
 def array_file(path: Path) -> Path:
-    """The file of predictions beside a CSV."""
+    """Name the file of predictions beside a CSV."""
     return path.with_suffix(".npz")
 
 
 def files_of(path: Path) -> tuple[Path, Path]:
-    """What `export` writes: the CSV and the array file. Raises InputError for the latter's name."""
+    """Name the files that `export` writes: `path` and its array file.
+
+    Raises InputError where `path` has the array file's name.
+    """
     arrays = array_file(path)
     if path == arrays:
         raise InputError(f"{path} is the name of the array file: choose one that ends in .csv.")
@@ -97,14 +124,15 @@ class Shipped:
     """What a pair of files holds: results, all on the same images."""
 
     results: list[Result]
-    test_labels: np.ndarray  # of the whole test set, uint8 (images,)
+    test_labels: np.ndarray  # of the whole test set, compact classes (images,)
 
 
 def export(results: Iterable[Result], path: Path, command: str, test_labels: np.ndarray) -> None:
     """Write `files_of(path)`, each whole or not at all.
 
-    `test_labels`, uint8 (images,), are those of the whole test set. Raises InputError where there
-    are no results, where they are on several subsets, or where the folder cannot be written.
+    `test_labels`, compact classes (images,), are those of the whole test set. Raises InputError
+    where there are no results, where they are on several subsets, or where the folder cannot be
+    written.
     """
     path, arrays_path = files_of(path)
     rows = sorted(results, key=_order)
@@ -116,13 +144,13 @@ def export(results: Iterable[Result], path: Path, command: str, test_labels: np.
     text.write(f"# {command}\n")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_to_row(result, len(test_labels)) for result in rows)
+    writer.writerows(_to_table(result, test_labels) for result in rows)
     arrays = {
         "labels": test_labels,
         "predictions": np.stack([result.predictions for result in rows]),
     }
     try:
-        # The arrays first: a reader that comes between sees a CSV with fewer rows, and says so.
+        # The arrays first: a reader in between sees a CSV with fewer rows, and refuses it.
         with written_atomically(arrays_path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         with written_atomically(path) as temporary:
@@ -137,32 +165,41 @@ def read_shipped(path: Path) -> Shipped:
     Raises InputError, naming the file and the line, for anything that is not as `export` writes it.
     """
     test_labels, predictions = _read_arrays(array_file(path))
-    results = []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = ((number, line) for number, line in enumerate(file, start=1))
-            content = [item for item in lines if item[1].strip() and not item[1].startswith("#")]
-        reader = csv.DictReader(line for _, line in content)
-        rows = [(content[reader.line_num - 1][0], row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read ({error}). Get it again.") from error
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        first_line = content[0][0] if content else 1
-        raise InputError(
-            f"{path}, line {first_line}: the column {missing[0]} is missing. Get the file again."
-        )
+    rows = _read_table(path)
     if len(rows) != len(predictions):
         raise InputError(
             f"{path} has {len(rows):,} rows, but {array_file(path).name} has predictions "
             f"for {len(predictions):,}. Get both files again."
         )
+    results = []
     for (number, row), predicted in zip(rows, predictions, strict=True):
         try:
-            results.append(_from_row(row, predicted, test_labels, path.name))
+            values = {name: _parse(name, row.get(name)) for name in COLUMNS}
+            results.append(
+                _from_table(values | {"file": path.name}, compact(predicted), test_labels)
+            )
         except InputError as error:
             raise InputError(f"{path}, line {number}: {error}") from error
     return Shipped(results, test_labels)
+
+
+def _read_table(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Read the cells of each row by column, with the row's line in the file."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = enumerate(file, start=1)
+            content = [line for line in lines if line[1].strip() and not line[1].startswith("#")]
+        reader = csv.DictReader(line for _, line in content)
+        rows = [(content[reader.line_num - 1][0], row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read ({error}). Get it again.") from error
+    for name in COLUMNS:
+        if name not in (reader.fieldnames or ()) and name not in DEFAULTS:
+            raise InputError(
+                f"{path}, line {content[0][0] if content else 1}: the column {name} is missing. "
+                "Get the file again."
+            )
+    return rows
 
 
 def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -174,107 +211,65 @@ def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"{path} cannot be read as the array of predictions. Get it again."
         ) from error
     if (
-        labels.dtype != np.uint8
-        or predictions.dtype != np.uint8
+        labels.dtype not in CLASS_DTYPES
+        or predictions.dtype not in CLASS_DTYPES
         or labels.ndim != 1
         or predictions.ndim != 2
         or predictions.shape[1] > len(labels)
     ):
         raise InputError(
-            f"{path} should hold uint8 labels of shape (test images,) and predictions of shape "
-            f"(rows, images) for as many images at most, not {labels.dtype} {labels.shape} and "
-            f"{predictions.dtype} {predictions.shape}. Get it again."
+            f"{path} should hold labels of shape (test images,) and predictions of shape (rows, "
+            f"images) for as many images at most, all uint8 or uint16, not {labels.dtype} "
+            f"{labels.shape} and {predictions.dtype} {predictions.shape}. Get it again."
         )
     return labels, predictions
 
 
 def _order(result: Result) -> tuple[Any, ...]:
     key = result.key
-    return (key.settings, key.recovery != Recovery(), key.precision, key.checkpoint, key.hundredths)
+    network = (key.precision, key.architecture, key.checkpoint)
+    return (key.settings, key.recovery != Recovery(), *network, key.hundredths)
 
 
-def _to_row(result: Result, test_images: int) -> dict[str, Any]:
-    key, origin = result.key, result.origin
-    return {
-        "checkpoint": key.checkpoint,
-        **asdict(key.spec),
+def _to_table(result: Result, test_labels: np.ndarray) -> dict[str, Any]:
+    key = result.key
+    values = {
+        **to_values(result, test_labels),
+        **{column: getattr(key.spec, field.name) for column, field in SPEC.items()},
+        **{column: getattr(key.recovery, field.name) for column, field in RECOVERY.items()},
         "ratio": f"{key.spec.ratio:.2f}",
         "overrides": " ".join(f"{name}={ratio!r}" for name, ratio in key.spec.overrides),
-        "recovery": key.recovery.method,
-        "recovery_images": key.recovery.images,
-        "recovery_seed": key.recovery.seed,
-        "data": key.data,
-        "precision": key.precision,
-        "algorithm": key.algorithm,
-        "test_images": test_images,
-        "subset_seed": key.subset_seed,
-        "correct": result.evaluation.correct,
-        "seen": result.evaluation.seen,
-        "loss_sum": repr(result.loss_sum),
-        **result.cost.to_json(),
-        "compressed_bytes": "" if result.compressed_bytes is None else result.compressed_bytes,
-        "device": origin.device,
-        "versions": origin.versions,
-        "seconds": f"{origin.seconds:.2f}",
-        "date": origin.date,
+        "test_images": len(test_labels),
+        "seen": key.subset,
+        "seconds": f"{result.origin.seconds:.2f}",
     }
+    return {name: values[name] for name in COLUMNS}
 
 
-def _from_row(
-    row: dict[str, str], predictions: np.ndarray, test_labels: np.ndarray, file: str
-) -> Result:
-    values = {name: _typed(name, row.get(name)) for name in COLUMNS}
-    if values["test_images"] != len(test_labels):
+def _from_table(values: dict[str, Any], predictions: np.ndarray, test_labels: np.ndarray) -> Result:
+    images, seed = len(test_labels), values["subset_seed"]
+    if values["test_images"] != images:
+        raise InputError(f"test_images is {values['test_images']}, but there are {images} labels.")
+    if values["seen"] != len(predictions):
         raise InputError(
-            f"test_images is {values['test_images']}, but there are {len(test_labels)} labels."
+            f"seen is {values['seen']}, but there are predictions for {len(predictions)} images."
         )
-    subset, subset_seed = len(predictions), values["subset_seed"]
-    if subset == len(test_labels) and subset_seed:
+    if len(predictions) == images and seed:
         raise InputError(
-            f"subset_seed is {subset_seed}, but no seed draws the whole test set: it should be 0."
+            f"subset_seed is {seed}, but no seed draws the whole test set: it should be 0."
         )
-    labels = test_labels[sorted_subset(test_labels, subset, subset_seed)]
-    correct = int(np.count_nonzero(predictions == labels))
-    if (values["correct"], values["seen"]) != (correct, subset):
-        raise InputError(
-            f"correct and seen are {values['correct']} and {values['seen']}, but the predictions "
-            f"say {correct} and {subset}."
-        )
-    spec = PruningSpec(**{field.name: values[field.name] for field in fields(PruningSpec)})
-    key = Key(
-        checkpoint=values["checkpoint"],
-        spec=spec,
-        recovery=Recovery(values["recovery"], values["recovery_images"], values["recovery_seed"]),
-        data=values["data"],
-        subset=subset,
-        subset_seed=subset_seed,
-        precision=values["precision"],
-        algorithm=values["algorithm"],
-    )
-    return Result(
-        key=key,
-        predictions=predictions,
-        labels=labels,
-        loss_sum=values["loss_sum"],
-        cost=Cost(**{field.name: values[field.name] for field in fields(Cost)}),
-        compressed_bytes=values["compressed_bytes"],
-        origin=Origin(
-            values["device"], values["versions"], values["seconds"], values["date"], file
-        ),
-    )
+    spec = PruningSpec(**{field.name: values[column] for column, field in SPEC.items()})
+    recovery = Recovery(**{field.name: values[column] for column, field in RECOVERY.items()})
+    return from_values(values, spec, recovery, predictions, test_labels)
 
 
-def _typed(name: str, text: str | None) -> Any:
+def _parse(name: str, text: str | None) -> Any:
+    if not text and name in DEFAULTS:
+        return DEFAULTS[name]
     if text is None:
         raise InputError(f"the value of {name} is missing.")
-    if name == "compressed_bytes" and not text:
-        return None
+    parse = COLUMNS[name]
     try:
-        value = COLUMNS[name](text)
-        if isinstance(value, float) and not math.isfinite(value) and name != "loss_sum":
-            raise ValueError(text)
-        if isinstance(value, int) and not 0 <= value < 2**63:
-            raise ValueError(text)
+        return parse(text)
     except ValueError as error:
-        raise InputError(f"{name} should be {KINDS[COLUMNS[name]]}, not {text!r}.") from error
-    return value
+        raise InputError(f"{name} should be {KINDS[parse]}, not {text!r}.") from error

@@ -1,8 +1,8 @@
-"""Results in SQLite, shared by threads and processes; what ships is taken in from CSV files."""
+"""Results in SQLite, shared by threads and processes; shipped ones are taken in from CSV files."""
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,31 +10,32 @@ from typing import Any
 import numpy as np
 
 from core import paths
-from core.results.database import Answer, DamagedError, Database, transaction
+from core.results.database import Database
 from core.results.intake import Intake
 from core.results.key import Key
 from core.results.result import CurvePoint, Result
 from core.results.rows import (
     KEY_COLUMNS,
-    SCHEMA,
-    SCHEMA_VERSION,
+    LAYOUT,
     UPSERT,
+    from_row,
     keep_labels,
     parameters_of,
-    to_result,
     to_row,
 )
 from core.specs.point import UNPRUNED
 
 EXACTLY = " AND ".join(f"{name} = :{name}" for name in KEY_COLUMNS)
 CURVE_COLUMNS = ("correct", "parameters", "nonzero", "macs", "precision", "file")
-# Of several answers the last one of this order is the best: more images, then the precision asked.
-ON_THESE_IMAGES = """
-    checkpoint = :checkpoint AND data = :data AND algorithm = :algorithm
-    AND settings = :settings AND recovery = :recovery
+OF_THIS_NETWORK = """
+    checkpoint = :checkpoint AND architecture = :architecture AND data = :data
+    AND algorithm = :algorithm AND recovery = :recovery
+"""
+ON_THESE_IMAGES = f"""
+    {OF_THIS_NETWORK} AND settings = :settings
     AND (subset = :whole OR (subset >= :subset AND subset_seed = :subset_seed))
 """
-BEST_LAST = "subset, precision = :precision"
+BEST_LAST = "subset, precision = :precision"  # more images first of all, then the precision
 
 
 class ResultStore:
@@ -45,10 +46,10 @@ class ResultStore:
     """
 
     def __init__(self, path: Path, folder: Path | None = None):
-        self._database = Database(path, SCHEMA, SCHEMA_VERSION)
         self._notes: list[str] = []
-        self._labels: dict[str, np.ndarray] = {}  # of the data sets asked for
-        self._intake = Intake(folder, self._query, self._run)
+        self._labels: dict[str, np.ndarray] = {}  # by the data's fingerprint, so they never change
+        self._database = Database(path, LAYOUT, refill=lambda: self._intake.begin_again())
+        self._intake = Intake(folder, self._database)
         self.refresh()
 
     @property
@@ -62,23 +63,23 @@ class ResultStore:
         return self._database.path
 
     def find(self, key: Key) -> Result | None:
-        """The best answer to `key`, None where there is none.
+        """Return the best answer to `key`, None where there is none.
 
         A result on the whole test set is preferred to one on the subset asked for, and the
         precision asked for to the other one; a larger subset of the same seed answers too.
         """
-        labels = self.test_labels(key.data)
-        if labels is None:
-            return None
-        rows = self._query(
-            f"SELECT * FROM results WHERE {ON_THESE_IMAGES} AND hundredths = :hundredths "
-            f"ORDER BY {BEST_LAST}",
-            parameters_of(key, whole=len(labels)),
-        )
-        return self._readable(rows[-1], labels) if rows else None
+        return self._best(key, f"{ON_THESE_IMAGES} AND hundredths = :hundredths")
+
+    def get(self, key: Key) -> Result | None:
+        """Return the result of exactly this key, None where there is none."""
+        return self._best(key, EXACTLY)
+
+    def has(self, key: Key) -> bool:
+        """Whether there is a result of exactly this key."""
+        return bool(self._query(f"SELECT 1 FROM results WHERE {EXACTLY}", parameters_of(key)))
 
     def curve(self, key: Key) -> list[CurvePoint]:
-        """The best answer at every ratio of the key's settings, ascending.
+        """Return the best answer at every ratio of the key's settings, ascending.
 
         The key's own ratio has no effect, but it cannot be 0, where all methods are one. The
         unpruned network is the point at ratio 0 of every curve without overrides.
@@ -91,20 +92,15 @@ class ResultStore:
             if key.spec.overrides
             else [(replace(key, spec=UNPRUNED), "= 0"), (key, "> 0")]
         )
-        columns = f"hundredths, subset, {', '.join(CURVE_COLUMNS)}"
-        queries = [
-            (
-                f"SELECT {columns} FROM results WHERE {ON_THESE_IMAGES} AND hundredths {ratios} "
-                f"ORDER BY hundredths, {BEST_LAST}",
+        best = {
+            row["hundredths"]: row
+            for each, ratios in wanted
+            for row in self._query(
+                f"SELECT hundredths, subset, {', '.join(CURVE_COLUMNS)} FROM results "
+                f"WHERE {ON_THESE_IMAGES} AND hundredths {ratios} ORDER BY hundredths, {BEST_LAST}",
                 parameters_of(each, whole=len(labels)),
             )
-            for each, ratios in wanted
-        ]
-        rows = self._anew(
-            self._database.read,
-            lambda connection: [row for query in queries for row in connection.execute(*query)],
-        )
-        best = {row["hundredths"]: row for row in rows}
+        }
         return [
             CurvePoint(
                 ratio=hundredths / 100,
@@ -115,56 +111,44 @@ class ResultStore:
         ]
 
     def counts(self, key: Key) -> dict[tuple[str, int], int]:
-        """How many images each pruning gets right, on the images, recovery and precision of `key`.
+        """Count the right images of every pruning, on the images, recovery and precision of `key`.
 
         By the settings and the ratio in hundredths; the spec of `key` plays no role.
         """
         rows = self._query(
-            "SELECT settings, hundredths, correct FROM results WHERE checkpoint = :checkpoint "
-            "AND data = :data AND algorithm = :algorithm AND recovery = :recovery "
+            f"SELECT settings, hundredths, correct FROM results WHERE {OF_THIS_NETWORK} "
             "AND subset = :subset AND subset_seed = :subset_seed AND precision = :precision",
             parameters_of(key),
         )
         return {(row["settings"], row["hundredths"]): row["correct"] for row in rows}
 
-    def has(self, key: Key) -> bool:
-        """Whether there is a result of exactly this key."""
-        return bool(self._query(f"SELECT 1 FROM results WHERE {EXACTLY}", parameters_of(key)))
-
-    def get(self, key: Key) -> Result | None:
-        """The result of exactly this key, None where there is none."""
-        labels = self.test_labels(key.data)
-        rows = self._query(f"SELECT * FROM results WHERE {EXACTLY}", parameters_of(key))
-        return self._readable(rows[0], labels) if rows and labels is not None else None
-
     def put(self, results: Sequence[Result], test_labels: np.ndarray) -> None:
         """Keep results in one transaction; a result of the same key is replaced.
 
-        `test_labels`, uint8 (images,), are those of the whole test set. Raises StoreError where
-        the store cannot be written.
+        `test_labels`, compact classes (images,), are those of the whole test set. Raises StoreError
+        where the store cannot be written.
         """
-        rows = [to_row(result) for result in results]
-        labels = {result.key.data: test_labels for result in results}
+        rows = [to_row(result, test_labels) for result in results]
 
         def write(connection: sqlite3.Connection) -> None:
-            with transaction(connection):
-                keep_labels(connection, labels)
-                connection.executemany(UPSERT, rows)
+            for data in {result.key.data for result in results}:
+                keep_labels(connection, data, test_labels)
+            connection.executemany(UPSERT, rows)
 
-        self._run(write)
+        self._database.write(write)
 
     def test_labels(self, data: str) -> np.ndarray | None:
-        """The classes of a data set's test images, uint8 (images,), where any result knows them."""
-        if data not in self._labels:  # by fingerprint, so they never change
-            rows = self._query("SELECT labels FROM test_labels WHERE data = :data", {"data": data})
+        """Return the classes of a data set's test images, (images,), where any result has them."""
+        if data not in self._labels:
+            rows = self._query("SELECT * FROM test_labels WHERE data = :data", {"data": data})
             if not rows:
                 return None
             try:
-                labels = np.frombuffer(zlib.decompress(rows[0]["labels"]), np.uint8)
+                content = zlib.decompress(rows[0]["labels"])
             except zlib.error:
                 self._remove_damaged("test_labels", {"data": data}, "A list of stored labels")
                 return None
-            self._labels[data] = labels
+            self._labels[data] = np.frombuffer(content, rows[0]["dtype"])
         return self._labels[data]
 
     def refresh(self) -> None:
@@ -172,51 +156,44 @@ class ResultStore:
 
         A file that cannot be read leaves a note, and what was taken in before.
         """
+        self._database.probe()
         self._intake.refresh()
 
-    def _readable(self, row: sqlite3.Row, labels: np.ndarray) -> Result | None:
-        """The row's result; a row that is damaged, which SQLite does not see, is removed."""
+    def _best(self, key: Key, condition: str) -> Result | None:
+        labels = self.test_labels(key.data)
+        if labels is None:
+            return None
+        rows = self._query(
+            f"SELECT * FROM results WHERE {condition} ORDER BY {BEST_LAST}",
+            parameters_of(key, whole=len(labels)),
+        )
+        if not rows:
+            return None
         try:
-            return to_result(row, labels)
+            return from_row(rows[-1], labels)
         except (zlib.error, ValueError):
-            key = {name: row[name] for name in KEY_COLUMNS}
-            self._remove_damaged("results", key, "A stored result")
+            row_key = {name: rows[-1][name] for name in KEY_COLUMNS}
+            self._remove_damaged("results", row_key, "A stored result")
             return None
 
     def _remove_damaged(self, table: str, row: Mapping[str, Any], what: str) -> None:
-        """Remove a row, and have what ships taken in again, which may bring it back."""
+        """Remove a row, and have the shipped files taken in again, which may bring it back."""
         condition = " AND ".join(f"{name} = :{name}" for name in row)
 
         def remove(connection: sqlite3.Connection) -> None:
-            with transaction(connection):
-                connection.execute(f"DELETE FROM {table} WHERE {condition}", row)
-                connection.execute("DELETE FROM shipped_files")
+            connection.execute(f"DELETE FROM {table} WHERE {condition}", row)
+            connection.execute("DELETE FROM shipped_files")
 
-        self._run(remove)
+        self._database.write(remove)
         self._notes.append(f"{what} was damaged and has been removed.")
 
     def _query(self, sql: str, parameters: dict[str, Any]) -> list[sqlite3.Row]:
-        return self._anew(
-            self._database.read, lambda connection: connection.execute(sql, parameters).fetchall()
+        return self._database.read(
+            lambda connection: connection.execute(sql, parameters).fetchall()
         )
-
-    def _run(self, action: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        return self._anew(self._database.run, action)
-
-    def _anew(
-        self,
-        way: Callable[[Callable[[sqlite3.Connection], Answer]], Answer],
-        action: Callable[[sqlite3.Connection], Answer],
-    ) -> Answer:
-        """Run `action`; where the file was damaged, on a new one with what ships."""
-        try:
-            return way(action)
-        except DamagedError:
-            self._intake.begin_again()
-            return way(action)
 
 
 def open_store(folder: Path | None = None) -> ResultStore:
-    """The store of a folder of checkpoints, CHECKPOINTS unless told, with the results there."""
+    """Open the store of a folder of checkpoints, by default CHECKPOINTS, with its shipped files."""
     folder = folder or paths.CHECKPOINTS
     return ResultStore(folder / paths.LOCAL / "results.sqlite", folder)

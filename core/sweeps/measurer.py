@@ -19,7 +19,7 @@ from core.networks.checkpoint import Checkpoint
 from core.networks.network import Network
 from core.pruning import Pruner
 from core.recovery.recover import recover
-from core.results import Key, Origin, Result
+from core.results import Key, Origin, Result, compact
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
@@ -66,8 +66,8 @@ class Measurer:
 
     @property
     def test_labels(self) -> np.ndarray:
-        """Of the whole test set, uint8 (images,)."""
-        return self._dataset.test_labels.numpy().astype(np.uint8)
+        """The whole test set's classes, compact (images,)."""
+        return compact(self._dataset.test_labels.numpy())
 
     def measure(self, point: Point) -> Iterator[Recovering | Evaluation | Result]:
         """Yield progress batch by batch, and last the result. Can be dropped at any event."""
@@ -81,8 +81,8 @@ class Measurer:
         order = torch.argsort(self._chosen).numpy()  # from the order drawn to the test set's
         yield Result(
             key=self.key(point),
-            predictions=evaluation.predictions[order].astype(np.uint8),
-            labels=evaluation.labels[order].astype(np.uint8),
+            predictions=compact(evaluation.predictions[order]),
+            labels=compact(evaluation.labels[order]),
             loss_sum=evaluation.loss_sum,
             cost=cost(pruned),
             compressed_bytes=self._compressed_bytes(network),

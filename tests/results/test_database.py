@@ -22,6 +22,7 @@ import pytest
 from core.results import Key, Result, ResultStore, StoreError, database
 from core.results.database import Database
 from core.results.intake import SECONDS_BETWEEN_TRIES
+from core.results.rows import LAYOUT
 from tests.conftest import SPAWN, full_disk
 from tests.results.conftest import LABELS, SHIPPED, differences, key_of, put, result_of, ship
 
@@ -126,29 +127,31 @@ def test_a_process_that_is_killed_loses_nothing_that_it_had_kept(path: Path) -> 
     assert store.has(key_of())
 
 
-def test_a_transaction_that_nobody_ended_leaves_no_trace(path: Path, store: ResultStore) -> None:
-    """What a kill in the middle of one leaves: pages of it in the log, and no commit."""
-    put(store, result_of(key_of()))
+@pytest.mark.parametrize("is_open", [False, True], ids=["opened after", "opened before"])
+def test_a_transaction_that_nobody_ended_leaves_no_trace(
+    path: Path, store: ResultStore, is_open: bool
+) -> None:
+    """What a kill in the middle of one leaves: pages of it in the file, and the old ones beside."""
+    kept = [result_of(written(0, number)) for number in range(50)]
+    put(store, *kept)
+    after = path.parent.with_name("after") / path.name
+    found = ResultStore(after)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        columns = connection.execute("PRAGMA table_info(results)").fetchall()
-        marks = ", ".join("?" * len(columns))
-        connection.execute("PRAGMA cache_size = 2")  # so that pages reach the log early
+        connection.execute("PRAGMA cache_size = 2")  # so that pages reach the file early
         connection.execute("BEGIN IMMEDIATE")
-        for number in range(100):
-            row = [number] * (len(columns) - 1)
-            connection.execute(f"INSERT INTO results VALUES ({marks})", [*row, os.urandom(1000)])
+        connection.execute("UPDATE results SET seconds = -1, predictions = zeroblob(5000)")
         left = {name: (path.parent / name).read_bytes() for name in names_in(path.parent)}
-    after = path.parent.with_name("after")
-    after.mkdir()
     for name, content in left.items():
-        (after / name).write_bytes(content)
-    assert len(left[f"{path.name}-wal"]) > 50_000
+        (after.parent / name).write_bytes(content)
+    assert len(left[f"{path.name}-journal"]) > 10_000
+    assert left[path.name] != path.read_bytes()
 
-    found = ResultStore(after / path.name)
+    if not is_open:
+        found = ResultStore(after)
+    for result in kept:
+        assert differences(found.get(result.key), result) == []
     assert found.notes == []
-    assert differences(found.get(key_of()), result_of(key_of())) == []
-    with closing(sqlite3.connect(after / path.name)) as connection:
-        assert connection.execute("SELECT count(*) FROM results").fetchone() == (1,)
+    assert quick_check(after) == "ok"
 
 
 # Threads
@@ -177,11 +180,11 @@ def test_threads_share_a_store(store: ResultStore, path: Path) -> None:
         )
 
 
-def test_a_thread_does_not_wait_for_others_for_ever(
+def test_a_thread_does_not_wait_for_ever_to_write_but_reads_at_once(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shared = Database(path, LAYOUT)
     monkeypatch.setattr(database, "SECONDS_TO_WAIT", 0.05)
-    shared = Database(path, "CREATE TABLE numbers (number);", version=1)
     is_held, release = Event(), Event()
 
     def hold(_: sqlite3.Connection) -> None:
@@ -189,16 +192,20 @@ def test_a_thread_does_not_wait_for_others_for_ever(
         release.wait(60)
 
     def count(connection: sqlite3.Connection) -> int:
-        return int(connection.execute("SELECT count(*) FROM numbers").fetchone()[0])
+        return int(connection.execute("SELECT count(*) FROM results").fetchone()[0])
+
+    def clear(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM results")
 
     with ThreadPoolExecutor(1) as pool:
-        holding = pool.submit(shared.run, hold)
+        holding = pool.submit(shared.write, hold)
         is_held.wait(60)
-        with pytest.raises(StoreError, match="other threads"):
-            shared.run(count)
+        assert shared.read(count) == 0
+        with pytest.raises(StoreError, match="lock"):
+            shared.write(clear)
         release.set()
         holding.result()
-    assert shared.run(count) == 0
+    shared.write(clear)
 
 
 def test_a_store_can_be_opened_by_several_threads_at_once(tmp_path: Path, path: Path) -> None:
@@ -529,33 +536,35 @@ def test_what_was_kept_in_a_folder_that_can_only_be_read_is_known_and_more_is_ke
 def test_on_a_full_disk_what_is_known_is_answered_and_nothing_lost(
     full: ResultStore, path: Path
 ) -> None:
-    put(full, LOCAL[0])
+    new = result_of(LOCAL[1].key, 1)
     with full_disk():
         known = full.get(LOCAL[0].key)
         assert full.has(SHIPPED[0].key)
         with pytest.raises(StoreError) as caught:
-            put(full, LOCAL[1])
+            put(full, new)
+        assert differences(full.get(LOCAL[1].key), LOCAL[1]) == []
         notes = full.notes
     assert differences(known, LOCAL[0]) == []
     assert str(path) in str(caught.value)
     assert len(notes) == 1
     assert str(path) in notes[0]
     assert notes[0].endswith(": nothing new is kept.")
-    put(full, LOCAL[1])  # once there is room again
+    put(full, new)  # once there is room again
     assert full.notes == []
-    assert full.has(LOCAL[0].key)
-    assert full.has(LOCAL[1].key)
+    assert differences(full.get(LOCAL[0].key), LOCAL[0]) == []
+    assert differences(full.get(LOCAL[1].key), new) == []
     assert quick_check(path) == "ok"
 
 
-@pytest.mark.usefixtures("temporary")
-def test_a_store_opened_on_a_full_disk_answers(full: ResultStore, path: Path, folder: Path) -> None:
-    put(full, LOCAL[0])
+@pytest.mark.usefixtures("full")
+def test_a_store_opened_on_a_full_disk_answers(path: Path, folder: Path) -> None:
     with full_disk():
         store = ResultStore(path, folder)
         known, notes = store.get(LOCAL[0].key), store.notes
     assert differences(known, LOCAL[0]) == []
-    assert notes[0].endswith(": nothing new is kept.")
+    assert [note.endswith(": nothing new is kept.") for note in notes] == [True]
+    store.refresh()
+    assert store.notes == []
 
 
 @pytest.mark.usefixtures("temporary")
@@ -584,16 +593,16 @@ def test_what_ships_anew_is_not_taken_in_on_a_full_disk_but_later(
 # A file that is locked
 
 
-def test_a_store_that_another_holds_for_long_is_said(
+def test_a_store_that_another_process_writes_for_long_answers_and_says_so(
     full: ResultStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.results.database.SECONDS_TO_WAIT", 0.1)
-    with (
-        filelock.FileLock(path.with_suffix(".lock")),
-        pytest.raises(StoreError, match=rf"{path} .+lock.+\.$"),
-    ):
-        full.get(LOCAL[0].key)
-    assert full.has(SHIPPED[0].key)
+    with filelock.FileLock(path.with_suffix(".lock")):
+        assert differences(full.get(LOCAL[0].key), LOCAL[0]) == []
+        with pytest.raises(StoreError, match=rf"{path} .+lock.+\.$"):
+            put(full, result_of(key_of()))
+    put(full, result_of(key_of()))
+    assert full.has(key_of())
 
 
 @pytest.mark.parametrize("damage", CONTENTS[:3])

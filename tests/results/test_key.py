@@ -88,6 +88,8 @@ def test_what_changes_the_counts_makes_another_key() -> None:
         key_of(recovery=Recovery("bn", 1000)),
         key_of(recovery=Recovery("bn", 2000, 1)),
         key_of(checkpoint="fedcba9876543210"),
+        key_of(architecture="vgg16"),
+        key_of(architecture='resnet18 {"stem":7}'),
         key_of(data="0123456789abcdef"),
         key_of(subset=100),
         key_of(subset=100, subset_seed=1),
@@ -98,7 +100,7 @@ def test_what_changes_the_counts_makes_another_key() -> None:
     columns = {
         (
             *(key.checkpoint, key.data, key.algorithm, key.settings, key.recovery_settings),
-            *(key.hundredths, key.subset, key.subset_seed, key.precision),
+            *(key.hundredths, key.subset, key.subset_seed, key.precision, key.architecture),
         )
         for key in keys
     }

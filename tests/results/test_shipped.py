@@ -1,6 +1,7 @@
 """What ships is taken in as it is, once, and a file that is broken costs nothing but itself."""
 
 import csv
+import json
 import os
 import pickle
 import shutil
@@ -16,7 +17,8 @@ import pandas as pd
 import pytest
 
 from core.errors import InputError
-from core.results import Result, ResultStore, export, read_shipped
+from core.paths import CHECKPOINTS
+from core.results import RESULTS_SUFFIX, Result, ResultStore, export, read_shipped
 from core.results.shipped import Shipped
 from core.specs.recovery import Recovery
 from tests.results.conftest import (
@@ -301,6 +303,7 @@ OF_THE_TABLE: dict[str, tuple[Callable[[Path], None], int | None, str]] = {
     ),
     "another test set": (replaced("test_images", "10000"), 4, "10000"),
     "another draw": (replaced("subset_seed", "-1"), 4, "subset_seed"),
+    "no draw of these images": (replaced("positions", "0123456789abcdef"), 4, "positions"),
     "a draw of everything": (replaced("subset_seed", "4"), 4, "subset_seed is 4"),
     "overrides without ratios": (replaced("overrides", "conv1"), 4, "overrides"),
     "an override beyond all": (replaced("overrides", "conv1=1.5"), 4, "1.5"),
@@ -407,6 +410,123 @@ def test_other_line_ends_blank_lines_comments_and_columns_change_nothing(tmp_pat
         assert differences(found, from_file(expected)) == []
     with_text(lambda text: text.replace(b",channel,0.30,", b",chanel,0.30,"))(path)
     assert refusal(path).startswith(f"{path}, line 7: ")
+
+
+# Settings at their defaults
+
+OPTIONAL = (
+    *("criterion", "allocation", "scope", "seed", "overrides"),
+    *("recovery", "recovery_images", "recovery_seed", "architecture", "positions"),
+)
+
+
+def emptied(name: str) -> Callable[[Path], None]:
+    return both(*(replaced(name, "", row=row) for row in (1, 2, 3)))
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+@pytest.mark.parametrize("change", [without_column, emptied])
+def test_a_missing_column_or_an_empty_cell_means_the_default(
+    tmp_path: Path, name: str, change: Callable[[str], Callable[[Path], None]]
+) -> None:
+    path = ship(tmp_path)
+    change(name)(path)
+    for found, expected in zip(read_shipped(path).results, SHIPPED, strict=True):
+        assert differences(found, from_file(expected)) == []
+
+
+def test_other_settings_and_architectures_are_written_and_read(tmp_path: Path) -> None:
+    others = [
+        result_of(key_of("channel", architecture='resnet50 {"stem":7}')),
+        result_of(key_of("channel", architecture="resnet50", spec={"criterion": "l2"})),
+    ]
+    found = {result.key: result for result in read_shipped(ship(tmp_path, *others)).results}
+    for result in others:
+        assert differences(found[result.key], from_file(result)) == []
+
+
+def test_predictions_of_many_classes_are_written_and_read(tmp_path: Path) -> None:
+    labels = (np.arange(WHOLE) * 3 % 1000).astype(np.uint16)
+    wide = result_of(key_of("fine", 0.1), predictions=labels, labels=labels)
+    narrow = result_of(key_of("fine", 0.2), predictions=LABELS, labels=labels)
+    path = tmp_path / NAME
+    export([wide, narrow], path, "", labels)
+    shipped = read_shipped(path)
+    assert shipped.test_labels.tolist() == labels.tolist()
+    for found, expected in zip(shipped.results, (wide, narrow), strict=True):
+        assert differences(found, from_file(expected)) == []
+
+
+# What ships with the repository
+
+SHIPPED_FILES = sorted(CHECKPOINTS.glob(f"*{RESULTS_SUFFIX}"))
+DEFAULTS = {"criterion": "l1", "allocation": "uniform", "scope": "all", "seed": "0"}
+
+
+def columns_of(row: dict[str, str]) -> dict[str, object]:
+    """The key of a row of a CSV as the columns of SQLite, spelt out here."""
+    settings: dict[str, object] = {
+        name: row[name] for name in ("method", *DEFAULTS) if row[name] != DEFAULTS.get(name)
+    }
+    if row["overrides"]:
+        pairs = [pair.split("=") for pair in row["overrides"].split()]
+        settings["overrides"] = [[name, float(ratio)] for name, ratio in pairs]
+    recovery: dict[str, object] = {"method": row["recovery"]}
+    if row["recovery"] != "none":
+        recovery |= {"images": int(row["recovery_images"]), "seed": int(row["recovery_seed"])}
+    return {
+        **{name: row[name] for name in ("checkpoint", "data", "precision")},
+        "architecture": row.get("architecture", "resnet18"),
+        "algorithm": int(row["algorithm"]),
+        "settings": json.dumps(settings, sort_keys=True, separators=(",", ":")),
+        "recovery": json.dumps(recovery, sort_keys=True, separators=(",", ":")),
+        "hundredths": round(100 * float(row["ratio"])),
+        "subset": int(row["seen"]),
+        "subset_seed": int(row["subset_seed"]),
+    }
+
+
+@pytest.fixture(scope="module")
+def of_the_repository(tmp_path_factory: pytest.TempPathFactory) -> ResultStore:
+    store = ResultStore(tmp_path_factory.mktemp("local") / "results.sqlite", CHECKPOINTS)
+    assert store.notes == []
+    return store
+
+
+@pytest.mark.parametrize("file", SHIPPED_FILES, ids=lambda file: file.name)
+def test_every_shipped_result_is_found_under_its_old_key(
+    of_the_repository: ResultStore, file: Path
+) -> None:
+    header, *lines = lines_of(file)
+    rows = [dict(zip(header, line, strict=True)) for line in lines]
+    assert {row["algorithm"] for row in rows} == {"1"}
+    results = read_shipped(file).results
+    assert len(results) == len(rows) > 100
+    with closing(sqlite3.connect(of_the_repository.path)) as connection:
+        for row in rows:
+            columns = columns_of(row)
+            condition = " AND ".join(f"{name} = :{name}" for name in columns)
+            found = connection.execute(
+                f"SELECT correct, loss_sum, macs FROM results WHERE {condition}", columns
+            ).fetchall()
+            assert found == [(int(row["correct"]), float(row["loss_sum"]), int(row["macs"]))]
+    for result in results:
+        assert differences(of_the_repository.get(result.key), result) == []
+
+
+@pytest.mark.parametrize("file", SHIPPED_FILES, ids=lambda file: file.name)
+def test_a_shipped_file_that_is_written_again_says_the_same(file: Path, tmp_path: Path) -> None:
+    shipped = read_shipped(file)
+    again = tmp_path / file.name
+    export(shipped.results, again, "", shipped.test_labels)
+    with np.load(npz_of(file)) as before, np.load(npz_of(again)) as after:
+        for name in ("labels", "predictions"):
+            assert after[name].dtype == np.uint8
+            assert np.array_equal(after[name], before[name])
+    header, *rows = lines_of(file)
+    new_header, *new_rows = lines_of(again)
+    places = [new_header.index(name) for name in header]
+    assert [[row[place] for place in places] for row in new_rows] == rows
 
 
 # Taking in

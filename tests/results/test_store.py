@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.results import Key, Result, ResultStore, StoreError, open_store
+from core.results import Key, Result, ResultStore, StoreError, compact, open_store
+from core.results.rows import parameters_of
+from core.results.store import ON_THESE_IMAGES
 from core.specs.recovery import Recovery
 from tests.results.conftest import (
     LABELS,
@@ -137,6 +139,8 @@ def test_a_full_disk_is_said_and_costs_nothing_that_was_there(
             put(store, *(result_of(key_of("fine", step / 100)) for step in range(90)))
     assert differences(store.get(key_of()), result_of(key_of())) == []
     assert not store.has(key_of("fine", 0.01))
+    assert [note.endswith("nothing new is kept.") for note in store.notes] == [True]
+    store.refresh()
     assert store.notes == []
 
 
@@ -228,6 +232,7 @@ def test_the_best_answer(
     "other",
     [
         {"checkpoint": "another"},
+        {"architecture": "another"},
         {"data": "another"},
         {"algorithm": 2},
         {"recovery": Recovery.named("bn")},
@@ -280,6 +285,20 @@ def test_the_unpruned_network_is_found_by_every_method(store: ResultStore) -> No
     for method in ("fine", "channel", "channel-mask"):
         found = store.find(key_of(method, 0.0, spec={"criterion": "random", "seed": 1}))
         assert differences(found, result_of(key_of("fine", 0.0))) == []
+
+
+def test_a_question_searches_the_index_by_all_that_it_gives_exactly(
+    store: ResultStore,
+) -> None:
+    with closing(sqlite3.connect(store.path)) as connection:
+        plan = connection.execute(
+            "EXPLAIN QUERY PLAN SELECT * FROM results "
+            f"WHERE {ON_THESE_IMAGES} AND hundredths = :hundredths",
+            parameters_of(key_of(), whole=WHOLE),
+        ).fetchall()
+    searched = plan[0][3]
+    for name in ("checkpoint", "architecture", "data", "settings", "recovery", "hundredths"):
+        assert f"{name}=?" in searched
 
 
 # Curves
@@ -456,6 +475,7 @@ def test_every_pruning_on_the_very_images_is_counted(store: ResultStore) -> None
         result_of(key_of("fine", 0.7, subset=100, subset_seed=3)),
         result_of(key_of("fine", 0.7, subset=100, subset_seed=2, recovery=Recovery("bn", 9))),
         result_of(key_of("fine", 0.7, subset=100, subset_seed=2, checkpoint="other")),
+        result_of(key_of("fine", 0.7, subset=100, subset_seed=2, architecture="other")),
         result_of(key_of("fine", 0.7, subset=100, subset_seed=2, data="other")),
         result_of(key_of("fine", 0.7, subset=100, subset_seed=2, algorithm=9)),
     ]
@@ -511,10 +531,82 @@ def test_a_loss_that_is_no_number_is_kept(store: ResultStore) -> None:
     "wrong", [np.zeros(3, np.uint8), np.zeros((1, 1), np.uint8)], ids=["length", "shape"]
 )
 def test_arrays_that_do_not_fit_the_subset_are_refused(wrong: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="uint8 arrays of that length"):
+    with pytest.raises(ValueError, match="uint8 or uint16 arrays of that length"):
         result_of(key_of(), predictions=wrong)
 
 
 def test_predictions_of_another_type_are_refused() -> None:
     with pytest.raises(ValueError, match="int64"):
         result_of(key_of(), predictions=result_of(key_of()).predictions.astype(np.int64))
+
+
+# Many classes
+
+MANY = (np.arange(WHOLE) * 3 % 1000).astype(np.uint16)
+
+
+def of_many_classes(predictions: np.ndarray) -> Result:
+    return result_of(key_of(data="many"), predictions=predictions, labels=MANY)
+
+
+@pytest.mark.parametrize("largest", [9, 255, 256, 65535])
+def test_classes_take_as_many_bytes_as_they_need(store: ResultStore, largest: int) -> None:
+    predictions = compact(np.minimum(np.arange(WHOLE) * 300, largest))
+    assert predictions.dtype == (np.uint8 if largest < 256 else np.uint16)
+    result = of_many_classes(predictions)
+    store.put([result], MANY)
+    assert result.evaluation.correct == np.count_nonzero(
+        np.minimum(np.arange(WHOLE) * 300, largest) == np.arange(WHOLE) * 3 % 1000
+    )
+    reopened = ResultStore(store.path)
+    for reader in (store, reopened):
+        assert differences(reader.get(result.key), result) == []
+    labels = reopened.test_labels("many")
+    assert labels is not None
+    assert labels.dtype == np.uint16
+    assert labels.tolist() == MANY.tolist()
+
+
+@pytest.mark.parametrize("outside", [-1, 65536])
+def test_a_class_that_no_two_bytes_hold_is_refused(outside: int) -> None:
+    with pytest.raises(InputError, match=rf"not for class {outside}: .+\.$"):
+        compact(np.array([0, 300, outside]))
+
+
+# What no longer fits itself
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "correct = correct + 1",
+        "positions = '0123456789abcdef'",
+        "subset_seed = 5",
+        "predictions = x'00'",
+    ],
+)
+def test_a_row_that_contradicts_itself_is_removed(
+    store: ResultStore, path: Path, change: str
+) -> None:
+    result, other = result_of(key_of(subset=100, subset_seed=4)), result_of(key_of("channel"))
+    put(store, result, other)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE results SET {change} WHERE subset = 100")
+    asked = replace(result.key, subset_seed=5) if "seed" in change else result.key
+    assert store.get(asked) is None
+    assert "damaged" in store.notes[-1]
+    assert not store.has(asked)
+    assert len(rows_in(path)) == 1
+    assert differences(store.get(other.key), other) == []
+
+
+def test_a_subset_that_is_drawn_otherwise_by_now_is_noticed(
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = result_of(key_of(subset=100, subset_seed=4))
+    result = replace(result, predictions=np.full(100, 10, np.uint8))  # right nowhere, on any subset
+    put(store, result)
+    assert differences(store.get(result.key), result) == []
+    monkeypatch.setattr("core.results.rows.sorted_subset", lambda *of: np.arange(of[1]))
+    assert store.get(result.key) is None
+    assert "damaged" in store.notes[-1]
