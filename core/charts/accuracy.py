@@ -15,6 +15,7 @@ from core.charts.drawing import (
     named,
     top_legend,
 )
+from core.formatting import percent_within
 from core.specs.vocabulary import GRANULARITIES, RECOVERIES
 
 AFTERWARDS = tuple(recovery.label for recovery in RECOVERIES.values())
@@ -209,8 +210,7 @@ def _readings(points: pd.DataFrame) -> pd.DataFrame:
     texts: dict[float, dict[str, str]] = {}
     for row in points.to_dict("records"):
         texts.setdefault(row["ratio"], {})[f"{row['method']}, {row['recovery']}"] = (
-            f"{100 * row['accuracy']:.1f} % ± {50 * (row['high'] - row['low']):.1f} "
-            f"of {row['seen']:,}"
+            f"{percent_within(row['accuracy'], row['low'], row['high'])} of {row['seen']:,}"
         )
     unknown = dict.fromkeys(CURVES, "not measured")
     rows = [{"ratio": ratio, **unknown, **texts[ratio]} for ratio in sorted(texts)]

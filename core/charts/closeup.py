@@ -95,7 +95,7 @@ def _map_spec() -> dict[str, Any]:
                 "part:Q",
                 scale=alt.Scale(scheme="cividis", domain=[0, 1]),
                 legend=alt.Legend(
-                    title="Mean norm of a kernel, of the largest",
+                    title="Kernel norm, % of the largest",
                     titleLimit=0,
                     orient="bottom",
                     values=[0, 0.5, 1],

@@ -197,7 +197,7 @@ def _sensitivity_spec(rows: tuple[str, ...]) -> dict[str, Any]:
         .encode(
             x=alt.X(
                 "ratio:O",
-                title="Ratio, of this one alone",
+                title="Ratio in this layer (all others untouched)",
                 axis=alt.Axis(format=".1f", labelAngle=0, ticks=False, domain=False),
             ),
             y=down,

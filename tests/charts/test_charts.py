@@ -99,8 +99,8 @@ def test_every_curve_is_read_at_every_ratio() -> None:
     readings = drawing(both).frames["readings"]
     assert readings["ratio"].tolist() == [0, 0.1, 0.2]
     assert readings[CURVES[0]].tolist() == [
-        "80.0 % ± 1.0 of 10,000",
-        "75.0 % ± 1.0 of 10,000",
+        "80.0% ± 1.0 of 10,000",
+        "75.0% ± 1.0 of 10,000",
         "not measured",
     ]
     assert readings[CURVES[3]][0] == "not measured"
@@ -238,7 +238,7 @@ def test_a_layer_close_up_is_drawn() -> None:
             "state": ["stays", "zero", "removed"],
         }
     )
-    assert {"Input channels, gone ones last", "Mean norm of a kernel, of the largest"} <= texts(
+    assert {"Input channels, gone ones last", "Kernel norm, % of the largest"} <= texts(
         drawn_svg(charts.kernel_map(cells, 0.5))
     )
 

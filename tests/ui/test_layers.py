@@ -47,6 +47,13 @@ def test_words_name_the_most_fragile_and_count_the_padding() -> None:
     assert describe_scan(losses(), {}) == "not scanned yet."
 
 
+def test_words_name_the_worst_where_all_are_padding() -> None:
+    words = describe_scan(losses(a=[0, 0.009, 0.1], b=[0, -0.0004, 0]), {"a": "a", "b": "b"})
+    assert words == ("pruning half of any single one costs less than 1 point; the worst is a, 0.9.")
+    gained = describe_scan(losses(a=[0, -0.002, 0], b=[0, -0.0104, 0]), {"a": "a", "b": "b"})
+    assert gained.endswith("the worst is a, −0.2.")
+
+
 def test_words_set_coupled_channels_against_the_others() -> None:
     found = losses(stream=[0, 0.3, 0], stem=[0, 0.1, 0], a=[0, 0.01, 0], b=[0, 0.03, 0])
     assert describe_scan(found, {"stream": "stream"}, {"stream", "stem"}) == (
@@ -109,7 +116,7 @@ def test_a_layers_unit_is_itself_or_its_group() -> None:
 
 def test_coupled_layers_are_named() -> None:
     assert "layer1.0.conv2, layer1.1.conv2" in _coupling(GROUPS, "conv1", "channel")
-    assert "without any other" in _coupling(GROUPS, "layer1.0.conv1", "channel")
+    assert "on their own" in _coupling(GROUPS, "layer1.0.conv1", "channel")
     assert "classes" in _coupling(GROUPS, "fc", "channel")
     assert "for themselves" in _coupling(GROUPS, "conv1", "channel-mask")
 

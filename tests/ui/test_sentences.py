@@ -7,7 +7,13 @@ import pytest
 
 from core.measuring.outcome import Evaluation
 from core.measuring.statistics import wilson_interval
-from core.ui.parts.sentences import Side, describe, describe_choice, describe_contest, percent
+from core.ui.parts.sentences import (
+    Side,
+    accuracy_in_words,
+    describe,
+    describe_choice,
+    describe_contest,
+)
 
 LABELS = np.tile(np.arange(10), 100)
 
@@ -28,15 +34,15 @@ def side(pruned: int, recalibrated: int | None, baseline: int = 900, ratio: floa
 @pytest.mark.parametrize("correct", [0, 100, 205, 727, 999, 1000])
 def test_a_percentage_has_half_its_interval_beside_it(correct: int) -> None:
     low, high = wilson_interval(correct, 1000)
-    accuracy, half = percent(evaluation(correct)).split("\u00a0% ± ")
+    accuracy, half = accuracy_in_words(evaluation(correct)).split("% ± ")
     assert float(accuracy) == correct / 10
     assert float(half) == pytest.approx(50 * (high - low), abs=0.051)
 
 
 def test_a_loss_and_its_recovery_are_told() -> None:
     words = describe([side(205, 727)])
-    assert words.startswith("At 0.30, removing channels leaves 20.5\u00a0% ± 2.5")
-    assert "with batch-norm statistics estimated again it is 72.7\u00a0% ± 2.8" in words
+    assert words.startswith("At 0.30, removing channels leaves 20.5% ± 2.5")
+    assert "after recalibrating batch-norm: 72.7% ± 2.8" in words
     assert "no clear change" not in words
     assert "guessing" not in words
     assert words.endswith(".")
@@ -45,7 +51,7 @@ def test_a_loss_and_its_recovery_are_told() -> None:
 def test_what_the_images_cannot_tell_apart_is_said_to_be_so() -> None:
     words = describe([side(899, 898)])
     assert words.count("no clear change") == 2
-    assert "unpruned 90.0\u00a0%" in words
+    assert "unpruned 90.0%" in words
 
 
 def test_the_test_is_paired_so_many_flips_of_equal_number_are_no_difference() -> None:
@@ -81,7 +87,7 @@ def test_many_images_at_chance_are_no_better_than_guessing() -> None:
     labels = np.tile(np.arange(10), 1000)
     constant = Evaluation(10_000, np.zeros_like(labels), labels, 0.0)
     told = describe([Side("removing channels", 0.9, constant, None, constant, 10)])
-    assert "10.0\u00a0% ± 0.6, no better than guessing." in told
+    assert "10.0% ± 0.6, no better than guessing." in told
 
 
 def test_without_a_recalibrated_network_none_is_mentioned() -> None:
@@ -91,17 +97,16 @@ def test_without_a_recalibrated_network_none_is_mentioned() -> None:
 def test_where_the_recalibrated_network_alone_is_known_it_is_told() -> None:
     alone = Side("removing channels", 0.3, None, evaluation(727), evaluation(900), 10)
     assert describe([alone]) == (
-        "At 0.30, removing channels, with batch-norm statistics estimated again, leaves "
-        "72.7\u00a0% ± 2.8."
+        "At 0.30, removing channels leaves 72.7% ± 2.8 after recalibrating batch-norm."
     )
     alone = Side("removing channels", 0.3, None, evaluation(899), evaluation(900), 10)
-    assert "no clear change from the unpruned 90.0\u00a0%" in describe([alone])
+    assert "no clear change from the unpruned 90.0%" in describe([alone])
 
 
 def test_at_ratio_0_nothing_is_pruned() -> None:
-    words = "At 0.00 nothing is pruned: 90.0\u00a0% ± 1.9"
+    words = "At 0.00 nothing is pruned: 90.0% ± 1.9"
     assert describe([side(900, None, ratio=0.0)]) == f"{words}."
-    again = "with batch-norm statistics estimated again it is 90.0\u00a0% ± 1.9, no clear change"
+    again = "after recalibrating batch-norm: 90.0% ± 1.9, no clear change"
     assert describe([side(900, 900, ratio=0.0)]) == f"{words}; {again}."
 
 
@@ -117,7 +122,7 @@ def test_a_contest_is_won_lost_or_undecided() -> None:
         found |= {name: evaluation(correct) for name, correct in others.items()}
         return describe_contest("by sensitivity", found, found)
 
-    assert "90.0\u00a0% ± 1.9, global ones 80.0" in words(900, uniform=700, global_=800).replace(
+    assert "90.0% ± 1.9, global ones 80.0" in words(900, uniform=700, global_=800).replace(
         "global_", "global"
     )
     assert "they win by 10.0 points" in words(900, uniform=700, other=800)
@@ -135,13 +140,13 @@ def test_the_rival_is_chosen_on_the_images_that_chose_and_judged_on_the_others()
         {name: evaluation(correct) for name, correct in choosing.items()},
         {name: evaluation(correct) for name, correct in judging.items()},
     )
-    assert "global ones 70.0\u00a0%" in words
+    assert "global ones 70.0%" in words
     assert "they win by 15.0 points" in words
 
 
 def test_what_was_chosen_on_some_images_is_judged_on_the_others() -> None:
     words = describe_choice(2000, {"fine": evaluation(915), "channel": evaluation(880)})
     assert words == (
-        "Chosen on 2,000 of the test images; on the other 1,000: fine 91.5\u00a0% ± 1.7, "
-        "channel 88.0\u00a0% ± 2.0."
+        "This preset was chosen on 2,000 test images. On the 1,000 that it never saw: "
+        "fine 91.5% ± 1.7, channel 88.0% ± 2.0."
     )

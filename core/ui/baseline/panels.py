@@ -10,6 +10,7 @@ from core import charts
 from core.baselines.request import epochs_in_all
 from core.data.dataset import DataMissingError, DataSet
 from core.errors import InputError
+from core.formatting import percent
 from core.measuring.statistics import wilson_interval
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
@@ -46,8 +47,8 @@ def show_baseline(settings: Settings) -> None:
     numbers = st.columns([3, 4, 2, 2])
     numbers[0].metric(
         "Test accuracy",
-        f"{accuracy['correct'] / accuracy['seen']:.1%}",
-        delta=f"{low:.1%} to {high:.1%} (95 %)",
+        percent(accuracy["correct"] / accuracy["seen"]),
+        delta=f"{percent(low)} to {percent(high)} (95%)",
         delta_color="off",
         delta_arrow="off",
         help="On the whole test set. The interval covers the choice of test images, "
@@ -191,10 +192,10 @@ def show_data(settings: Settings) -> DataSet | None:
 def training_form(dataset: DataSet) -> None:
     """Choose a recipe, train with live charts, and use the result."""
     st.caption(
-        "Trained once and kept in checkpoints/local. Any other interaction stops a training; "
-        "asked for again, it goes on from its last finished epoch. On two cores with native bf16 "
-        "an epoch takes about 6 minutes on CIFAR-10 and 12 seconds on the digits; on two that have "
-        "only AVX2, 36 minutes and 1 minute."
+        "Trained once and kept in checkpoints/local. Don't touch the page while it trains: any "
+        "click stops it, and Train resumes from the last finished epoch. On two cores with native "
+        "bf16 an epoch takes about 6 minutes on CIFAR-10 and 12 seconds on the digits; on two that "
+        "have only AVX2, 36 minutes and 1 minute."
     )
     with st.form("train", border=False):
         epochs_column, optimiser_column, seed_column, button_column = st.columns(

@@ -70,10 +70,7 @@ class Solved:
 
 def show_budget(bench: Workbench) -> None:
     """The form, and what was solved last as far as it is of these settings."""
-    st.markdown(
-        "**A budget, solved**: each layer gives up what it bears, as the scan of single layers "
-        "found"
-    )
+    st.markdown("**Budget**: the best ratio for each layer within a limit, from the scan of layers")
     asked = _form()
     progress = st.empty()
     if asked is not None:
@@ -108,7 +105,7 @@ def _form() -> Asked | None:
             key="budget_method",
         )
         goal = goal_column.selectbox(
-            "At most so much",
+            "Limit on",
             list(GOALS),
             key="budget_goal",
             help="Parameters that are not zero, or multiply-accumulates: in percent of the "
@@ -116,7 +113,12 @@ def _form() -> Asked | None:
             "the baseline's; the fewest parameters are searched for that keep within them.",
         )
         limit = limit_column.number_input(
-            "% or points", min_value=0.1, max_value=100.0, value=30.0, step=0.5, key="budget_limit"
+            "Limit (% or points)",
+            min_value=0.1,
+            max_value=100.0,
+            value=30.0,
+            step=0.5,
+            key="budget_limit",
         )
         pressed = button_column.form_submit_button(
             "Solve", type="primary", icon=":material/calculate:", width="stretch"

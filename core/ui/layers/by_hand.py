@@ -59,8 +59,8 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
         disabled=not len(losses),
         on_click=_fill,
         args=(key, bearable(losses)),
-        help="Gives each as much as cost less than one point where it alone was pruned, in the "
-        "scan under Sensitivity.",
+        help="Sets each one to the highest ratio that cost less than 1 point when it was pruned "
+        "alone, in the scan under Sensitivity.",
     )
     names = [
         unit

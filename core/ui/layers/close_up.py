@@ -98,7 +98,7 @@ def _cut_in_words(threshold: float | None, cut: int) -> str:
         return "no weight of this layer goes"
     if threshold is None:
         return f"{cut:,} weights go, whatever their size"
-    return f"{cut:,} weights go, up to ± {threshold:.3g}"
+    return f"{cut:,} weights go: all at most {threshold:.3g} in size"
 
 
 def _coupling(groups: tuple[Group, ...], layer: str, method: str) -> str:
@@ -110,7 +110,9 @@ def _coupling(groups: tuple[Group, ...], layer: str, method: str) -> str:
         return "Its outputs are the classes, which stay; its inputs go with the layer before it."
     others = [name for name in group.producers if name != layer]
     if not others:
-        return "Its channels, scored by its own filters, can go without any other layer's."
+        return (
+            "Its channels are not coupled with another layer's: they can be removed on their own."
+        )
     return (
         f"Its channels go together with those of {', '.join(others)}: a residual addition couples "
         "them. The score is the mean over these layers."

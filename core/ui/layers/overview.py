@@ -28,8 +28,8 @@ def show_overview(bench: Workbench) -> str:
     layers = list(dict.fromkeys(together["layer"]))
     slot = st.container(gap="xsmall")
     slot.markdown(
-        ":small[**How much of each layer is gone** at every ratio. The frame marks the slider's; "
-        "bars show how many weights a layer has.]"
+        ":small[**How much of each layer is gone** at every ratio. White frame: the current ratio. "
+        "Orange: the selected layer. Grey bars: weights per layer.]"
     )
     words, chosen = st.columns([5, 3], vertical_alignment="bottom")
     # Before the chart, which marks what is selected here.

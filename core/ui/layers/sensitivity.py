@@ -8,6 +8,7 @@ import streamlit as st
 
 from core import charts
 from core.charts.accuracy import AFTERWARDS
+from core.formatting import decimal
 from core.measuring.statistics import wilson_interval
 from core.networks.groups import Group
 from core.results import StoreError
@@ -27,8 +28,8 @@ SCAN_SEED = 0  # of the draw of the images that a scan is on
 WHY_THEY_DIFFER = (
     "A weight goes alone, the smallest first. A channel takes all of its weights along, large ones "
     "too, and +2 means that it goes in two more layers, which a residual addition couples with "
-    "this one. Batch-norm then sees other inputs than it was trained for: what *BN recalibrated* "
-    "gives back was never lost."
+    "this one. Most of that drop comes from stale batch-norm statistics, not from the missing "
+    "channels: compare with *BN recalibrated*."
 )
 COLUMNS = ["unit", "recovery", "ratio", "accuracy", "low", "high", "correct", "seen", "lost"]
 
@@ -203,16 +204,23 @@ def describe_scan(
         return "not scanned yet."
     units_found, lost = list(half["unit"]), [100 * each for each in half["lost"]]
     unharmed = sum(each < 1 for each in lost)
-    text = (
-        f"half of {labels[units_found[-1]]} alone costs {lost[-1]:.1f} points; "
-        f"{unharmed} of {len(lost)} cost less than 1."
-    )
+    worst = labels[units_found[-1]]
+    if unharmed == len(lost):
+        text = (
+            "pruning half of any single one costs less than 1 point; the worst is "
+            f"{worst}, {decimal(lost[-1])}."
+        )
+    else:
+        text = (
+            f"half of {worst} alone costs {decimal(lost[-1])} points; "
+            f"{unharmed} of {len(lost)} cost less than 1."
+        )
     if not coupled:
         return text
     means = 100 * half.groupby(half["unit"].isin(coupled))["lost"].mean()
     if len(means) < 2:  # the scan has only begun
         return text
     return (
-        f"{text} On average half of a residual stream costs {means[True]:.1f}, half of what is "
-        f"inside a block {means[False]:.1f}."
+        f"{text} On average half of a residual stream costs {decimal(means[True])}, half of what "
+        f"is inside a block {decimal(means[False])}."
     )

@@ -17,7 +17,7 @@ from core.sweeps.known import BASELINE, Known, can_be_paired
 from core.training import Recipe
 from core.ui.baseline.panels import OPTIMISER_LABELS
 from core.ui.bench.workbench import Workbench
-from core.ui.parts.sentences import percent
+from core.ui.parts.sentences import accuracy_in_words
 from core.ui.sidebar import presets
 from core.ui.sidebar.presets import USUAL
 from core.ui.sidebar.settings import DATASETS, Settings, how_to_prune, name_of
@@ -81,9 +81,7 @@ def show_findings(bench: Workbench) -> None:
                 cells.append(NOT_MEASURED)
             else:
                 found.append(result)
-                text = percent(result.evaluation).replace(
-                    "\u00a0%", ""
-                )  # which the header says once
+                text = accuracy_in_words(result.evaluation).replace("%", "")  # the header has it
                 cells.append(f"[{text}]({row.link(bench.settings, name, ratio)})")
         if set(cells) != {NOT_MEASURED}:
             lines.append(f"| {row.label} | {' | '.join(cells)} |")
@@ -152,7 +150,7 @@ def _remark(found: Sequence[Result]) -> str:
     of = "".join(f", of {copy}" for copy in copies)
     return (
         f"The sidebar's baseline, by L1 unless said otherwise, on {images} test images{of}, with "
-        "half of the 95 % interval. Each number leads to the settings that show it."
+        "half of the 95% interval. Each number leads to the settings that show it."
     )
 
 
@@ -164,7 +162,5 @@ def _effect_of_recalibration(known: Known) -> str:
         return ""
     test = mcnemar(before.evaluation.is_right, after.evaluation.is_right)
     how_sure = "" if test.significant else ", which these images cannot tell apart"
-    return (
-        "It takes this baseline, with nothing pruned, from "
-        f"{percent(before.evaluation)} to {percent(after.evaluation)}{how_sure}."
-    )
+    start, end = (accuracy_in_words(each.evaluation) for each in (before, after))
+    return f"It takes this baseline, with nothing pruned, from {start} to {end}{how_sure}."

@@ -1,10 +1,13 @@
 """The numbers of one network, as people read them."""
 
+from typing import Literal
+
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.data.dataset import KNOWN_COPIES
+from core.formatting import change, percent
 from core.measuring.outcome import Cost, Evaluation
 from core.measuring.statistics import PairedTest
 from core.results import Result
@@ -44,15 +47,15 @@ def method_card(
         row.metric(
             "Parameters",
             millions(cost.nonzero),
-            delta=f"{cost.nonzero / baseline_cost.nonzero:.1%} left",
+            delta=f"{percent(cost.nonzero / baseline_cost.nonzero)} left",
             delta_color="off",
             delta_arrow="off",
-            help="That are there and not zero.",
+            help="Parameters that remain and are not zero.",
         )
         row.metric(
             "MACs",
             millions(cost.macs),
-            delta=f"{cost.macs / baseline_cost.macs:.1%} left",
+            delta=f"{percent(cost.macs / baseline_cost.macs)} left",
             delta_color="off",
             delta_arrow="off",
             help="Multiply-accumulates executed for one image. Zeros in a dense tensor are "
@@ -64,14 +67,17 @@ def method_card(
         )
 
 
-def _accuracy(evaluation: Evaluation | None, change: str, test: PairedTest | None) -> None:
-    is_sure = test is not None and test.significant
+def _accuracy(evaluation: Evaluation | None, difference: str, test: PairedTest | None) -> None:
+    color: Literal["off", "red", "green"] = "off"
+    arrow: Literal["off", "up", "down"] = "off"
+    if test is not None and test.significant:  # a true minus says neither to Streamlit
+        color, arrow = ("red", "down") if test.lost > test.gained else ("green", "up")
     st.metric(
         "Accuracy",
-        f"{evaluation.accuracy:.1%}" if evaluation else "–",
-        delta=change,
-        delta_color="normal" if is_sure else "off",
-        delta_arrow="auto" if is_sure else "off",
+        percent(evaluation.accuracy) if evaluation else "–",
+        delta=difference,
+        delta_color=color,
+        delta_arrow=arrow,
         help="The difference is to the baseline, on the same images; grey where these images "
         "cannot tell the two apart."
         if evaluation
@@ -87,15 +93,15 @@ def _change(evaluation: Evaluation | None, reading: Reading | None) -> str:
         return f"{evaluation.seen:,} of {evaluation.total:,} …"
     if reading.reference is None:
         return "not compared"
-    points = round(100 * (evaluation.accuracy - reading.reference.evaluation.accuracy), 1)
-    return f"{points + 0.0:+.1f} points"  # -0.0 is no number for a person
+    points = 100 * (evaluation.accuracy - reading.reference.evaluation.accuracy)
+    return f"{change(points)} points"
 
 
 def _interval(evaluation: Evaluation | None, source: str) -> str:
     if evaluation is None:
         return "\u00a0"
     low, high = evaluation.interval
-    return f"95% interval {low:.1%} to {high:.1%} · {evaluation.seen:,} images · {source}"
+    return f"95% interval {percent(low)} to {percent(high)} · {evaluation.seen:,} images · {source}"
 
 
 def _compared(reading: Reading | None) -> str:
@@ -108,10 +114,10 @@ def _compared(reading: Reading | None) -> str:
         return f"Not compared: the baseline was not measured in {precision} on these images"
     if not test.lost and not test.gained:
         return "The same images right as with the baseline"
-    flips = f"{test.lost:,} {'image' if test.lost == 1 else 'images'} lost, {test.gained:,} gained"
+    flips = f"{test.lost:,} newly wrong, {test.gained:,} newly right"
     if test.significant:
         return f"{flips} (p\u00a0{_p_value(test.p_value)})"
-    return f"{flips}: not told apart from the baseline"
+    return f"{flips}: no significant difference from the unpruned network"
 
 
 def _provenance(result: Result) -> str:
@@ -119,8 +125,10 @@ def _provenance(result: Result) -> str:
     origin = result.origin
     how = f"in {result.key.precision} on {origin.device}, with {origin.versions}"
     when = origin.date[:10]
-    where = f"one that ships, from {origin.file}" if origin.file else "of this machine"
-    return f"This result is {where}. Measured on {when} {how}{_images(result)}."
+    when_and_how = f"on {when}, {how}{_images(result)}."
+    if not origin.file:
+        return f"Measured on this machine {when_and_how}"
+    return f"Precomputed; comes with the app ({origin.file}). Measured {when_and_how}"
 
 
 def _images(result: Result) -> str:
@@ -135,8 +143,8 @@ def _p_value(p_value: float) -> str:
 def cost_table(costs: dict[str, Cost], compressed: dict[str, int]) -> None:
     """Every cost of the baseline (the first entry) and both methods, in full."""
     rows = {
-        "Parameters there": [f"{cost.parameters:,}" for cost in costs.values()],
-        "of them not zero": [f"{cost.nonzero:,}" for cost in costs.values()],
+        "Parameters stored": [f"{cost.parameters:,}" for cost in costs.values()],
+        "of them non-zero": [f"{cost.nonzero:,}" for cost in costs.values()],
         "MACs executed": [f"{cost.macs / 1e6:,.1f} M" for cost in costs.values()],
         "MACs on non-zeros (theoretical)": [
             f"{cost.macs_nonzero / 1e6:,.1f} M" for cost in costs.values()

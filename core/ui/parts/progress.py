@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from streamlit.delta_generator import DeltaGenerator
 
+from core.formatting import percent
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering
 from core.sweeps.known import Reading
@@ -15,7 +16,7 @@ def show_progress(
     """Fill `slot` with a bar; a reading leaves it as it is."""
     match event:
         case Evaluation():
-            slot.progress(event.seen / event.total, f"{what}: {event.accuracy:.1%}")
+            slot.progress(event.seen / event.total, f"{what}: {percent(event.accuracy)}")
         case Recovering():
             slot.progress(event.done / event.total, f"{what} …")
 

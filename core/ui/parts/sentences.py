@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.formatting import decimal, percent, percent_within
 from core.measuring.outcome import Evaluation
 from core.measuring.statistics import (
     is_better_than_guessing,
     is_no_better_than_guessing,
     mcnemar,
 )
+from core.specs.vocabulary import RECOVERIES
 
-RECALIBRATED = "with batch-norm statistics estimated again"
+RECALIBRATED = RECOVERIES["bn"].phrase
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +27,9 @@ class Side:
     classes: int  # of the data set
 
 
-def percent(evaluation: Evaluation) -> str:
-    """An accuracy and half its interval's width, such as "20.5 % ± 0.8"."""
-    low, high = evaluation.interval
-    return f"{100 * evaluation.accuracy:.1f}\u00a0% ± {50 * (high - low):.1f}"
+def accuracy_in_words(evaluation: Evaluation) -> str:
+    """An accuracy and half its interval's width, such as 20.5% ± 0.8."""
+    return percent_within(evaluation.accuracy, *evaluation.interval)
 
 
 def describe(sides: list[Side]) -> str:
@@ -40,10 +41,10 @@ def _describe(side: Side) -> str:
     known = side.pruned or side.recalibrated
     assert known is not None
     if side.ratio == 0:
-        start, against = f"At 0.00 nothing is pruned: {percent(side.baseline)}", ""
+        start, against = f"At 0.00 nothing is pruned: {accuracy_in_words(side.baseline)}", ""
     else:
-        how = "" if side.pruned else f", {RECALIBRATED},"
-        start = f"At {side.ratio:.2f}, {side.doing}{how} leaves {percent(known)}"
+        how = "" if side.pruned else f" {RECALIBRATED}"
+        start = f"At {side.ratio:.2f}, {side.doing} leaves {accuracy_in_words(known)}{how}"
         against = _against_baseline(known, side.baseline, side.classes)
     if side.pruned is None or side.recalibrated is None:
         return f"{start}{against}."
@@ -57,13 +58,12 @@ def _against_baseline(pruned: Evaluation, baseline: Evaluation, classes: int) ->
     if not is_better_than_guessing(*counts):
         return ", not told apart from guessing"
     if not mcnemar(baseline.is_right, pruned.is_right).significant:
-        unpruned = f"{100 * baseline.accuracy:.1f}\u00a0%"
-        return f" (no clear change from the unpruned {unpruned})"
+        return f" (no clear change from the unpruned {percent(baseline.accuracy)})"
     return ""
 
 
 def _recovered(pruned: Evaluation, recalibrated: Evaluation) -> str:
-    text = f"{RECALIBRATED} it is {percent(recalibrated)}"
+    text = f"{RECALIBRATED}: {accuracy_in_words(recalibrated)}"
     if mcnemar(pruned.is_right, recalibrated.is_right).significant:
         return text
     return f"{text}, no clear change"
@@ -71,9 +71,12 @@ def _recovered(pruned: Evaluation, recalibrated: Evaluation) -> str:
 
 def describe_choice(chosen_on: int, judged: Mapping[str, Evaluation]) -> str:
     """How settings that were chosen on some images do on the others, by method."""
-    kept = ", ".join(f"{method} {percent(each)}" for method, each in judged.items())
+    kept = ", ".join(f"{method} {accuracy_in_words(each)}" for method, each in judged.items())
     seen = min(each.seen for each in judged.values())
-    return f"Chosen on {chosen_on:,} of the test images; on the other {seen:,}: {kept}."
+    return (
+        f"This preset was chosen on {chosen_on:,} test images. On the {seen:,} that it never saw: "
+        f"{kept}."
+    )
 
 
 def describe_contest(
@@ -87,13 +90,15 @@ def describe_contest(
     mine = judging[chosen]
     rivals = [name for name in choosing if name != chosen]
     if not rivals:
-        return f"Ratios {chosen} keep {percent(mine)}; nothing else meets the budget."
+        return f"Ratios {chosen} keep {accuracy_in_words(mine)}; nothing else meets the budget."
     name = max(rivals, key=lambda each: choosing[each].correct)
     rival = judging[name]
-    start = f"Ratios {chosen} keep {percent(mine)}, {name} ones {percent(rival)}"
+    start = (
+        f"Ratios {chosen} keep {accuracy_in_words(mine)}, {name} ones {accuracy_in_words(rival)}"
+    )
     if not mcnemar(rival.is_right, mine.is_right).significant:
         return f"{start}: these images cannot tell them apart."
     points = 100 * (mine.accuracy - rival.accuracy)
     if points > 0:
-        return f"{start}: they win by {points:.1f} points."
-    return f"{start}: they lose by {-points:.1f} points, so they did not pay here."
+        return f"{start}: they win by {decimal(points)} points."
+    return f"{start}: they lose by {decimal(-points)} points, so they did not pay here."

@@ -63,7 +63,7 @@ def preset_control() -> None:
         "nothing done afterwards. Textbook: the well-trained baseline, the same part of every "
         "layer or group by L1 norm, channels really removed. Best without training: the "
         "allocations, groups and criterion that kept most on 2,000 test images, on average with "
-        "30, 50 and 70 % of the parameters removed, and batch-norm recalibrated. At a given "
+        "30, 50 and 70% of the parameters removed, and batch-norm recalibrated. At a given "
         "ratio others may keep more.",
         width="stretch",
     )

@@ -111,8 +111,9 @@ def shared_controls() -> None:
         step=100,
         key="subset",
         bind="query-params",
-        help="Of what is not measured yet: drawn evenly from the classes. More images, narrower "
-        "intervals, longer waits. Where the whole test set was measured, that is shown.",
+        help="How many test images a new setting is evaluated on, drawn evenly from the classes: "
+        "more images give narrower intervals and longer waits. Where a result on the whole test "
+        "set is stored, that is shown.",
     )
     seed.number_input(
         "Seed",
@@ -232,7 +233,7 @@ def _notes(criterion: str, channels: str) -> list[str]:
     """What the present settings do not mean for one of the methods."""
     notes = []
     if criterion == "L2":
-        notes.append("For single weights L1 and L2 are the same order.")
+        notes.append("For single weights, L1 and L2 give the same ranking.")
     if criterion == "BN γ":
         notes.append("BN γ scores channels; single weights are scored by L1.")
     if channels == "masked":
@@ -249,8 +250,8 @@ _RATIO_HELP = (
 _CRITERION_HELP = "How a weight or a channel is scored; the lowest scores go first."
 _DATASET_HELP = "The digits are scikit-learn's: small, and always at hand."
 _RECOVERY_HELP = (
-    "What the numbers above the chart are of. Recalibrating estimates every batch-norm's "
-    "statistics again from up to 2,000 training images, without any gradient; the chart shows both."
+    "Which result the cards show; the chart shows both. Recalibrating estimates every "
+    "batch-norm's statistics again from up to 2,000 training images, without any gradient."
 )
 _MATCH_HELP = (
     "At the same ratio channel pruning removes far more parameters, because a layer loses outputs "

@@ -43,14 +43,15 @@ STOPS = (
     Stop(
         "A third of all channels",
         "Channel pruning takes whole channels out, so the network really becomes smaller and "
-        "needs fewer operations. As it stands the accuracy on the right pays for it.",
+        "needs fewer operations. Without repair, accuracy collapses (right).",
         "compare",
         {"ratio": 0.3},
     ),
     Stop(
         "What batch-norm gives back",
         "The same channels are gone, and no weight was trained: only the means and variances that "
-        "batch-norm uses were estimated again. Most of what looked lost was never lost.",
+        "batch-norm uses were estimated again. Most of the drop came from stale statistics, not "
+        "from the missing channels.",
         "compare",
         {"ratio": 0.3, "recovery": "BN recalibrated"},
     ),
