@@ -1,4 +1,4 @@
-"""Pruning a ResNet-18 on CIFAR-10: data, training, pruning, evaluation, cost.
+"""The pruning explorer: data, networks, pruning, measuring, training, and the pages that show it.
 
 Nothing in this package imports Streamlit except `core.ui`.
 """

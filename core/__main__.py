@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog="python -m core",
-        description="Prune a ResNet-18 and see what is left of it.",
+        description="Prune a neural network and see what is left of it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

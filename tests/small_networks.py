@@ -77,7 +77,7 @@ def widths_of(module: nn.Module) -> Widths:
 
 def wrap(module: nn.Module, image_size: int = 8) -> Network:
     """The bundle of any module, which classifies CIFAR-10's images or smaller ones."""
-    return Network.of(module, Architecture("resnet18"), 10, image_size)
+    return Network.of(module, Architecture("resnet18"), 10, image_size, CIFAR10)
 
 
 def random_resnet(widths: Widths | None = None, seed: int = 0) -> ResNet:

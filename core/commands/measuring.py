@@ -12,12 +12,12 @@ from tqdm import tqdm
 
 from core.commands.common import Parser, usual_baseline
 from core.data.dataset import DataSet
-from core.data.loading import DATASET_NAMES
 from core.measuring.statistics import wilson_interval
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.results import Result, ResultStore, export, files_of, open_store
 from core.specs.point import Point
+from core.specs.vocabulary import DATASETS
 from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import sweep
 
@@ -25,7 +25,7 @@ from core.sweeps.sweep import sweep
 def storing_options() -> Parser:
     """Of which baseline, and where the results go."""
     parser = Parser(add_help=False)
-    parser.add_argument("--dataset", choices=DATASET_NAMES, default="cifar10")
+    parser.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
     parser.add_argument(
         "--baseline", type=Path, metavar="FILE", help="default: the one that the app opens with"
     )

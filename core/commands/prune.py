@@ -17,14 +17,21 @@ from core.commands.common import (
     usual_baseline,
 )
 from core.data.dataset import DataSet
-from core.data.loading import DATASET_NAMES
 from core.networks import checkpoint
 from core.networks.network import Network
 from core.pruning import prune
 from core.recovery.recover import recover_fully
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
-from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, NO_RECOVERY, RECOVERIES, SCOPES
+from core.specs.vocabulary import (
+    ALLOCATIONS,
+    CRITERIA,
+    DATASETS,
+    METHODS,
+    NO_RECOVERY,
+    RECOVERIES,
+    SCOPES,
+)
 
 ACCURACY = ("correct", "seen", "precision")
 """What a pruned file says of its accuracy."""
@@ -57,7 +64,7 @@ def add_prune(commands: Commands) -> None:
         default=NO_RECOVERY,
         help="bn estimates batch-norm statistics again from 2,000 training images; default: none",
     )
-    pruning.add_argument("--dataset", choices=DATASET_NAMES, default="cifar10")
+    pruning.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
     pruning.add_argument(
         "--baseline", type=Path, metavar="FILE", help="default: the one that the app opens with"
     )

@@ -19,10 +19,10 @@ from core.commands.common import (
     load_announced,
     summary,
 )
-from core.data.loading import DATASET_NAMES
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.networks.fresh import FULL_WIDTH
+from core.specs.vocabulary import DATASETS
 from core.training import EpochEnd, Recipe, Step, default_recipe
 from core.training.recipe import OPTIMISERS, SCHEDULES
 
@@ -42,7 +42,7 @@ def add_train(commands: Commands) -> None:
         "train", parents=[json_option(), device_option()], help="train a baseline, or load it"
     )
     training.set_defaults(run=run_train)
-    training.add_argument("--dataset", choices=DATASET_NAMES, default="cifar10")
+    training.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
     training.add_argument("--epochs", type=int, help="default: 5")
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
     training.add_argument("--learning-rate", type=float, help=f"at its peak; {FROM_THE_RECIPE}")

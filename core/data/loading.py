@@ -20,8 +20,8 @@ from core.data.digits import read_digits
 from core.data.normalisation import CIFAR10
 from core.errors import InputError
 from core.files import written_atomically
+from core.specs.vocabulary import DATASETS
 
-DATASET_NAMES = ("cifar10", "digits")
 HOW_TO_GET_CIFAR10 = (
     "Set CIFAR10_DIR to a folder that holds the two parquet files or cifar-10-batches-py, "
     "put either into data/, or let python -m core evaluate download it."
@@ -36,7 +36,7 @@ def load(name: str = "cifar10", data_folder: Path | None = None) -> DataSet:
     if name == "digits":
         return read_digits()
     if name != "cifar10":
-        raise InputError(f"There is no data set {name!r}: choose {' or '.join(DATASET_NAMES)}.")
+        raise InputError(f"There is no data set {name!r}: choose {' or '.join(DATASETS)}.")
     data_folder = data_folder or paths.DATA
     layout = where_cifar10_is(data_folder)
     if layout is None:

@@ -1,12 +1,12 @@
 """A network together with what must be known of it, found once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from torch import Tensor, nn
 
-from core.data.normalisation import CIFAR10, Normalisation
+from core.data.normalisation import Normalisation
 from core.networks.flow import follow
 from core.networks.groups import Group, Structure
 from core.networks.layers import nonzero_parameters, prunable_layers
@@ -21,10 +21,10 @@ class Network:
 
     module: nn.Module
     structure: Structure
-    architecture: Architecture = field(default_factory=Architecture)
-    classes: int = 10
-    image_size: int = 32  # pixels, of height and width
-    normalisation: Normalisation = CIFAR10
+    architecture: Architecture
+    classes: int
+    image_size: int  # pixels, of height and width
+    normalisation: Normalisation
 
     @classmethod
     def of(
@@ -32,8 +32,8 @@ class Network:
         module: nn.Module,
         architecture: Architecture,
         classes: int,
-        image_size: int = 32,
-        normalisation: Normalisation = CIFAR10,
+        image_size: int,
+        normalisation: Normalisation,
     ) -> "Network":
         """Follow a module once, with an example of its image size, on no device at all.
 

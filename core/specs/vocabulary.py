@@ -16,6 +16,14 @@ PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
+class DataSetName:
+    """A data set that baselines are trained on."""
+
+    label: str
+    title: str
+
+
+@dataclass(frozen=True)
 class Criterion:
     """How a weight or a channel is scored."""
 
@@ -87,6 +95,11 @@ class RecoveryMethod:
     sentence: str
     images: int = 0  # training images that its usual form uses
 
+
+DATASETS: Mapping[str, DataSetName] = {
+    "cifar10": DataSetName("CIFAR-10", "CIFAR-10"),
+    "digits": DataSetName("digits", "Handwritten digits"),
+}
 
 CRITERIA: Mapping[str, Criterion] = {
     "l1": Criterion("L1", "The sum of the absolute weights.", scores_weights=True),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load as parse
 from torch import Tensor, nn
 
+from core.data.normalisation import CIFAR10
 from core.measuring.cost import compressed_bytes, cost
 from core.networks import checkpoint
 from core.networks.layers import prunable_layers
@@ -83,7 +84,7 @@ def test_the_standard_network_has_11_173_962_parameters() -> None:
 @given(any_widths, st.integers(2, 20))
 @expensive(20)
 def test_macs_equal_the_formula_at_any_width(widths: Widths, classes: int) -> None:
-    network = Network.of(resnet(widths, classes), Architecture("resnet18"), classes)
+    network = Network.of(resnet(widths, classes), Architecture("resnet18"), classes, 32, CIFAR10)
     assert network.macs == macs_by_formula(widths, classes)
     assert list(network.macs) == list(prunable_layers(network.module))
 
@@ -107,7 +108,7 @@ def test_a_pruned_network_is_counted_as_by_brute_force(method: str) -> None:
 
 
 def test_the_classes_of_the_network_count() -> None:
-    model = Network.of(resnet(UNEVEN, classes=7), Architecture("resnet18"), classes=7)
+    model = Network.of(resnet(UNEVEN, classes=7), Architecture("resnet18"), 7, 32, CIFAR10)
     assert cost(model).macs == sum(macs_by_formula(UNEVEN, 7).values())
 
 

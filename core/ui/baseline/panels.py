@@ -14,6 +14,7 @@ from core.formatting import percent
 from core.measuring.statistics import wilson_interval
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
+from core.specs.vocabulary import DATASETS
 from core.training import default_recipe
 from core.training.recipe import OPTIMISERS
 from core.ui.baseline.training import epoch_row, train_live
@@ -23,7 +24,6 @@ from core.ui.parts.downloads import offer_all
 from core.ui.parts.notices import offer_download
 from core.ui.sidebar.settings import Settings, select_baseline
 
-DATASET_TITLES = {"cifar10": "CIFAR-10", "digits": "Handwritten digits"}
 NOT_RECORDED = "not recorded"
 OPTIMISER_LABELS = {"muon": "Muon", "sgd": "SGD with Nesterov momentum"}
 
@@ -32,7 +32,7 @@ def show_baseline(settings: Settings) -> None:
     """The checkpoint in use, its provenance and its training curve."""
     if settings.baseline is None:
         st.info(
-            f"There is no trained baseline for {DATASET_TITLES[settings.dataset]} yet: "
+            f"There is no trained baseline for {DATASETS[settings.dataset].title} yet: "
             "train one below.",
             icon=":material/model_training:",
         )
@@ -180,7 +180,7 @@ def show_data(settings: Settings) -> DataSet | None:
         st.warning(str(error), icon=":material/warning:")
         return None
     st.caption(
-        f"{DATASET_TITLES[dataset.name]}: {len(dataset.train_labels):,} training and "
+        f"{DATASETS[dataset.name].title}: {len(dataset.train_labels):,} training and "
         f"{len(dataset.test_labels):,} test images, from {dataset.source}. "
         f"Classes: {', '.join(dataset.class_names)}."
     )

@@ -12,7 +12,7 @@ from core.measuring.statistics import mcnemar
 from core.results import Result
 from core.specs import recovery
 from core.specs.point import UNPRUNED, Point
-from core.specs.vocabulary import GRANULARITIES
+from core.specs.vocabulary import DATASETS, GRANULARITIES
 from core.sweeps.known import BASELINE, Known, can_be_paired
 from core.training import Recipe
 from core.ui.baseline.panels import OPTIMISER_LABELS
@@ -20,7 +20,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.parts.sentences import accuracy_in_words
 from core.ui.sidebar import presets
 from core.ui.sidebar.presets import USUAL
-from core.ui.sidebar.settings import DATASETS, Settings, how_to_prune, name_of
+from core.ui.sidebar.settings import Settings, how_to_prune, name_of
 
 RATIOS = (0.1, 0.3, 0.5, 0.7)
 NOT_MEASURED = "–"
@@ -38,7 +38,7 @@ class Row:
 
     def link(self, settings: Settings, baseline: str, ratio: float) -> str:
         """The address of the view that shows it, within this server; `baseline` by its name."""
-        dataset = next(label for label, name in DATASETS.items() if name == settings.dataset)
+        dataset = DATASETS[settings.dataset].label
         said = {**self.options, "dataset": dataset}
         differing = {key: option for key, option in said.items() if option != USUAL[key]}
         images = {"subset": settings.subset, "seed": settings.seed}

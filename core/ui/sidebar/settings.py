@@ -17,6 +17,7 @@ from core.specs.vocabulary import (
     ALLOCATIONS,
     CHANNELS,
     CRITERIA,
+    DATASETS,
     FINE_GRAINED,
     METHODS,
     RECOVERIES,
@@ -28,7 +29,7 @@ LARGEST_SUBSET = 10_000
 UNKNOWN = "unknown_baseline"  # in the session: what the address asked for in vain
 
 # What a control offers, which the URL shows too, and what core calls it. The first is the default.
-DATASETS = {"CIFAR-10": "cifar10", "digits": "digits"}
+DATASET_OPTIONS = {each.label: name for name, each in DATASETS.items()}
 CRITERION_OPTIONS = {each.label: name for name, each in CRITERIA.items()}
 WEIGHT_ALLOCATIONS = {ALLOCATIONS[name].label: name for name in METHODS["fine"].allocations}
 CHANNEL_ALLOCATIONS = {ALLOCATIONS[name].label: name for name in METHODS["channel"].allocations}
@@ -125,8 +126,8 @@ def shared_controls() -> None:
         bind="query-params",
         help="Of the draw of test images, and of the criterion random.",
     )
-    _choice("Data set", "dataset", DATASETS, _DATASET_HELP)
-    _baseline_control(DATASETS[st.session_state["dataset"]])
+    _choice("Data set", "dataset", DATASET_OPTIONS, _DATASET_HELP)
+    _baseline_control(DATASET_OPTIONS[st.session_state["dataset"]])
 
 
 def _baseline_control(dataset: str) -> None:
@@ -165,14 +166,14 @@ def warn_of_unknown_baseline() -> None:
 
 def baseline_names(dataset_label: str) -> list[str]:
     """What the control Baseline offers for a data set."""
-    return list(by_name(DATASETS[dataset_label]))
+    return list(by_name(DATASET_OPTIONS[dataset_label]))
 
 
 def current_settings() -> Settings:
     """What `shared_controls` was set to in this run."""
     need_the_sidebar()
     state = st.session_state
-    dataset = DATASETS[state["dataset"]]
+    dataset = DATASET_OPTIONS[state["dataset"]]
     named = by_name(dataset).get(state.get("baseline", ""))
     return Settings(
         dataset=dataset,
@@ -210,8 +211,7 @@ def name_of(baseline: Path, dataset: str) -> str:
 
 def select_baseline(dataset: str, baseline: Path) -> None:
     """Set the sidebar to a baseline; only from a callback, before the widgets are drawn."""
-    label = next(label for label, known in DATASETS.items() if known == dataset)
-    st.session_state["dataset"] = label
+    st.session_state["dataset"] = DATASETS[dataset].label
     st.session_state["baseline"] = name_of(baseline, dataset)
     _forget_unknown()
 
