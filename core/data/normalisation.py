@@ -28,3 +28,6 @@ class Normalisation:
 
 CIFAR10 = Normalisation(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 """Of CIFAR-10's training images."""
+
+CIFAR10_IMAGE_SIZE = 32
+"""Height and width, in pixels."""

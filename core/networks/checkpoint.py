@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from core.data.normalisation import CIFAR10, Normalisation
+from core.data.normalisation import CIFAR10, CIFAR10_IMAGE_SIZE, Normalisation
 from core.errors import InputError
 from core.files import written_atomically
 from core.networks.layers import take_shapes
@@ -32,8 +32,8 @@ from core.networks.registry import build_on_meta, registered
 from core.specs.architecture import Architecture
 
 FORMAT = "pruning-explorer-1"
-FIRST_CLASSES, FIRST_IMAGE_SIZE = 10, 32
-"""Of files that do not say."""
+FIRST_CLASSES = 10
+"""Of files that do not say how many; all of them are of CIFAR-10 or of ten digits."""
 MOST_CLASSES, LARGEST_IMAGE, LARGEST = 2**16, 1024, 1e6
 """What a file may claim of its classes, of the side of an image in pixels, and of a mean."""
 OF_A_BASELINE = {"data": dict, "accuracy": dict}
@@ -227,7 +227,7 @@ def _read_network(path: Path, metadata: Mapping[str, Any]) -> Network:
     """Build on `meta`, take the stored shapes, run once without numbers, then load strictly."""
     architecture = registered(Architecture.from_json(metadata["architecture"]))
     classes = _whole_number(metadata, "classes", FIRST_CLASSES, MOST_CLASSES)
-    image_size = _whole_number(metadata, "image_size", FIRST_IMAGE_SIZE, LARGEST_IMAGE)
+    image_size = _whole_number(metadata, "image_size", CIFAR10_IMAGE_SIZE, LARGEST_IMAGE)
     normalisation = _normalisation(metadata)
     module = build_on_meta(architecture, classes).eval()
     with safe_open(path, framework="pt") as file:

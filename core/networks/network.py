@@ -1,12 +1,13 @@
 """A network together with what must be known of it, found once."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 from torch import Tensor, nn
 
-from core.data.normalisation import Normalisation
+from core.data.normalisation import CIFAR10, CIFAR10_IMAGE_SIZE, Normalisation
 from core.networks.flow import follow
 from core.networks.groups import Group, Structure
 from core.networks.layers import nonzero_parameters, prunable_layers
@@ -48,6 +49,20 @@ class Network:
         The groups are those of the network before.
         """
         return replace(self, module=module)
+
+    @property
+    def identity(self) -> str:
+        """What decides its answers besides its tensors, as canonical text for a result's key.
+
+        The name of the architecture alone, unless it has settings or takes other images than
+        CIFAR-10's.
+        """
+        settings = dict(self.architecture.settings)
+        if (self.image_size, self.normalisation) != (CIFAR10_IMAGE_SIZE, CIFAR10):
+            settings |= {"image_size": self.image_size, **asdict(self.normalisation)}
+        if not settings:
+            return self.architecture.name
+        return f"{self.architecture.name} {json.dumps(settings, sort_keys=True)}"
 
     @property
     def groups(self) -> tuple[Group, ...]:

@@ -29,7 +29,7 @@ class Key:
     subset_seed: int  # of their draw; 0 for the whole test set
     precision: str  # "fp32" or "bf16"
     algorithm: int = ALGORITHM
-    architecture: str = "resnet18"  # registered name, and settings that differ from its defaults
+    architecture: str = "resnet18"  # Network.identity: what decides besides the tensors
 
     def __post_init__(self) -> None:
         if abs(100 * self.spec.ratio - round(100 * self.spec.ratio)) > 1e-9:

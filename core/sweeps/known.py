@@ -273,6 +273,7 @@ class Known:
             subset=len(labels) if labels is not None and is_whole else self.subset,
             subset_seed=0 if is_whole else self.seed,
             precision=self._precision,
+            architecture=self._checkpoint.network.identity,
         )
 
 

@@ -62,6 +62,7 @@ class Measurer:
             subset=self._subset,
             subset_seed=self._seed,
             precision=self._precision,
+            architecture=self._checkpoint.network.identity,
         )
 
     @property
