@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 from filelock import FileLock
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from core.baselines.obtain import obtain
 from core.baselines.request import Request
@@ -32,6 +34,21 @@ torch.set_num_threads(1)  # the workers of pytest-xdist share the cores
 
 SPAWN = multiprocessing.get_context("spawn")
 MeasureInto = Callable[[ResultStore, Measurer, Sequence[Point]], list[Result]]
+
+
+class BrowserTestsTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """Give a worker the next test, but all browser tests to one: they share a browser and a server.
+
+    The mark xdist_group would do, but pytest-xdist 3.8 adds the group to `Item._nodeid`, which
+    pytest 9.2 ignores.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if nodeid.startswith("tests/browser/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BrowserTestsTogether:
+    return BrowserTestsTogether(config, log)
 
 
 @pytest.fixture(scope="session")

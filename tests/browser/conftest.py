@@ -29,13 +29,6 @@ SLOW = "resnet18-digits-9ep"  # wide, so that its evaluation can be cancelled ha
 expect.set_options(timeout=WAIT)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one worker, where they share a browser and a server."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     try:

@@ -15,10 +15,9 @@ TRAIN_A_NARROW_NETWORK = """\
 from functools import partial
 
 from core.baselines.request import Request
-from core.networks.resnet import Widths
 from core.ui.baseline import training
 
-training.Request = partial(Request, widths=Widths.regular(16))
+training.Request = partial(Request, width=16)
 """
 
 
