@@ -7,12 +7,18 @@ from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
 
 from core.data.normalisation import CIFAR10
+from core.networks.flow import follow
 from core.networks.fresh import Plan
 from core.networks.groups import Structure
-from core.networks.layers import prunable_layers, take_shapes
+from core.networks.layers import prunable_layers
 from core.networks.network import Network
 from core.networks.registry import build_on_meta
+from core.networks.sizes import take_shapes
+from core.pruning import prune
 from core.specs.architecture import Architecture
+from core.specs.pruning import PruningSpec
+
+EXAMPLE = (1, 3, 8, 8)  # an image that all of these networks take
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,21 @@ def widths_of(module: nn.Module) -> Widths:
 def wrap(module: nn.Module, image_size: int = 8) -> Network:
     """The bundle of any module, which classifies CIFAR-10's images or smaller ones."""
     return Network.of(module, Architecture("resnet18"), 10, image_size, CIFAR10)
+
+
+def followed(module: nn.Module) -> Network:
+    """The bundle of a module of any kind that takes EXAMPLE."""
+    return with_structure(module, follow(module, EXAMPLE))
+
+
+def pruned_by(module: nn.Module, spec: PruningSpec) -> nn.Module:
+    """The pruned copy of a module that takes EXAMPLE."""
+    return prune(followed(module), spec).network.module
+
+
+def with_structure(module: nn.Module, structure: Structure) -> Network:
+    """The bundle of a module whose structure is known; what else it takes plays no part."""
+    return Network(module, structure, Architecture("resnet18"), 10, 8, CIFAR10)
 
 
 def random_resnet(widths: Widths | None = None, seed: int = 0) -> ResNet:

@@ -24,10 +24,18 @@ part of what makes counts repeatable to the bit.
 def for_inference(network: Network, device: torch.device, precision: str) -> nn.Module:
     """A copy of the module that only classifies, in `precision` ("fp32" or "bf16").
 
-    Batch-norms are folded into their convolutions, in fp32; what is left is channels_last.
+    Batch-norms are folded into their convolutions, in fp32; what is left is channels_last, unless
+    the forward can only view tensors in the usual order.
     """
-    folded = fold_batch_norms(network)
-    return folded.to(device, DTYPES[precision]).to(memory_format=torch.channels_last)
+    folded = fold_batch_norms(network).to(device, DTYPES[precision])
+    folded = folded.to(memory_format=torch.channels_last)
+    zeros = torch.zeros(network.example_shape, device=device, dtype=DTYPES[precision])
+    try:
+        with torch.inference_mode():
+            folded(zeros.to(memory_format=torch.channels_last))
+    except RuntimeError:  # "view size is not compatible with input tensor's size and stride"
+        return folded.to(memory_format=torch.contiguous_format)
+    return folded
 
 
 def evaluate(

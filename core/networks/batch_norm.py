@@ -102,7 +102,18 @@ def fold_batch_norms(network: Network) -> nn.Module:
     modules = dict(folded.named_modules())
     for conv_name, batch_norm_name in network.structure.batch_norm_of.items():
         conv, batch_norm = modules[conv_name], modules[batch_norm_name]
-        if isinstance(conv, nn.Conv2d) and isinstance(batch_norm, nn.BatchNorm2d):
+        if _computes_as(conv, nn.Conv2d) and _computes_as(batch_norm, nn.BatchNorm2d):
+            if batch_norm.running_mean is None:  # it takes each batch's own statistics
+                continue
             folded.set_submodule(conv_name, fuse_conv_bn_eval(conv, batch_norm))
             folded.set_submodule(batch_norm_name, nn.Identity())
     return folded
+
+
+def _computes_as(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a module is of the kind, and neither it nor its class has a forward of its own."""
+    return (
+        isinstance(module, kind)
+        and type(module).forward is kind.forward
+        and "forward" not in vars(module)
+    )

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from core.data.normalisation import CIFAR10, CIFAR10_IMAGE_SIZE, Normalisation
 from core.errors import InputError
 from core.files import written_atomically
-from core.networks.layers import take_shapes
 from core.networks.network import Network
 from core.networks.registry import build_on_meta, registered
+from core.networks.sizes import take_shapes
 from core.specs.architecture import Architecture
 
 FORMAT = "pruning-explorer-1"

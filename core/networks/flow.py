@@ -1,46 +1,191 @@
-"""The structure of a network, found by running it."""
+"""Find a network's structure by running it once, on meta, with integer labels beside its tensors.
 
-import copy
-from collections.abc import Callable
-from dataclasses import replace
+A layer gives its outputs labels of their own, one a channel. Operations that move numbers move the
+labels, operations that join numbers tie them, and channels whose labels are tied go together. Only
+what is really run counts: no pattern of layers is recognised, and Python control flow, functional
+calls and subclasses need nothing. The idea of dependency groups is from Fang et al., "DepGraph:
+Towards Any Structural Pruning", 2023.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.networks.groups import Group, Member, Structure, trace
+from core.networks.groups import Group, Structure
+from core.networks.labels.components import Components
+from core.networks.labels.execution import execute, refusal
+from core.networks.labels.ledger import NONE, Tie
+from core.networks.labels.run import Run
 from core.networks.layers import prunable_layers
+from core.networks.meta import meta_copy
+from core.networks.narrow import kept_positions, narrow
 
 
-def follow(module: nn.Module, shape: tuple[int, ...]) -> Structure:
-    graph = trace(module)
-    layers = prunable_layers(module)
-    positions: dict[str, int] = {}
+def follow(module: nn.Module, example: Sequence[int] | Tensor) -> Structure:
+    """The structure of any network that runs on one example of this shape, (1, ...).
 
-    def note_as(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def note(_layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            positions[name] = output[0, 0].numel()
-
-        return note
-
-    handles = [layer.register_forward_hook(note_as(name)) for name, layer in layers.items()]
-    with torch.inference_mode():
-        copy.deepcopy(module).to("meta").eval()(torch.zeros(shape, device="meta"))
-    for handle in handles:
-        handle.remove()
-    groups = tuple(replace(group, members=_members(module, group)) for group in graph.groups)
-    return Structure(groups, tuple(layers), graph.batch_norm_of, positions, {}, {}, True, shape)
+    The module is neither touched nor run: a copy without numbers is, in eval mode. Several threads
+    may follow the same module. Raises InputError where the network cannot be run so.
+    """
+    shape = tuple(example.shape if isinstance(example, Tensor) else example)
+    full = _Full(meta_copy(module), shape)
+    held: dict[str, str] = {}
+    while True:  # every turn holds at least one group more
+        groups = tuple(group for group in full.components.groups if group.name not in held)
+        faults = full.faults(groups, {group.name: _without_every_third(group) for group in groups})
+        if not faults:
+            return _structure(full, groups, held)
+        held |= faults
 
 
-def _members(module: nn.Module, group: Group) -> tuple[Member, ...]:
-    stored = module.state_dict()
-    each = np.arange(group.size)[:, None]
-    found = [
-        Member(f"{name}.{tensor}", 0, each)
-        for name in (*group.producers, *group.depthwise, *group.batch_norms)
-        for tensor in ("weight", "bias", "running_mean", "running_var")
-        if f"{name}.{tensor}" in stored
-    ]
-    for name, repeat in group.consumers:
-        found.append(Member(f"{name}.weight", 1, each * repeat + np.arange(repeat)))
-    return tuple(found)
+def faults_of(
+    module: nn.Module, structure: Structure, kept: Mapping[str, Tensor]
+) -> dict[str, str]:
+    """The groups that would not be the same channels after narrowing, each with the reason.
+
+    The narrower network is run with the labels that are left, and every operation must meet what it
+    met in the full one. An empty answer means that it does.
+    """
+    full = _Full(meta_copy(module), structure.input_shape)
+    return full.faults(structure.groups, kept)
+
+
+def _executed(on_meta: nn.Module, shape: tuple[int, ...]) -> Run:
+    run = Run(on_meta)
+    try:
+        execute(run, shape)
+    except Exception as error:  # whatever a foreign forward raises
+        raise refusal(run, shape, error) from error
+    return run
+
+
+class _Full:
+    """The run of the whole network, and what a narrower one is compared with."""
+
+    def __init__(self, on_meta: nn.Module, shape: tuple[int, ...]):
+        self.module = on_meta
+        self.shape = shape
+        self.run = _executed(on_meta, shape)
+        self.components = Components(self.run)
+
+    def faults(self, groups: Sequence[Group], kept: Mapping[str, Tensor]) -> dict[str, str]:
+        """See `faults_of`."""
+        opened = dict(self.run.ledger.opened)
+        for place, indices in kept_positions(groups, kept, self.module).items():
+            opened[place] = opened[place][indices]
+        replay = Run(narrow(self.module, groups, kept), opened)
+        try:
+            execute(replay, self.shape)
+        except Exception:  # noqa: BLE001 a size written into a forward can fail in any way
+            reason = f"a narrower tensor does not fit {replay.last_operation}"
+            return self._holding(groups, kept, replay.last_labels, reason)
+        is_left = np.isin(np.arange(self.components.labels), np.concatenate(list(opened.values())))
+        for whole, narrower in zip_longest(self.run.meetings, replay.meetings):
+            expected = _left_of(whole, is_left)
+            met = np.empty((0, 2), np.int64) if narrower is None else narrower.pairs.clip(min=-1)
+            different = _rows_of_one(expected, met)
+            if narrower is None or whole is None or len(different):
+                operation = (whole or narrower).operation
+                reason = f"{operation} would meet other channels in a narrower tensor"
+                return self._holding(groups, kept, different, reason)
+        for tie in replay.ledger.ties:
+            new = tie.pairs[~self.components.are_tied(tie.pairs)]
+            if len(new):
+                reason = f"{tie.operation} would split a narrower tensor elsewhere"
+                return self._holding(groups, kept, new, reason)
+        return {}
+
+    def _holding(
+        self, groups: Sequence[Group], kept: Mapping[str, Tensor], labels: np.ndarray, reason: str
+    ) -> dict[str, str]:
+        """The narrowed groups of these labels; where there is none, those that were split, or all.
+
+        So every turn holds one at least.
+        """
+        narrowed = [each for each in groups if len(kept.get(each.name, ())) not in (0, each.size)]
+        found = self.groups_of(narrowed, labels) or self.groups_of(narrowed, self.split)
+        return dict.fromkeys(found or [each.name for each in narrowed], reason)
+
+    @property
+    def split(self) -> np.ndarray:
+        """All labels that an operation split by position."""
+        labels: np.ndarray = np.concatenate([np.empty(0, np.int64), *self.run.ledger.split])
+        return labels
+
+    def groups_of(self, groups: Sequence[Group], labels: np.ndarray) -> list[str]:
+        """The names of the groups that have one of the labels."""
+        components = self.components.of(np.unique(labels[labels > NONE]))
+
+        def has_one(group: Group) -> bool:
+            member = group.members[0]
+            own = self.run.ledger.opened[member.tensor, member.dim][member.positions[:, 0]]
+            return bool(np.isin(self.components.of(own), components).any())
+
+        return [group.name for group in groups if has_one(group)]
+
+
+def _left_of(tie: Tie | None, is_left: np.ndarray) -> np.ndarray:
+    """The pairs of which both labels are left, anchors all as -1."""
+    if tie is None:
+        return np.empty((0, 2), np.int64)
+    pairs: np.ndarray = tie.pairs.clip(min=-1)
+    stays: np.ndarray = is_left[pairs.clip(min=NONE)] | (pairs < NONE)
+    left: np.ndarray = pairs[stays.all(axis=1)]
+    return left
+
+
+def _rows_of_one(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The labels in rows, (n, 2) each, that are in one of the two only."""
+    rows = np.concatenate([np.unique(first, axis=0), np.unique(second, axis=0)])
+    distinct, counts = np.unique(rows, axis=0, return_counts=True)
+    is_alone = counts == 1
+    labels: np.ndarray = distinct[is_alone].ravel()
+    return labels
+
+
+def _without_every_third(group: Group) -> Tensor:
+    """An uneven choice of channels that a trial keeps."""
+    indices = torch.arange(group.size)
+    return indices[indices % 3 != 1] if group.size > 1 else indices
+
+
+def _structure(full: _Full, groups: tuple[Group, ...], held: Mapping[str, str]) -> Structure:
+    run = full.run
+    computed = {
+        layer: f"{layer} cannot be pruned: {reason}." for layer, reason in run.computed.items()
+    }
+    layers = tuple(prunable_layers(full.module))
+    return Structure(
+        groups=groups,
+        layers=layers,
+        batch_norm_of=run.sole_batch_norms(),
+        positions={layer: run.positions[layer] for layer in layers},
+        fixed={
+            layer: f"{layer} keeps its output channels: {reason}."
+            for layer, reason in _reasons(full, layers, held).items()
+        },
+        computed=computed,
+        is_sure=not full.groups_of(groups, full.split),
+        input_shape=full.shape,
+    )
+
+
+def _reasons(full: _Full, layers: tuple[str, ...], held: Mapping[str, str]) -> dict[str, str]:
+    """Why layers keep output channels, all or some of them."""
+    run = full.run
+    reasons = dict.fromkeys(
+        layers, "the forward does not run it in eval mode, so it keeps its inputs too"
+    )
+    for place, layer in [*run.producers.items(), *run.depthwise.items()]:
+        reasons.pop(layer, None)
+        reason = full.components.reason(run.ledger.opened[place])
+        if reason is not None:
+            reasons[layer] = reason
+    for group in full.components.groups:
+        if group.name in held:
+            for layer in (*group.producers, *group.depthwise):
+                reasons.setdefault(layer, held[group.name])
+    return reasons | run.computed

@@ -9,9 +9,9 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from core.data.normalisation import Normalisation
 from core.errors import InputError
 from core.networks.flow import follow
-from core.networks.layers import take_shapes
 from core.networks.network import Network
 from core.networks.registry import build_on_meta
+from core.networks.sizes import take_shapes
 from core.specs.architecture import Architecture
 
 FULL_WIDTH = 64

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from core.data.normalisation import CIFAR10, CIFAR10_IMAGE_SIZE, Normalisation
 from core.networks.flow import follow
 from core.networks.groups import Group, Structure
-from core.networks.layers import nonzero_parameters, prunable_layers
+from core.networks.layers import Layer, nonzero_parameters, prunable_layers
 from core.networks.registry import entry
 from core.networks.segments import Segment
 from core.specs.architecture import Architecture
@@ -38,7 +38,7 @@ class Network:
     ) -> "Network":
         """Follow a module once, with an example of its image size, on no device at all.
 
-        Raises RuntimeError where the shapes of its layers do not fit together.
+        Raises InputError where the network cannot be run so.
         """
         structure = follow(module, (1, len(normalisation.mean), image_size, image_size))
         return cls(module, structure, architecture, classes, image_size, normalisation)
@@ -49,6 +49,11 @@ class Network:
         The groups are those of the network before.
         """
         return replace(self, module=module)
+
+    @property
+    def example_shape(self) -> tuple[int, int, int, int]:
+        """Of one image."""
+        return (1, len(self.normalisation.mean), self.image_size, self.image_size)
 
     @property
     def identity(self) -> str:
@@ -69,7 +74,7 @@ class Network:
         return self.structure.groups
 
     @cached_property
-    def layers(self) -> Mapping[str, nn.Conv2d | nn.Linear]:
+    def layers(self) -> Mapping[str, Layer]:
         """The layers whose weights can be pruned, by name, in network order."""
         return prunable_layers(self.module)
 

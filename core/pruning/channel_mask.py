@@ -4,31 +4,47 @@ What `torch.nn.utils.prune.ln_structured` does. The batch-norm behind a zeroed f
 and scales the zeros by statistics of the filter that was there, so this is not removal.
 """
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
-from core.networks.groups import Structure, batch_norm_behind
-from core.networks.layers import prunable_layers
-from core.pruning.criteria import filter_scores
-from core.pruning.selection import count, lowest_indices, refuse_unknown
+from core.errors import InputError
+from core.networks.groups import Structure
+from core.networks.layers import copy_with, filters, output_dim, prunable_layers, weight_names
+from core.pruning.channel import batch_norm_behind
+from core.pruning.criteria import NoScoreError, filter_scores, refuse_nan
+from core.pruning.selection import count, lowest_indices, one_of_each, refuse_unknown
 from core.specs.pruning import PruningSpec
 
 
 class FilterMasker:
-    """Masks one baseline at any ratio by one criterion; the filters are scored once."""
+    """Masks one baseline at any ratio by one criterion; the filters are scored once.
 
-    def __init__(self, baseline: nn.Module, graph: Structure, criterion: str, seed: int):
+    Raises InputError where the criterion can score no convolution.
+    """
+
+    def __init__(self, baseline: nn.Module, structure: Structure, criterion: str, seed: int):
         self._baseline = baseline
+        self._names = weight_names(baseline)
+        layers = prunable_layers(baseline)
+        stored = {name: layers[name] for name in self._names if name not in structure.computed}
+        convolutions, shared = one_of_each(
+            {name: each for name, each in stored.items() if not isinstance(each, nn.Linear)},
+            self._names,
+        )
+        refuse_nan(convolutions)
         generator = torch.Generator().manual_seed(seed)
-        self.scores: dict[str, Tensor] = {  # of its filters, by convolution
-            name: filter_scores(
-                layer.weight, batch_norm_behind(baseline, graph, name), criterion, generator
-            ).cpu()
-            for name, layer in prunable_layers(baseline).items()
-            if isinstance(layer, nn.Conv2d)
-        }
+        self.scores: dict[str, Tensor] = {}  # of its filters, by convolution
+        self._notes = [*structure.computed.values(), *shared]
+        for name, layer in convolutions.items():
+            batch_norm = batch_norm_behind(baseline, structure, name)
+            try:
+                scores = filter_scores(filters(layer), batch_norm, criterion, generator)
+            except NoScoreError as error:
+                self._notes.append(f"The filters of {name} stay: {error}.")
+            else:
+                self.scores[name] = scores.cpu()
+        if convolutions and not self.scores:
+            raise InputError(f"No convolution can be scored by {criterion!r}: {self._notes[-1]}")
 
     def removed(self, spec: PruningSpec) -> dict[str, Tensor]:
         """The indices of the filters that go, ascending, by convolution; one always stays.
@@ -46,16 +62,27 @@ class FilterMasker:
 
     def prune(self, spec: PruningSpec) -> nn.Module:
         """A copy with zeroed filters; the baseline is not touched."""
-        pruned = copy.deepcopy(self._baseline)
-        layers = prunable_layers(pruned)
-        with torch.no_grad():
-            for name, filters in self.removed(spec).items():
-                weight = layers[name].weight
-                weight[filters.to(weight.device)] = 0
-        return pruned
+        layers = prunable_layers(self._baseline)
+        masked = {}
+        for name, indices in self.removed(spec).items():
+            weight = layers[name].weight.detach()
+            masked[self._names[name]] = weight.index_fill(
+                output_dim(layers[name]), indices.to(weight.device), 0
+            )
+        return copy_with(self._baseline, masked)
+
+    def removes_something(self, spec: PruningSpec) -> bool:
+        """Whether one filter at least becomes zero."""
+        return any(len(gone) for gone in self.removed(spec).values())
+
+    def notes(self, spec: PruningSpec) -> tuple[str, ...]:  # noqa: ARG002 the same for all
+        """Sentences about the filters that stay whatever the ratio is."""
+        return tuple(self._notes)
 
     def kept_weights(self, spec: PruningSpec, layer: str) -> Tensor:
         """True where a weight of the baseline's layer stays, of the weight's shape."""
-        kept = torch.ones(prunable_layers(self._baseline)[layer].weight.shape, dtype=torch.bool)
-        kept[self.removed(spec).get(layer, [])] = False
-        return kept
+        module = prunable_layers(self._baseline)[layer]
+        kept = torch.ones(module.weight.shape, dtype=torch.bool)
+        removed = {self._names[name]: gone for name, gone in self.removed(spec).items()}
+        gone = removed.get(self._names.get(layer, ""))
+        return kept if gone is None else kept.index_fill_(output_dim(module), gone, False)

@@ -8,25 +8,36 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from core.networks.layers import copy_with, prunable_layers
+from core.errors import InputError
+from core.networks.groups import Structure
+from core.networks.layers import copy_with, prunable_layers, weight_names
 from core.pruning.allocation import erdos_renyi_kernel_counts, lamp_scores
-from core.pruning.criteria import weight_scores
-from core.pruning.selection import RankedScores, count, refuse_unknown
+from core.pruning.criteria import refuse_nan, weight_scores
+from core.pruning.selection import RankedScores, count, one_of_each, refuse_unknown
 from core.specs.pruning import PruningSpec
 
 
 class FineGrainedPruner:
     """Prunes one baseline at any ratio by one criterion; the weights are sorted once."""
 
-    def __init__(self, baseline: nn.Module, criterion: str, seed: int, allocation: str):
+    def __init__(
+        self, baseline: nn.Module, structure: Structure, criterion: str, seed: int, allocation: str
+    ):
         self._baseline = baseline
         self._allocation = allocation
-        generator = torch.Generator().manual_seed(seed)
+        self._names = weight_names(baseline)
         layers = prunable_layers(baseline)
-        self._shapes = {name: tuple(layer.weight.shape) for name, layer in layers.items()}
+        stored = {name: layers[name] for name in self._names if name not in structure.computed}
+        self._layers, shared = one_of_each(stored, self._names)
+        self._notes = (*structure.computed.values(), *shared)
+        if layers and not stored:
+            raise InputError(f"No weight can be pruned: {self._notes[0]}")
+        refuse_nan(self._layers)
+        generator = torch.Generator().manual_seed(seed)
+        self._shapes = {name: tuple(layer.weight.shape) for name, layer in self._layers.items()}
         scores = {
             name: weight_scores(layer.weight, criterion, generator).flatten().cpu()
-            for name, layer in layers.items()
+            for name, layer in self._layers.items()
         }
         if allocation == "lamp":
             scores = {name: lamp_scores(flat) for name, flat in scores.items()}
@@ -54,16 +65,31 @@ class FineGrainedPruner:
 
     def prune(self, spec: PruningSpec) -> nn.Module:
         """A sparse copy; the baseline is not touched."""
-        layers = prunable_layers(self._baseline)
         sparse = {
-            f"{name}.weight": _zeroed(layers[name].weight.detach(), mask)
+            self._names[name]: _zeroed(self._layers[name].weight.detach(), mask)
             for name, mask in self.masks(spec).items()
         }
         return copy_with(self._baseline, sparse)
 
+    def removes_something(self, spec: PruningSpec) -> bool:
+        """Whether the ratios come to one weight at least."""
+        overrides = dict(spec.overrides)
+        sizes = {name: len(each.scores) for name, each in self._rankings.items()}
+        shared = [size for name, size in sizes.items() if name not in overrides]
+        parts = shared if self._allocation == "uniform" else [sum(shared)]
+        own = [count(ratio, sizes[name]) for name, ratio in overrides.items()]
+        return any(own) or any(count(spec.ratio, size) for size in parts)
+
+    def notes(self, spec: PruningSpec) -> tuple[str, ...]:  # noqa: ARG002 the same for all
+        """Sentences about the weights that stay whatever the ratio is."""
+        return self._notes
+
     def kept_weights(self, spec: PruningSpec, layer: str) -> Tensor:
         """True where a weight of the baseline's layer stays, of the weight's shape."""
-        return ~self.masks(spec)[layer].view(self._shapes[layer])
+        shape = prunable_layers(self._baseline)[layer].weight.shape
+        gone = {self._names[name]: mask for name, mask in self.masks(spec).items()}
+        mask = gone.get(self._names.get(layer, ""))
+        return torch.ones(shape, dtype=torch.bool) if mask is None else ~mask.view(shape)
 
     def _counts(self, ratios: dict[str, float]) -> dict[str, int]:
         return {
@@ -85,11 +111,16 @@ class FineGrainedPruner:
         return RankedScores(torch.cat([self._rankings[name].scores for name in names]))
 
 
+INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""As wide as a weight, by bytes."""
+
+
 def _zeroed(weight: Tensor, mask: Tensor) -> Tensor:
-    """A copy of fp32 `weight` with +0.0 where the flat `mask` is True.
+    """A copy of `weight` with +0.0 where the flat `mask` is True.
 
     The bits are multiplied by 0 or 1 as integers: ten times as fast as masked_fill, and free of the
     -0.0 that a product of floats leaves.
     """
     kept = mask.logical_not().view(weight.shape).to(weight.device)
-    return (weight.contiguous().view(torch.int32) * kept).view(torch.float32)
+    bits = weight.contiguous().view(INTEGERS[weight.element_size()])
+    return (bits * kept).view(weight.dtype)

@@ -14,26 +14,41 @@ from core.specs.pruning import PruningSpec
 Method = FineGrainedPruner | ChannelPruner | FilterMasker
 
 
+PREPARED = 4  # methods that a Pruner remembers
+
+
 class Pruner:
     """Prunes a baseline, which must not change meanwhile and is never touched.
 
-    Scores and sorted weights are kept for the last few criteria (at most some 90 MB each).
+    What was scored is kept for the last four of (method, criterion, seed, allocation): in fp32
+    8 bytes for each prunable weight under `fine`, 12 where one threshold is for all layers, and one
+    number a channel under the other methods.
     """
 
     def __init__(self, baseline: Network):
         self.baseline = baseline
-        self._prepared = lru_cache(maxsize=4)(self._prepare)
+        self._prepared = lru_cache(maxsize=PREPARED)(self._prepare)
 
     def prune(self, spec: PruningSpec) -> Pruned:
         """A new network, and what was done to each layer."""
         spec = spec.canonical()
-        network = self.baseline.with_module(self._method(spec).prune(spec))
-        return Pruned(network, report(self.baseline, network))
+        method = self._method(spec)
+        network = self.baseline.with_module(method.prune(spec))
+        layers, notes = report(self.baseline, network), method.notes(spec)
+        if not spec.is_identity and not method.removes_something(spec):
+            notes = (f"Nothing was removed at a ratio of {spec.ratio:g}.", *notes)
+        return Pruned(network, layers, notes)
 
     def kept_weights(self, spec: PruningSpec, layer: str) -> Tensor:
         """True where a weight of the baseline's layer stays, of the weight's shape."""
         spec = spec.canonical()
         return self._method(spec).kept_weights(spec, layer)
+
+    def kept_channels(self, spec: PruningSpec) -> dict[str, Tensor]:
+        """The indices that `channel` keeps, ascending, by group."""
+        method = self._method(spec.canonical())
+        assert isinstance(method, ChannelPruner)
+        return method.kept(spec.canonical())
 
     def channel_scores(self, spec: PruningSpec) -> dict[str, Tensor]:
         """(channels,) of each group; for `channel-mask` of each convolution, (filters,)."""
@@ -45,13 +60,14 @@ class Pruner:
         return self._prepared(spec.method, spec.criterion, spec.seed, spec.allocation)
 
     def _prepare(self, method: str, criterion: str, seed: int, allocation: str) -> Method:
+        module, structure = self.baseline.module, self.baseline.structure
         match method:
             case "fine":
-                return FineGrainedPruner(self.baseline.module, criterion, seed, allocation)
+                return FineGrainedPruner(module, structure, criterion, seed, allocation)
             case "channel":
-                return ChannelPruner(self.baseline.module, self.baseline.structure, criterion, seed)
+                return ChannelPruner(module, structure, criterion, seed)
             case _:
-                return FilterMasker(self.baseline.module, self.baseline.structure, criterion, seed)
+                return FilterMasker(module, structure, criterion, seed)
 
 
 def prune(baseline: Network, spec: PruningSpec) -> Pruned:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.networks.layers import nonzero_per_output
+from core.networks.layers import filters, nonzero_per_output, output_dim
 from core.networks.network import Network
 
 
@@ -26,6 +26,7 @@ class Pruned:
 
     network: Network
     layers: tuple[LayerReport, ...]
+    notes: tuple[str, ...] = ()  # sentences: what was not pruned, and why
 
     @property
     def sparsity(self) -> float:
@@ -38,13 +39,13 @@ def report(baseline: Network, pruned: Network) -> tuple[LayerReport, ...]:
     """Compare two networks of the same layers."""
     entries = []
     for name, layer in baseline.layers.items():
-        left = nonzero_per_output(pruned.layers[name].weight)
+        left = nonzero_per_output(filters(pruned.layers[name]))
         entries.append(
             LayerReport(
                 name=name,
                 weights=layer.weight.numel(),
                 weights_left=int(left.sum()),
-                channels=len(layer.weight),
+                channels=layer.weight.shape[output_dim(layer)],
                 channels_left=int((left > 0).sum()),
             )
         )

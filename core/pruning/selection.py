@@ -1,6 +1,6 @@
 """Choosing exactly so many of the lowest scores, ties broken by position."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from core.errors import InputError
+from core.networks.layers import Layer
 
 
 def count(ratio: float, size: int) -> int:
@@ -55,3 +56,18 @@ def refuse_unknown(names: Iterable[str], known: Iterable[str], what: str) -> Non
                 f"There is no {what} {name!r} to prune by a ratio of its own: "
                 f"choose of {', '.join(known)}."
             )
+
+
+def one_of_each(
+    layers: Mapping[str, Layer], weights: Mapping[str, str]
+) -> tuple[dict[str, Layer], list[str]]:
+    """The first layer of each weight, and a sentence for each further layer that shares it.
+
+    `weights` are the names of the weights, by layer.
+    """
+    first: dict[str, str] = {}
+    sentences = []
+    for name in layers:
+        if first.setdefault(weights[name], name) != name:
+            sentences.append(f"{name} shares its weight with {first[weights[name]]}.")
+    return {name: layers[name] for name in first.values()}, sentences

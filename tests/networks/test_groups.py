@@ -1,21 +1,27 @@
-"""Which channels go together, and that what cannot be followed is left alone."""
+"""Which channels go together, by name, and why the others stay."""
 
-from collections.abc import Callable
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from core.networks.groups import trace
+from core.networks.flow import follow
 from core.networks.layers import prunable_layers
-from core.pruning import Pruner
+from core.pruning import Pruner, prune
+from core.pruning.narrowing import keep_channels
 from core.specs.pruning import PruningSpec
+from tests.networks.kinds import KINDS
+from tests.networks.removal import random_choice
 from tests.small_networks import (
+    EXAMPLE,
     Widths,
     copy_of_state,
+    followed,
     images,
+    pruned_by,
     random_bottleneck_resnet,
     random_resnet,
     random_vgg,
@@ -23,7 +29,7 @@ from tests.small_networks import (
     resnet,
     same_state,
     silence,
-    wrap,
+    with_structure,
 )
 
 WIDTHS = Widths(streams=(3, 4, 5, 6), inner=(7, 8, 9, 10, 11, 12, 13, 14))
@@ -57,7 +63,9 @@ INNER = [f"layer{stage}.{block}" for stage in (1, 2, 3, 4) for block in (0, 1)]
 
 
 def test_resnet18_has_4_residual_groups_with_these_members() -> None:
-    residual = {group.name: group for group in trace(resnet(WIDTHS)).groups if group.is_residual}
+    residual = {
+        group.name: group for group in follow(resnet(WIDTHS), EXAMPLE).groups if group.is_residual
+    }
     assert set(residual) == set(STREAMS)
     for name, (size, producers, batch_norms, consumers) in STREAMS.items():
         group = residual[name]
@@ -72,7 +80,7 @@ def test_resnet18_has_4_residual_groups_with_these_members() -> None:
 
 
 def test_resnet18_has_8_internal_groups_with_these_members() -> None:
-    groups = [group for group in trace(resnet(WIDTHS)).groups if not group.is_residual]
+    groups = [group for group in follow(resnet(WIDTHS), EXAMPLE).groups if not group.is_residual]
     assert [group.producers for group in groups] == [(f"{block}.conv1",) for block in INNER]
     assert [group.batch_norms for group in groups] == [(f"{block}.bn1",) for block in INNER]
     assert [group.consumers for group in groups] == [((f"{block}.conv2", 1),) for block in INNER]
@@ -86,11 +94,11 @@ def test_every_convolution_of_resnet18_has_its_batch_norm() -> None:
         expected |= {f"{block}.conv1": f"{block}.bn1", f"{block}.conv2": f"{block}.bn2"}
     for stage in (2, 3, 4):
         expected[f"layer{stage}.0.downsample.0"] = f"layer{stage}.0.downsample.1"
-    assert trace(resnet(WIDTHS)).batch_norm_of == expected
+    assert follow(resnet(WIDTHS), EXAMPLE).batch_norm_of == expected
 
 
 def test_a_flattened_channel_enters_as_several_inputs() -> None:
-    groups = {group.name: group for group in trace(random_vgg()).groups}
+    groups = {group.name: group for group in follow(random_vgg(), EXAMPLE).groups}
     assert list(groups) == ["0", "4", "9"]  # the classifier's outputs are the network's
     assert groups["0"].consumers == (("4", 1),)
     assert groups["4"].consumers == (("9", 4),)
@@ -98,7 +106,7 @@ def test_a_flattened_channel_enters_as_several_inputs() -> None:
 
 
 def test_a_depthwise_convolution_belongs_to_the_group_that_enters_it() -> None:
-    groups = {group.name: group for group in trace(random_bottleneck_resnet()).groups}
+    groups = {group.name: group for group in follow(random_bottleneck_resnet(), EXAMPLE).groups}
     assert list(groups) == ["0", "3.inner.0", "4.inner.0", "4.inner.6", "5.inner.0"]
     inner = groups["4.inner.0"]
     assert inner.producers == ("4.inner.0",)
@@ -132,7 +140,7 @@ class LateAddition(nn.Module):
 def test_an_addition_couples_what_was_used_before_it_too() -> None:
     model = LateAddition()
     randomise(model, seed=0)
-    pruner = Pruner(wrap(model))
+    pruner = Pruner(followed(model))
     groups = {group.name: group for group in pruner.baseline.structure.groups}
     assert list(groups) == ["first", "third"]
     assert groups["first"].producers == ("first", "second")
@@ -149,156 +157,79 @@ def test_an_addition_couples_what_was_used_before_it_too() -> None:
     torch.testing.assert_close(pruned(images()), model(images()), rtol=1e-4, atol=1e-5)
 
 
-def test_tracing_leaves_the_network_alone() -> None:
+def test_following_leaves_the_network_alone() -> None:
     model = random_resnet().train()
     before = copy_of_state(model)
-    trace(model)
+    follow(model, EXAMPLE)
     assert same_state(model.state_dict(), before)
     assert model.training
 
 
-class Trunk(nn.Module):
-    """A part that can be followed, and behind it one that cannot: `dead_end`, of 8 channels."""
-
-    def __init__(self, dead_end: nn.Module):
-        super().__init__()
-        self.free = nn.Conv2d(3, 8, 3, padding=1)
-        self.held = nn.Conv2d(8, 8, 3, padding=1)
-        self.dead_end = dead_end
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.dead_end(F.relu(self.held(F.relu(self.free(x)))))
-        return result
+def test_a_layer_with_several_groups_gives_each_a_name() -> None:
+    """Of twelve channels, four meet padding, and each half of the others goes its own way."""
+    structure = follow(KINDS["zero-padded shortcut"][0](), EXAMPLE)
+    assert [group.name for group in structure.groups] == ["front", "middle.first"]
+    (padded,) = [group for group in structure.groups if "middle.second" in group.producers]
+    assert padded.positions_in("middle.second.weight", 0).tolist() == [[i + 4] for i in range(8)]
+    assert "padding" in structure.fixed["middle.second"]
 
 
-class Gate(nn.Module):
-    """A product: an operation that the tracing does not know."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(x)
-
-
-class Concatenate(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x, x], 1)
-
-
-class Twice(nn.Module):
-    """The same layers in two places."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.layer(self.layer(x))
-        return result
+@pytest.mark.parametrize(
+    ("kind", "layer", "operation"),
+    [
+        ("softmax over channels", "front", "softmax in middle"),
+        ("layer-norm", "front", "layer_norm in middle"),
+        ("an unknown operation", "front", "_fft_r2c in middle"),
+        ("halves of written sizes", "middle.wide", "split_with_sizes in middle"),
+        ("a computed weight", "middle.0", "mean in middle.0 reads middle.0.weight"),
+        ("an optional argument", "middle.other", "the forward does not run it"),
+        ("squeeze-excite", "head.2", "the network's output"),
+    ],
+)
+def test_what_stays_says_why(kind: str, layer: str, operation: str) -> None:
+    sentence = follow(KINDS[kind][0](), EXAMPLE).fixed[layer]
+    assert sentence.startswith(f"{layer} keeps its output channels: ")
+    assert operation in sentence
+    assert sentence.endswith(".")
 
 
-class SpatialLinear(nn.Module):
-    """A linear layer over positions, each channel for itself; then one over all."""
-
-    def __init__(self, arrange: Callable[[Tensor], Tensor], positions: int, outputs: int):
-        super().__init__()
-        self.arrange = arrange
-        self.positions = nn.Linear(positions, 16)
-        self.all = nn.Linear(outputs, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.all(self.positions(self.arrange(x)).flatten(1))
-        return result
-
-
-class AddConstant(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x + 1.0
+def test_macs_by_position_equal_torchs_flop_counter() -> None:
+    """Two operations a MAC; for convolutions of all kinds and linear layers, before and after."""
+    for kind in ("U-Net", "grouped transposed convolution", "channel shuffle", "a shared layer"):
+        module = KINDS[kind][0]().eval()
+        structure = follow(module, EXAMPLE)
+        for network in (module, keep_channels(module, structure, random_choice(structure, 0.5))):
+            layers = prunable_layers(network)
+            macs = sum(structure.positions[name] * layers[name].weight.numel() for name in layers)
+            with FlopCounterMode(display=False) as counter, torch.no_grad():
+                network(torch.zeros(EXAMPLE))
+            assert macs == counter.get_total_flops() / 2
 
 
-class Broadcast(nn.Module):
-    """Adds one channel to all."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.one = nn.Conv2d(8, 1, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = x + self.one(x)
-        return result
-
-
-class SideOutput(nn.Module):
-    """Adds what is also needed elsewhere, by an operation that is not known."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.other = nn.Conv2d(8, 8, 1)
-        self.head = nn.Sequential(*classifier())
-
-    def forward(self, x: Tensor) -> Tensor:
-        other = self.other(x)
-        mean = other.mean()
-        result: Tensor = self.head(x + other) + mean
-        return result
-
-
-def classifier(channels: int = 8) -> list[nn.Module]:
-    return [nn.Flatten(), nn.Linear(channels * 8 * 8, 2)]
-
-
-DEAD_ENDS: dict[str, nn.Module] = {
-    "the network's output": nn.Identity(),
-    "an unknown function": nn.Sequential(Gate(), *classifier()),
-    "an unknown layer": nn.Sequential(nn.PReLU(8), *classifier()),
-    "a group-norm": nn.Sequential(nn.GroupNorm(2, 8), *classifier()),
-    "a concatenation": nn.Sequential(Concatenate(), *classifier(16)),
-    "a grouped convolution": nn.Sequential(nn.Conv2d(8, 8, 1, groups=2), *classifier()),
-    "a convolution of two filters a channel": nn.Sequential(
-        nn.Conv2d(8, 16, 1, groups=8), *classifier(16)
-    ),
-    "a transposed convolution": nn.Sequential(nn.ConvTranspose2d(8, 8, 1), *classifier()),
-    "shared layers": nn.Sequential(Twice(), *classifier()),
-    "a batch-norm of positions": nn.Sequential(
-        nn.Flatten(), nn.BatchNorm1d(8 * 64), nn.Linear(8 * 64, 2)
-    ),
-    "a linear layer over columns": SpatialLinear(lambda x: x, 8, 8 * 8 * 16),
-    "flattened positions": SpatialLinear(lambda x: x.flatten(2), 64, 8 * 16),
-    "a reshaped map": SpatialLinear(lambda x: x.flatten(1).view(-1, 8, 64), 64, 8 * 16),
-    "a flattened batch": nn.Sequential(nn.Flatten(0, 1), nn.Flatten(), nn.Linear(64, 2)),
-    "a constant": nn.Sequential(AddConstant(), *classifier()),
-    "an addition to what is fixed": SideOutput(),
-    "a broadcast": nn.Sequential(Broadcast(), *classifier()),
-}
-
-
-@pytest.mark.parametrize("reason", DEAD_ENDS)
-def test_what_cannot_be_followed_is_left_alone(reason: str) -> None:
-    model = Trunk(DEAD_ENDS[reason])
-    randomise(model, seed=0)
-    pruner = Pruner(wrap(model))
-    assert [group.name for group in pruner.baseline.structure.groups] == ["free"]
-    pruned = pruner.prune(PruningSpec("channel", 0.5)).network.module
-    sizes = {name: len(layer.weight) for name, layer in prunable_layers(model).items()}
-    left = {name: len(layer.weight) for name, layer in prunable_layers(pruned).items()}
-    assert left == sizes | {"free": 4}
-    kept = model.free.weight.flatten(1).abs().sum(1).topk(4).indices.sort().values
-    silence(model, pruner.baseline.structure, {"free": kept})
-    torch.testing.assert_close(pruned(images()), model(images()), rtol=1e-4, atol=1e-5)
-
-
-def test_tracing_and_evaluating_in_many_threads_leaves_every_network_whole() -> None:
+def test_following_pruning_and_evaluating_in_many_threads_leaves_every_network_whole() -> None:
+    """Six threads for a few seconds, all with the same network."""
     model = random_resnet()
-    expected = trace(model)
-    inputs = images()
+    expected, inputs = follow(model, EXAMPLE), images()
+    spec = PruningSpec("channel", 0.5)
+    narrow = prune(with_structure(model, expected), spec).network.module.state_dict()
     with torch.inference_mode():
         logits = model(inputs)
     call = torch.nn.Module.__call__
+    end = time.monotonic() + 4
 
-    def work(number: int) -> bool:
-        if number % 2:
-            return trace(random_resnet(seed=number)) == expected
-        with torch.inference_mode():
-            return torch.equal(model(inputs), logits)
+    def work(number: int) -> int:
+        turns = 0
+        while time.monotonic() < end:
+            if number % 3 == 0:
+                assert follow(model, EXAMPLE) == expected
+            elif number % 3 == 1:
+                assert same_state(pruned_by(model, spec).state_dict(), narrow)
+            else:
+                with torch.inference_mode():
+                    assert torch.equal(model(inputs), logits)
+            turns += 1
+        return turns
 
-    with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(work, range(40)))
+    with ThreadPoolExecutor(6) as pool:
+        assert all(turns > 0 for turns in pool.map(work, range(6)))
     assert torch.nn.Module.__call__ is call

@@ -15,7 +15,13 @@ from core.pruning import prune
 from core.pruning.allocation import erdos_renyi_kernel_counts, lamp_scores
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import METHODS
-from tests.small_networks import make_magnitudes_distinct, random_resnet, same_state, wrap
+from tests.small_networks import (
+    make_magnitudes_distinct,
+    pruned_by,
+    random_resnet,
+    same_state,
+    wrap,
+)
 
 
 def lamp_as_published(weights: np.ndarray) -> np.ndarray:
@@ -49,7 +55,7 @@ def test_lamp_removes_the_lowest_scores_of_all_layers() -> None:
         allocation="lamp",
         overrides=tuple((name, 0.0) for name in layers if name not in scores),
     )
-    pruned = prunable_layers(prune(wrap(model), spec).network.module)
+    pruned = prunable_layers(pruned_by(model, spec))
     zeroed = np.concatenate([(pruned[name].weight == 0).flatten().numpy() for name in scores])
     together = np.concatenate(list(scores.values()))
     assert zeroed.sum() == round(0.4 * len(together))
@@ -128,7 +134,7 @@ def test_a_layer_with_a_ratio_of_its_own_loses_that_and_the_others_the_rest(
     model = random_resnet()
     own = {"conv1": 0.0, "layer2.0.conv2": 0.75, "fc": 1.0}
     spec = PruningSpec("fine", 0.3, allocation=allocation, overrides=tuple(own.items()))
-    gone, sizes = zeros(prune(wrap(model), spec).network.module), weight_counts(model)
+    gone, sizes = zeros(pruned_by(model, spec)), weight_counts(model)
     for name, ratio in own.items():
         assert gone[name] == round(ratio * sizes[name])
     rest = sizes.keys() - own
@@ -146,7 +152,7 @@ def test_a_group_with_a_ratio_of_its_own_loses_that_and_the_others_the_rest(
     model = random_resnet()
     own = {"conv1": 0.5, "layer3.1.conv1": 0.0, "layer4.0.conv1": 1.0}
     spec = PruningSpec("channel", 0.25, allocation=allocation, overrides=tuple(own.items()))
-    before, after = prunable_layers(model), prunable_layers(prune(wrap(model), spec).network.module)
+    before, after = prunable_layers(model), prunable_layers(pruned_by(model, spec))
 
     def kept(name: str) -> int:
         return len(after[name].weight)
@@ -161,7 +167,7 @@ def test_a_group_with_a_ratio_of_its_own_loses_that_and_the_others_the_rest(
 def test_a_convolution_with_a_ratio_of_its_own_loses_that_many_filters() -> None:
     model = random_resnet()
     spec = PruningSpec("channel-mask", 0.5, overrides=(("layer1.0.conv2", 0.25),))
-    masked = prunable_layers(prune(wrap(model), spec).network.module)
+    masked = prunable_layers(pruned_by(model, spec))
     for name, part in (("layer1.0.conv2", 0.25), ("layer1.0.conv1", 0.5)):
         filters = masked[name].weight.flatten(1)
         assert int((filters == 0).all(1).sum()) == part * len(filters)
@@ -177,7 +183,7 @@ def test_overrides_of_0_everywhere_are_the_baseline(method: str) -> None:
         "channel-mask": [name for name in prunable_layers(model) if name != "fc"],
     }[method]
     spec = PruningSpec(method, 0.5, overrides=tuple((name, 0.0) for name in names))
-    assert same_state(prune(wrap(model), spec).network.module.state_dict(), model.state_dict())
+    assert same_state(pruned_by(model, spec).state_dict(), model.state_dict())
 
 
 @pytest.mark.parametrize(

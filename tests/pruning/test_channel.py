@@ -11,23 +11,31 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.errors import InputError
+from core.networks.flow import follow
+from core.networks.groups import Structure
 from core.pruning import Pruner, prune
 from core.pruning.channel import ChannelPruner, group_scores
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import CRITERIA, METHODS, SCOPES
 from tests.examples import expensive
 from tests.small_networks import (
+    EXAMPLE,
     Widths,
+    followed,
     images,
+    pruned_by,
     random_bottleneck_resnet,
     random_resnet,
     random_vgg,
     same_state,
     silence,
     widths_of,
+    with_structure,
     wrap,
 )
 
+VGG = follow(random_vgg(), EXAMPLE)  # the same for every seed
+BOTTLENECK = follow(random_bottleneck_resnet(), EXAMPLE)
 UNEVEN = Widths(streams=(5, 12, 7, 16), inner=(3, 9, 1, 30, 8, 11, 4, 20))
 
 ratios = st.floats(0, 1)
@@ -39,8 +47,11 @@ a_width = st.integers(1, 12)
 any_widths = st.builds(Widths, st.tuples(*[a_width] * 4), st.tuples(*[a_width] * 8))
 
 
-def kept_channels(model: nn.Module, spec: PruningSpec) -> dict[str, Tensor]:
-    return ChannelPruner(model, wrap(model).structure, spec.criterion, spec.seed).kept(spec)
+def kept_channels(
+    model: nn.Module, spec: PruningSpec, structure: Structure | None = None
+) -> dict[str, Tensor]:
+    structure = structure or follow(model, EXAMPLE)
+    return ChannelPruner(model, structure, spec.criterion, spec.seed).kept(spec)
 
 
 def logits(model: nn.Module) -> Tensor:
@@ -54,13 +65,14 @@ def largest_difference(first: Tensor, second: Tensor) -> float:
     return ((first - second).abs().max() / second.abs().max()).item()
 
 
-def check_that_removal_equals_masking(model: nn.Module, spec: PruningSpec) -> None:
+def check_that_removal_equals_masking(
+    model: nn.Module, spec: PruningSpec, structure: Structure
+) -> None:
     """Logits agree to 1e-4, in fp32."""
     masked = copy.deepcopy(model)
-    silence(masked, wrap(model).structure, kept_channels(model, spec))
-    assert (
-        largest_difference(logits(prune(wrap(model), spec).network.module), logits(masked)) <= 1e-4
-    )
+    silence(masked, structure, kept_channels(model, spec, structure))
+    narrower = prune(with_structure(model, structure), spec).network.module
+    assert largest_difference(logits(narrower), logits(masked)) <= 1e-4
 
 
 @given(any_widths, ratios, criteria, allocations, scopes, seeds)
@@ -69,7 +81,8 @@ def test_removal_equals_masking_in_resnet18(
     widths: Widths, ratio: float, criterion: str, allocation: str, scope: str, seed: int
 ) -> None:
     spec = PruningSpec("channel", ratio, criterion, allocation, scope, seed)
-    check_that_removal_equals_masking(random_resnet(widths, seed), spec)
+    model = random_resnet(widths, seed)
+    check_that_removal_equals_masking(model, spec, follow(model, EXAMPLE))
 
 
 @given(ratios, st.sampled_from(["l1", "l2", "random"]), allocations, seeds)
@@ -78,7 +91,7 @@ def test_removal_equals_masking_in_a_vgg(
     ratio: float, criterion: str, allocation: str, seed: int
 ) -> None:
     spec = PruningSpec("channel", ratio, criterion, allocation, seed=seed)
-    check_that_removal_equals_masking(random_vgg(seed), spec)
+    check_that_removal_equals_masking(random_vgg(seed), spec, VGG)
 
 
 @given(ratios, criteria, allocations, scopes, seeds)
@@ -87,7 +100,7 @@ def test_removal_equals_masking_in_a_depthwise_bottleneck_resnet(
     ratio: float, criterion: str, allocation: str, scope: str, seed: int
 ) -> None:
     spec = PruningSpec("channel", ratio, criterion, allocation, scope, seed)
-    check_that_removal_equals_masking(random_bottleneck_resnet(seed), spec)
+    check_that_removal_equals_masking(random_bottleneck_resnet(seed), spec, BOTTLENECK)
 
 
 def test_removal_does_not_equal_masking_that_leaves_the_shift() -> None:
@@ -95,12 +108,16 @@ def test_removal_does_not_equal_masking_that_leaves_the_shift() -> None:
     model, spec = random_resnet(), PruningSpec("channel", 0.5)
     masked = copy.deepcopy(model)
     shifts = {name: tensor.clone() for name, tensor in masked.named_parameters() if "bn" in name}
-    silence(masked, wrap(model).structure, kept_channels(model, spec))
+    silence(masked, follow(model, EXAMPLE), kept_channels(model, spec))
     for name, tensor in masked.named_parameters():
         if name in shifts and name.endswith("bias"):
             tensor.data.copy_(shifts[name])
     assert (
-        largest_difference(logits(prune(wrap(model), spec).network.module), logits(masked)) > 1e-2
+        largest_difference(
+            logits(pruned_by(model, spec)),
+            logits(masked),
+        )
+        > 1e-2
     )
 
 
@@ -110,9 +127,9 @@ def test_network_and_costs_equal_torch_pruning(ratio: float, criterion: str) -> 
     """Torch-Pruning finds its own groups and removes by itself; only the scores are ours."""
     model = random_resnet()
     theirs = copy.deepcopy(model)
-    graph = wrap(model).structure
-    scores = group_scores(model, graph, criterion, seed=0)
-    group_of = {name: group.name for group in graph.groups for name in group.producers}
+    structure = follow(model, EXAMPLE)
+    scores = group_scores(model, structure, criterion, seed=0)[0]
+    group_of = {name: group.name for group in structure.groups for name in group.producers}
     name_of = {module: name for name, module in theirs.named_modules()}
 
     def importance(group: list[tuple[object, list[int]]]) -> Tensor:
@@ -205,7 +222,9 @@ def kept_by_brute_force(scores: dict[str, Tensor], ratio: float) -> dict[str, li
 @pytest.mark.parametrize("criterion", ["l1", "l2", "bn", "random"])
 def test_global_keeps_what_brute_force_keeps(ratio: float, criterion: str) -> None:
     model = random_resnet(UNEVEN)
-    expected = kept_by_brute_force(group_scores(model, wrap(model).structure, criterion, 0), ratio)
+    expected = kept_by_brute_force(
+        group_scores(model, follow(model, EXAMPLE), criterion, 0)[0], ratio
+    )
     kept = kept_channels(model, PruningSpec("channel", ratio, criterion, "global"))
     assert {name: indices.tolist() for name, indices in kept.items()} == expected
 
@@ -230,16 +249,16 @@ def test_global_replaces_a_protected_channel_by_the_next_lowest_elsewhere() -> N
 
 def test_group_scores_are_the_mean_over_the_producers() -> None:
     model = random_resnet()
-    graph = wrap(model).structure
+    structure = follow(model, EXAMPLE)
     modules = dict(model.named_modules())
     for criterion in ("l1", "l2", "bn"):
-        scores = group_scores(model, graph, criterion, 0)
-        for group in graph.groups:
+        scores, _ = group_scores(model, structure, criterion, 0)
+        for group in structure.groups:
             for channel in range(group.size):
                 of_members = []
                 for name in group.producers:
                     numbers = modules[name].get_parameter("weight")[channel].flatten().tolist()
-                    scale = modules[graph.batch_norm_of[name]].get_parameter("weight")[channel]
+                    scale = modules[structure.batch_norm_of[name]].get_parameter("weight")[channel]
                     of_members.append(
                         {
                             "l1": sum(abs(number) for number in numbers),
@@ -261,7 +280,8 @@ def test_internal_keeps_the_widths_of_the_residual_streams() -> None:
 
 @pytest.mark.parametrize("network", [random_bottleneck_resnet, random_vgg])
 def test_the_layers_say_their_new_sizes(network: Callable[[], nn.Module]) -> None:
-    model = prune(wrap(network()), PruningSpec("channel", 0.5)).network.module
+    baseline = network()
+    model = prune(followed(baseline), PruningSpec("channel", 0.5)).network.module
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             expected = (module.out_channels, module.in_channels // module.groups)
@@ -272,6 +292,15 @@ def test_the_layers_say_their_new_sizes(network: Callable[[], nn.Module]) -> Non
             assert module.weight.shape == module.running_var.shape == (module.num_features,)  # type: ignore[union-attr]
 
 
-def test_bn_is_refused_where_a_group_has_no_batch_norm() -> None:
+def test_bn_leaves_a_group_without_batch_norm_alone_and_says_so() -> None:
+    model = random_vgg()
+    pruned = prune(followed(model), PruningSpec("channel", 0.5, "bn"))
+    left = {layer.name: layer.channels_left for layer in pruned.layers}
+    assert left == {"0": 3, "4": 3, "9": 9, "11": 10}
+    assert any("group 9" in note and "batch-norm" in note for note in pruned.notes)
+
+
+def test_bn_is_refused_where_no_group_has_a_batch_norm() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 2))
     with pytest.raises(InputError, match="batch-norm"):
-        prune(wrap(random_vgg()), PruningSpec("channel", 0.5, "bn"))
+        prune(followed(model), PruningSpec("channel", 0.5, "bn"))

@@ -15,7 +15,13 @@ from core.networks.layers import prunable_layers
 from core.pruning import Pruner, prune
 from core.specs.pruning import PruningSpec
 from tests.examples import expensive
-from tests.small_networks import random_resnet, random_vgg, same_state, wrap
+from tests.small_networks import (
+    followed,
+    random_resnet,
+    random_vgg,
+    same_state,
+    wrap,
+)
 
 PRUNER = Pruner(wrap(random_resnet()))
 
@@ -84,12 +90,12 @@ def test_exactly_the_rounded_number_of_filters_becomes_zero_and_one_is_left(
 def test_bn_is_refused_where_a_convolution_has_no_batch_norm() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 2))
     with pytest.raises(InputError, match="batch-norm"):
-        prune(wrap(model), PruningSpec("channel-mask", 0.5, "bn"))
+        prune(followed(model), PruningSpec("channel-mask", 0.5, "bn"))
 
 
 def test_biases_are_left_alone() -> None:
     model = random_vgg()
-    after = prune(wrap(model), PruningSpec("channel-mask", 1.0)).network.module.state_dict()
+    after = prune(followed(model), PruningSpec("channel-mask", 1.0)).network.module.state_dict()
     for name, tensor in model.state_dict().items():
         if name.endswith("bias"):
             assert torch.equal(after[name], tensor)

@@ -10,11 +10,20 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
+from core.networks.flow import follow
 from core.networks.layers import prunable_layers
 from core.pruning import Pruner, prune
 from core.pruning.selection import RankedScores, lowest_indices
 from core.specs.pruning import PruningSpec
-from tests.small_networks import make_magnitudes_distinct, random_resnet, random_vgg, wrap
+from tests.small_networks import (
+    EXAMPLE,
+    followed,
+    make_magnitudes_distinct,
+    pruned_by,
+    random_resnet,
+    random_vgg,
+    with_structure,
+)
 
 RATIOS = [0.1, 0.37, 0.5, 0.9, 0.99]
 
@@ -45,9 +54,7 @@ def pruned_by_torch(model: nn.Module, ratio: float, allocation: str) -> dict[str
 def test_equals_torch_where_no_magnitudes_are_equal(ratio: float, allocation: str) -> None:
     model = random_resnet()
     make_magnitudes_distinct(model)
-    ours = weights(
-        prune(wrap(model), PruningSpec("fine", ratio, allocation=allocation)).network.module
-    )
+    ours = weights(pruned_by(model, PruningSpec("fine", ratio, allocation=allocation)))
     theirs = pruned_by_torch(model, ratio, allocation)
     for name, weight in weights(model).items():
         assert torch.equal(ours[name], theirs[name])
@@ -61,9 +68,7 @@ def test_what_is_left_equals_torch_where_many_are_equal(ratio: float, allocation
     model = random_resnet().half().float()
     magnitudes = torch.cat([weight.flatten().abs() for weight in weights(model).values()])
     assert len(torch.unique(magnitudes)) < len(magnitudes) / 2  # else the test would show nothing
-    ours = weights(
-        prune(wrap(model), PruningSpec("fine", ratio, allocation=allocation)).network.module
-    )
+    ours = weights(pruned_by(model, PruningSpec("fine", ratio, allocation=allocation)))
     theirs = pruned_by_torch(model, ratio, allocation)
     if allocation == "global":
         ours = {"all": torch.cat([weight.flatten() for weight in ours.values()])}
@@ -80,7 +85,10 @@ def test_of_equal_magnitudes_the_first_go(allocation: str) -> None:
             weight.mul_(4).round_().add_(0.5)  # few distinct magnitudes, none of them 0
     before = [weight.flatten().numpy().copy() for weight in weights(model).values()]
     after = weights(
-        prune(wrap(model), PruningSpec("fine", 0.4, allocation=allocation)).network.module
+        prune(
+            followed(model),
+            PruningSpec("fine", 0.4, allocation=allocation),
+        ).network.module
     )
     expected = [np.concatenate(before)] if allocation == "global" else before
     for flat in expected:
@@ -104,7 +112,7 @@ def test_exactly_the_lowest_by_value_then_position_are_chosen(
     assert lowest_indices(tensor, number).tolist() == expected
 
 
-VGG_PRUNER = Pruner(wrap(random_vgg()))
+VGG_PRUNER = Pruner(with_structure(random_vgg(), follow(random_vgg(), EXAMPLE)))
 
 
 @given(
@@ -127,7 +135,7 @@ def test_exactly_the_rounded_number_of_weights_becomes_zero(
 def test_biases_and_batch_norm_are_left_alone(criterion: str) -> None:
     model = random_resnet()
     prunable = {f"{name}.weight" for name in prunable_layers(model)}
-    after = prune(wrap(model), PruningSpec("fine", 1, criterion)).network.module.state_dict()
+    after = pruned_by(model, PruningSpec("fine", 1, criterion)).state_dict()
     for name, tensor in model.state_dict().items():
         if name in prunable:
             assert not after[name].any()
@@ -137,10 +145,7 @@ def test_biases_and_batch_norm_are_left_alone(criterion: str) -> None:
 
 
 def test_l2_is_l1() -> None:
-    l1, l2 = (
-        prune(wrap(random_resnet()), PruningSpec("fine", 0.5, name)).network.module
-        for name in ("l1", "l2")
-    )
+    l1, l2 = (pruned_by(random_resnet(), PruningSpec("fine", 0.5, name)) for name in ("l1", "l2"))
     for first, second in zip(weights(l1).values(), weights(l2).values(), strict=True):
         assert torch.equal(first, second)
 
@@ -148,6 +153,6 @@ def test_l2_is_l1() -> None:
 def test_random_does_not_look_at_magnitudes() -> None:
     model = random_resnet()
     make_magnitudes_distinct(model)
-    after = weights(prune(wrap(model), PruningSpec("fine", 0.5, "random")).network.module)
+    after = weights(pruned_by(model, PruningSpec("fine", 0.5, "random")))
     left = torch.cat([weight[weight != 0].abs() for weight in after.values()])
     assert left.mean().item() == pytest.approx(0.5, abs=0.02)  # 0.75 were it by magnitude

@@ -10,7 +10,7 @@ from core.pruning import Pruner, prune
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import ALLOCATIONS, METHODS
 from tests.combinations import COMBINATIONS
-from tests.small_networks import copy_of_state, images, random_resnet, same_state, wrap
+from tests.small_networks import copy_of_state, images, pruned_by, random_resnet, same_state, wrap
 
 ALL_SPECS = [
     PruningSpec(method, 0.5, criterion, allocation, scope)
@@ -45,7 +45,7 @@ def test_what_happens_to_the_pruned_network_does_not_reach_the_baseline(
     method: str, ratio: float
 ) -> None:
     baseline = random_resnet()
-    pruned = prune(wrap(baseline), PruningSpec(method, ratio, scope="internal")).network.module
+    pruned = pruned_by(baseline, PruningSpec(method, ratio, scope="internal"))
     with torch.no_grad():
         for tensor in pruned.state_dict().values():
             tensor.fill_(7)
@@ -95,7 +95,7 @@ def test_the_global_random_generator_is_left_alone(method: str) -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_mode_and_gradients_are_the_baselines(method: str, training: bool) -> None:
     baseline = random_resnet().train(training).requires_grad_(training)
-    pruned = prune(wrap(baseline), PruningSpec(method, 0.5)).network.module
+    pruned = pruned_by(baseline, PruningSpec(method, 0.5))
     assert all(module.training is training for module in pruned.modules())
     assert all(parameter.requires_grad is training for parameter in pruned.parameters())
 

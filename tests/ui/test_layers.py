@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from core.networks.checkpoint import Checkpoint
-from core.networks.groups import trace
 from core.pruning import prune
 from core.specs.pruning import PruningSpec
 from core.ui.bench.resources import version_of
@@ -15,7 +14,7 @@ from core.ui.layers.overview import describe_losses, stages_of
 from core.ui.layers.sensitivity import Scan, describe_scan, unit_of
 from tests.small_networks import random_network
 
-GROUPS = trace(random_network().module).groups
+GROUPS = random_network().groups
 
 
 def losses(**by_unit: list[float]) -> pd.DataFrame:

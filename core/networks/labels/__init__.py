@@ -1,0 +1,1 @@
+"""Labels that run through a network beside its numbers; `core.networks.flow` is the entrance."""
