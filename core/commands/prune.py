@@ -101,6 +101,8 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     recovery = Recovery.named(options.recovery)
     dataset = _images(options)
     pruned = prune(source.network, spec)
+    for note in pruned.notes:
+        print(note)
     network = pruned.network
     if dataset is not None:
         network = recover_fully(network, recovery, dataset, options.precision, options.device)
@@ -120,6 +122,7 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
         "spec": asdict(spec.canonical()),
         "recovery": recovery.to_json(),
         "sparsity": pruned.sparsity,
+        "notes": list(pruned.notes),
     }
 
 

@@ -295,6 +295,12 @@ def test_a_pruned_file_needs_no_images(
     command = ("prune", "--baseline", baseline, "--method", method, "--ratio", 0.4)
     outcome = run(*command, "--out", out, "--json")
     assert "accuracy was not measured" in outcome.out
+    stays = [note for note in outcome.result["notes"] if note in outcome.out]
+    assert stays == (
+        ["fc keeps its output channels: they are the network's output."]
+        if method == "channel"
+        else []
+    )
     expected = prune(trained.network, PruningSpec(method, 0.4)).network
     assert same_state(
         checkpoint.load(out, "cifar10").network.tensors(),

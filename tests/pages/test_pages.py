@@ -29,6 +29,7 @@ from core.networks.checkpoint import OF_A_BASELINE, OF_A_TRAINING, Checkpoint
 from core.networks.layers import nonzero_parameters
 from core.paths import CHECKPOINTS
 from core.pruning import Pruner, prune
+from core.pruning.channel import ChannelPruner
 from core.recovery.recover import recover_fully
 from core.results import ResultStore, open_store
 from core.specs.grid import grid
@@ -828,3 +829,19 @@ def test_the_baseline_that_ships_works_on_cifar10(open_app: OpenApp, page: str) 
     app = open_app(page, subset="50")
     if page == "compare":
         assert all(value.endswith("%") for value in metrics(app)["Accuracy"])
+
+
+def test_layers_that_cannot_be_pruned_say_why(
+    open_app: OpenApp, small_baselines: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert small_baselines
+    assert not [
+        each for each in open_app("layers", dataset="digits").expander if "why" in each.label
+    ]
+    notes = ("conv1 keeps its output channels: roll reads them.", "fc keeps them too.")
+    monkeypatch.setattr(ChannelPruner, "notes", lambda *_: notes)
+    st.cache_resource.clear()
+    app = open_app("layers", dataset="digits")
+    (shown,) = [each for each in app.expander if "why" in each.label]
+    assert shown.label == "What stays, and why (2)"
+    assert all(note in shown.markdown[0].value for note in notes)

@@ -14,7 +14,8 @@ from core.ui.layers.overview import describe_losses, stages_of
 from core.ui.layers.sensitivity import Scan, describe_scan, unit_of
 from tests.small_networks import random_network
 
-GROUPS = random_network().groups
+STRUCTURE = random_network().structure
+GROUPS = STRUCTURE.groups
 
 
 def losses(**by_unit: list[float]) -> pd.DataFrame:
@@ -114,10 +115,10 @@ def test_a_layers_unit_is_itself_or_its_group() -> None:
 
 
 def test_coupled_layers_are_named() -> None:
-    assert "layer1.0.conv2, layer1.1.conv2" in _coupling(GROUPS, "conv1", "channel")
-    assert "on their own" in _coupling(GROUPS, "layer1.0.conv1", "channel")
-    assert "classes" in _coupling(GROUPS, "fc", "channel")
-    assert "for themselves" in _coupling(GROUPS, "conv1", "channel-mask")
+    assert "layer1.0.conv2, layer1.1.conv2" in _coupling(STRUCTURE, "conv1", "channel")
+    assert "on their own" in _coupling(STRUCTURE, "layer1.0.conv1", "channel")
+    assert "the network's output" in _coupling(STRUCTURE, "fc", "channel")
+    assert "for themselves" in _coupling(STRUCTURE, "conv1", "channel-mask")
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.4, 0.9])

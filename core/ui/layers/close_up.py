@@ -7,7 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from core import charts
-from core.networks.groups import Group
+from core.networks.groups import Structure
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES
 from core.studies import closeup
@@ -51,8 +51,7 @@ def show_close_up(bench: Workbench, layer: str) -> None:
             stem = f"{layer}-{name.lower()}"
             downloads[f"weights-{stem}"] = (distribution, bins)
             downloads[f"kernels-{stem}"] = (kernels, maps[name])
-    groups = bench.checkpoint.network.groups
-    st.caption(_coupling(groups, layer, specs[CHANNELS].method))
+    st.caption(_coupling(bench.checkpoint.network.structure, layer, specs[CHANNELS].method))
     order = order_frame(bench.file, specs[CHANNELS], layer)
     if order is not None:
         ranking = charts.channel_order(order.assign(method=CHANNELS))
@@ -101,13 +100,13 @@ def _cut_in_words(threshold: float | None, cut: int) -> str:
     return f"{cut:,} weights go: all at most {threshold:.3g} in size"
 
 
-def _coupling(groups: tuple[Group, ...], layer: str, method: str) -> str:
-    """Who shares the layer's output channels."""
-    group = next((group for group in groups if layer in group.producers), None)
+def _coupling(structure: Structure, layer: str, method: str) -> str:
+    """Which layers share this layer's output channels, or why the channels stay."""
+    group = next((each for each in structure.groups if layer in each.producers), None)
     if method == "channel-mask":
         return "Its filters are scored and masked for themselves, whatever couples them."
     if group is None:
-        return "Its outputs are the classes, which stay; its inputs go with the layer before it."
+        return f"{structure.fixed[layer]} Its inputs go with the layer before it."
     others = [name for name in group.producers if name != layer]
     if not others:
         return (

@@ -1,5 +1,7 @@
 """Every layer at every ratio, and which layer the rest of the page is about."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 import streamlit as st
 
@@ -60,8 +62,17 @@ def show_overview(bench: Workbench) -> str:
         for name, spec in specs.items():
             now = sparsity_frame(bench.file, settings.spec(name, 0.0), (spec.ratio,))
             st.caption(f"**{name}** at {spec.ratio:.2f}: {describe_losses(now)}{_reason(spec)}")
+        _show_notes(bench, specs.values())
         offer_all({"sparsity": (drawing, together)})
     return selected
+
+
+def _show_notes(bench: Workbench, specs: Iterable[PruningSpec]) -> None:
+    """Say which channels cannot be pruned and why, where it is more than the network's outputs."""
+    notes = dict.fromkeys(note for spec in specs for note in bench.pruned(spec).notes)
+    if len(notes) > 1:
+        with st.expander(f"What stays, and why ({len(notes)})"):
+            st.markdown("\n".join(f"- {note}" for note in notes))
 
 
 def _reason(spec: PruningSpec) -> str:
