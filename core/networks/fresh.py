@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from core.data.normalisation import Normalisation
@@ -74,10 +74,11 @@ def initialise(module: nn.Module, seed: int) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", generator=generator)
+            _zero(layer.bias)
         elif isinstance(layer, nn.Linear):
             bound = layer.in_features**-0.5
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-            nn.init.zeros_(layer.bias)
+            _zero(layer.bias)
         elif isinstance(layer, nn.BatchNorm2d):
             layer.reset_parameters()
     for layer in module.modules():
@@ -85,3 +86,8 @@ def initialise(module: nn.Module, seed: int) -> None:
             nn.init.zeros_(layer.bn2.weight)
         elif isinstance(layer, Bottleneck):
             nn.init.zeros_(layer.bn3.weight)
+
+
+def _zero(bias: Tensor | None) -> None:
+    if bias is not None:
+        nn.init.zeros_(bias)
