@@ -98,7 +98,7 @@ def pruned_by(module: nn.Module, spec: PruningSpec) -> nn.Module:
 
 def with_structure(module: nn.Module, structure: Structure) -> Network:
     """The bundle of a module whose structure is known; what else it takes plays no part."""
-    return Network(module, structure, Architecture("resnet18"), 10, 8, CIFAR10)
+    return Network(module, structure, Architecture("resnet18"), 10, 8, CIFAR10, True)
 
 
 def random_resnet(widths: Widths | None = None, seed: int = 0) -> ResNet:

@@ -28,14 +28,7 @@ def for_inference(network: Network, device: torch.device, precision: str) -> nn.
     the forward can only view tensors in the usual order.
     """
     folded = fold_batch_norms(network).to(device, DTYPES[precision])
-    folded = folded.to(memory_format=torch.channels_last)
-    zeros = torch.zeros(network.example_shape, device=device, dtype=DTYPES[precision])
-    try:
-        with torch.inference_mode():
-            folded(zeros.to(memory_format=torch.channels_last))
-    except RuntimeError:  # "view size is not compatible with input tensor's size and stride"
-        return folded.to(memory_format=torch.contiguous_format)
-    return folded
+    return folded.to(memory_format=network.memory_format)
 
 
 def evaluate(
@@ -56,9 +49,7 @@ def evaluate(
     precision = resolve_precision(precision, device)
     batch_size = BATCH_SIZES[device.type]
     batches = (
-        network.normalisation.apply(
-            images[start : start + batch_size].to(device), DTYPES[precision]
-        )
+        network.inputs(images[start : start + batch_size].to(device), DTYPES[precision])
         for start in range(0, len(images), batch_size)
     )
     yield from classify(for_inference(network, device, precision), batches, labels)

@@ -1,16 +1,17 @@
 """A network together with what must be known of it, found once."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
+import torch
 from torch import Tensor, nn
 
 from core.data.normalisation import CIFAR10, CIFAR10_IMAGE_SIZE, Normalisation
 from core.networks.flow import follow
 from core.networks.groups import Group, Structure
-from core.networks.layers import Layer, nonzero_parameters, prunable_layers
+from core.networks.layers import Layer, copy_with, nonzero_parameters, prunable_layers
 from core.networks.registry import entry
 from core.networks.segments import Segment
 from core.specs.architecture import Architecture
@@ -26,6 +27,7 @@ class Network:
     classes: int
     image_size: int  # pixels, of height and width
     normalisation: Normalisation
+    runs_channels_last: bool  # whether the forward takes images in that memory order
 
     @classmethod
     def of(
@@ -40,8 +42,16 @@ class Network:
 
         Raises InputError where the network cannot be run so.
         """
-        structure = follow(module, (1, len(normalisation.mean), image_size, image_size))
-        return cls(module, structure, architecture, classes, image_size, normalisation)
+        example = (1, len(normalisation.mean), image_size, image_size)
+        return cls(
+            module,
+            follow(module, example),
+            architecture,
+            classes,
+            image_size,
+            normalisation,
+            runs_channels_last(module, example),
+        )
 
     def with_module(self, module: nn.Module) -> "Network":
         """The same network with other weights, or with fewer channels: layers keep their names.
@@ -51,9 +61,14 @@ class Network:
         return replace(self, module=module)
 
     @property
-    def example_shape(self) -> tuple[int, int, int, int]:
-        """Of one image."""
-        return (1, len(self.normalisation.mean), self.image_size, self.image_size)
+    def memory_format(self) -> torch.memory_format:
+        """The fastest order of numbers in memory that the forward takes."""
+        return torch.channels_last if self.runs_channels_last else torch.contiguous_format
+
+    def inputs(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Normalise uint8 images (N, colours, H, W), in the network's memory order."""
+        normalised = self.normalisation.apply(images, dtype)
+        return normalised.contiguous(memory_format=self.memory_format)
 
     @property
     def identity(self) -> str:
@@ -102,3 +117,23 @@ class Network:
 
     def tensors(self) -> dict[str, Tensor]:
         return self.module.state_dict()
+
+
+def runs_channels_last(module: nn.Module, shape: Sequence[int]) -> bool:
+    """Whether the forward takes images in channels_last order: tried with one, on a copy.
+
+    A forward that views a tensor as if it were contiguous does not. Without numbers this cannot be
+    tried, since convolutions on `meta` don't pass the memory order on.
+    """
+    tried = copy_with(module, {}).eval()
+    weight = next(tried.parameters())
+    image = torch.zeros(tuple(shape), dtype=weight.dtype, device=weight.device)
+    try:
+        with torch.inference_mode():
+            tried(image.to(memory_format=torch.channels_last))
+    except (
+        RuntimeError,
+        ValueError,
+    ):  # "view size is not compatible with input tensor's size and stride"
+        return False
+    return True

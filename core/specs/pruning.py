@@ -71,7 +71,7 @@ class PruningSpec:
             ratio=float(self.ratio),
             criterion="l1" if same_as_l1 else self.criterion,
             allocation=self.allocation if method.has_allocations else "uniform",
-            scope=self.scope if method.has_scopes else "all",
+            scope=self.scope if method.prunes_groups else "all",
             seed=self.seed if self.criterion == "random" else 0,
         )
 

@@ -60,7 +60,7 @@ class Method:
     sentence: str
     unit: str  # what can have a ratio of its own
     has_allocations: bool = True
-    has_scopes: bool = False
+    prunes_groups: bool = False  # removes coupled channels together, so scopes apply
 
     @property
     def prunes_weights(self) -> bool:
@@ -158,7 +158,7 @@ METHODS: Mapping[str, Method] = {
         sentence="Whole channels are removed and every layer that has them becomes narrower; "
         "channels that a residual addition couples go together.",
         unit="group of channels",
-        has_scopes=True,
+        prunes_groups=True,
     ),
     "channel-mask": Method(
         label="Filters masked",

@@ -18,7 +18,7 @@ from core.recovery.recover import calibration_images
 from core.specs.point import UNPRUNED, Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
-from core.specs.vocabulary import NO_RECOVERY, RECOVERIES
+from core.specs.vocabulary import METHODS, NO_RECOVERY, RECOVERIES
 from core.sweeps.measurer import Measurer
 
 SCAN_RATIOS = tuple(step / 10 for step in range(1, 10))
@@ -31,12 +31,12 @@ def units(network: Network, method: str) -> tuple[str, ...]:
     For `channel` the groups, by their names, because their members cannot be pruned apart; for
     `channel-mask` the convolutions; for `fine` every prunable layer.
     """
-    if method == "channel":
+    if METHODS[method].prunes_groups:
         return tuple(group.name for group in network.groups)
     return tuple(
         name
         for name, layer in network.layers.items()
-        if method == "fine" or isinstance(layer, nn.Conv2d)
+        if METHODS[method].prunes_weights or isinstance(layer, nn.Conv2d)
     )
 
 

@@ -110,8 +110,7 @@ class Measurer:
     def _inputs(self) -> tuple[Tensor, ...]:
         """The test images of the subset, normalised once for all points, in batches."""
         images = self._dataset.test_images[self._chosen].to(self._device)
-        normalisation = self._checkpoint.network.normalisation
-        inputs = normalisation.apply(images, DTYPES[self._precision])
+        inputs = self._checkpoint.network.inputs(images, DTYPES[self._precision])
         return torch.split(inputs, BATCH_SIZES[self._device.type])
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.results import Key, Result, ResultStore
 from core.specs.point import Point
+from core.specs.vocabulary import METHODS
 from core.sweeps.measurer import Measurer
 
 
@@ -60,6 +61,6 @@ def sweep(
 
 def _work(point: Point) -> float:
     """About how long a point takes, of what the unpruned network takes."""
-    kept = 1 - point.spec.ratio if point.spec.method == "channel" else 1.0
+    kept = 1 - point.spec.ratio if METHODS[point.spec.method].prunes_groups else 1.0
     recovering = 0.3 if point.recovery.method == "bn" else 0.0
     return 0.1 + (1 + recovering) * kept**2

@@ -12,12 +12,14 @@ the process hangs or crashes (https://github.com/uxlfoundation/oneDNN/issues/603
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from math import gcd
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from core.networks.network import Network
 
 NARROW = 4
 """Pixels; an output that is no wider is computed side by side."""
@@ -45,6 +47,11 @@ def arranged(model: nn.Module) -> Iterator[None]:
     finally:
         for convolution, _ in convolutions:
             del convolution.forward
+
+
+def arranged_for(network: Network, module: nn.Module) -> AbstractContextManager[None]:
+    """`arranged` for a network's module or a copy of it, where its forward takes channels_last."""
+    return arranged(module) if network.runs_channels_last else nullcontext()
 
 
 def _arrangement(convolution: nn.Conv2d) -> Callable[[nn.Conv2d, Tensor], Tensor] | None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from core.device import DTYPES, best_device, resolve_precision
 from core.measuring.evaluation import evaluate_fully
 from core.networks.network import Network
-from core.training.arranged import arranged
+from core.training.arranged import arranged_for
 from core.training.augment import Augmenter
 from core.training.averaging import WeightAverage
 from core.training.muon import Muon
@@ -51,8 +51,8 @@ def train(
     the average.
     """
     device = device or best_device()
-    model, normalisation = network.module, network.normalisation
-    model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    model = network.module
+    model.to(device, memory_format=network.memory_format).train()  # type: ignore[call-overload]
     dtype = DTYPES[resolve_precision("auto", device)]
     optimisers = _optimisers(model, recipe, dtype)
     augmenter = Augmenter(
@@ -60,7 +60,7 @@ def train(
         recipe.translate,
         recipe.flip,
         seed,
-        normalisation.grey,
+        network.normalisation.grey,
         recipe.cutout,
     )
     labels = split.labels.to(device)
@@ -83,7 +83,7 @@ def train(
     autocast = nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
     def loss_and_logits(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        with autocast, arranged(model):
+        with autocast, arranged_for(network, model):
             logits = model(inputs)
             return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing), logits
 
@@ -103,7 +103,7 @@ def train(
                 for group in optimiser.param_groups:
                     group["lr"] = group["peak_lr"] * factor
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
-            inputs = normalisation.apply(augmenter.batch(rows, draw, generator))
+            inputs = network.inputs(augmenter.batch(rows, draw, generator))
             batch_labels = labels[rows.to(device)]
             targets = answers.targets(inputs) if answers else batch_labels
             for optimiser in optimisers:

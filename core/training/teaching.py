@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from core.device import DTYPES, resolve_precision
 from core.measuring.evaluation import for_inference
 from core.networks.network import Network
-from core.training.arranged import arranged
+from core.training.arranged import arranged_for
 
 
 class Teachers:
@@ -28,16 +28,17 @@ class Teachers:
         self._mirror = mirror
         precision = resolve_precision("auto", device)
         self._dtype = DTYPES[precision]
-        self._networks = [for_inference(each, device, precision) for each in networks]
+        self._networks = [(each, for_inference(each, device, precision)) for each in networks]
 
     def targets(self, inputs: Tensor) -> Tensor:
         """The mean of their probabilities, float32 (N, classes), for normalised (N, 3, H, W)."""
         images = inputs.to(self._dtype)
         views = [images, images.flip(3)] if self._mirror else [images]
-        each = [self._answer(network, view) for network, view in product(self._networks, views)]
+        each = [self._answer(*network, view) for network, view in product(self._networks, views)]
         return torch.stack(each).mean(0)
 
     @staticmethod
-    def _answer(network: nn.Module, images: Tensor) -> Tensor:
-        with torch.no_grad(), arranged(network):
-            return F.softmax(network(images).float(), dim=1)
+    def _answer(network: Network, module: nn.Module, images: Tensor) -> Tensor:
+        arranged = images.contiguous(memory_format=network.memory_format)
+        with torch.no_grad(), arranged_for(network, module):
+            return F.softmax(module(arranged).float(), dim=1)

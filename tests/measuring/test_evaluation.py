@@ -20,6 +20,7 @@ from core.measuring.statistics import wilson_interval
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.networks.network import Network
+from core.training import History, Split, default_recipe, train
 from tests.environment import needs_native_bf16
 from tests.small_networks import (
     copy_of_state,
@@ -250,3 +251,34 @@ def test_the_copy_for_inference_computes_the_same(make: Callable[[], nn.Module])
         expected = network(images())
         logits = for_inference(wrap(network), CPU, "fp32")(images())
     assert (logits - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+class ContiguousHead(nn.Module):
+    """Views its feature map as rows, which a channels_last tensor refuses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.head = nn.Linear(4 * 32 * 32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.conv(x).relu().view(x.size(0), -1))
+        return logits
+
+
+def test_a_forward_that_needs_contiguous_tensors_is_evaluated_and_trained(digits: DataSet) -> None:
+    module = ContiguousHead()
+    randomise(module, seed=0)
+    network = wrap(module, 32)
+    assert not network.runs_channels_last
+    assert wrap(random_resnet()).runs_channels_last
+    images, labels = digits.test_images[:150], digits.test_labels[:150]
+    with torch.inference_mode():
+        expected = module(CIFAR10.apply(images).contiguous()).argmax(1).numpy()
+    found = evaluate_fully(network, images, labels, "fp32", CPU)
+    np.testing.assert_array_equal(found.predictions, expected)
+    split = Split(digits.train_images[:128], digits.train_labels[:128], images, labels)
+    recipe = default_recipe("digits", 1, "sgd")
+    history = History()
+    list(train(network, split, recipe, 0, history, device=CPU, teachers=[wrap(module, 32)]))
+    assert len(history.epochs) == 1

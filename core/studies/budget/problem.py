@@ -9,6 +9,7 @@ from torch import nn
 from core.errors import InputError
 from core.measuring.outcome import Cost
 from core.networks.network import Network
+from core.specs.vocabulary import METHODS
 
 QUANTITIES = ("parameters", "macs")
 
@@ -111,7 +112,7 @@ def problem_of(network: Network, method: str, quantity: str) -> Problem:
 def quantity_of(found: Cost, method: str, quantity: str) -> float:
     """What a problem of the method counts, of a network that was pruned by it."""
     _check(quantity)
-    if method == "fine":
+    if METHODS[method].prunes_weights:
         return found.macs_nonzero if quantity == "macs" else found.nonzero
     return found.macs if quantity == "macs" else found.parameters
 

@@ -167,7 +167,7 @@ def _bearings(bench: Workbench, spec: PruningSpec, names: tuple[str, ...]) -> di
                 "What single layers bear was not measured in these settings: scan them first, "
                 "under Sensitivity."
             )
-        is_out = spec.method == "channel" and not groups[name].is_in(spec.scope)
+        is_out = METHODS[spec.method].prunes_groups and not groups[name].is_in(spec.scope)
         found[name] = (
             Bearing((0.0,), (0.0,))
             if is_out

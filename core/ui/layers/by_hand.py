@@ -9,7 +9,7 @@ import streamlit as st
 from core.pruning.matching import HIGHEST_RATIO
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
-from core.specs.vocabulary import GRANULARITIES
+from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies.sensitivity import units
 from core.sweeps.known import BASELINE, Reading
 from core.ui.bench.workbench import Workbench
@@ -82,9 +82,9 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
         placeholder="–",
         disabled=["name", "size"],
         column_config={
-            "name": "Group of channels" if spec.method == "channel" else "Layer",
+            "name": METHODS[spec.method].unit.capitalize(),
             "size": st.column_config.NumberColumn(
-                "Weights" if spec.method == "fine" else "Channels", format="localized"
+                "Weights" if METHODS[spec.method].prunes_weights else "Channels", format="localized"
             ),
             "ratio": st.column_config.NumberColumn(
                 "Own ratio",
@@ -118,12 +118,12 @@ def _fill(key: str, ratios: dict[str, float]) -> None:
 
 def _in_scope(bench: Workbench, spec: PruningSpec, unit: str) -> bool:
     groups = {group.name: group for group in bench.checkpoint.network.groups}
-    return spec.method != "channel" or groups[unit].is_in(spec.scope)
+    return not METHODS[spec.method].prunes_groups or groups[unit].is_in(spec.scope)
 
 
 def _size(bench: Workbench, spec: PruningSpec, unit: str) -> int:
     weight = bench.checkpoint.network.layers[unit].weight
-    return weight.numel() if spec.method == "fine" else len(weight)
+    return weight.numel() if METHODS[spec.method].prunes_weights else len(weight)
 
 
 def _cards(bench: Workbench, specs: Mapping[str, PruningSpec]) -> None:

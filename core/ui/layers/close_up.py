@@ -9,7 +9,7 @@ from PIL import Image
 from core import charts
 from core.networks.groups import Structure
 from core.specs.pruning import PruningSpec
-from core.specs.vocabulary import GRANULARITIES
+from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies import closeup
 from core.studies.closeup import CloseUp
 from core.ui.bench.resources import FileVersion, load_pruned, load_pruner
@@ -103,7 +103,7 @@ def _cut_in_words(threshold: float | None, cut: int) -> str:
 def _coupling(structure: Structure, layer: str, method: str) -> str:
     """Which layers share this layer's output channels, or why the channels stay."""
     group = next((each for each in structure.groups if layer in each.producers), None)
-    if method == "channel-mask":
+    if not METHODS[method].prunes_groups:
         return "Its filters are scored and masked for themselves, whatever couples them."
     if group is None:
         return f"{structure.fixed[layer]} Its inputs go with the layer before it."
@@ -148,7 +148,7 @@ def map_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame:
             "state": ["zero" if part == 0 else "stays" for part in kept],
         }
     )
-    if spec.method != "channel":
+    if not METHODS[spec.method].prunes_groups:
         return cells
     stay = cells[cells["kept"] > 0]
     below, beside = stay["bottom"].max(), stay["right"].max()
@@ -170,7 +170,7 @@ def order_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFram
     group = next((each for each in pruner.baseline.groups if layer in each.producers), None)
     if group is None:
         return None
-    scored = layer if spec.method == "channel-mask" else group.name
+    scored = group.name if METHODS[spec.method].prunes_groups else layer
     scores = pruner.channel_scores(spec)[scored]
     stays = pruner.kept_weights(spec, layer).flatten(1).any(1)
     order = scores.sort(stable=True).indices

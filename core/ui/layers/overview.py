@@ -7,7 +7,7 @@ import streamlit as st
 
 from core import charts
 from core.specs.pruning import PruningSpec
-from core.specs.vocabulary import GRANULARITIES
+from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.ui.bench.resources import sparsity_frame
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
@@ -79,7 +79,7 @@ def _reason(spec: PruningSpec) -> str:
     """Why the layers lost what they did, where every one gives up the same part."""
     if spec.allocation != "uniform" or spec.ratio == 0 or spec.overrides:
         return ""
-    if spec.method != "channel":
+    if not METHODS[spec.method].prunes_groups:
         return " Uniform allocation asks the same of all: choose *global* to see them differ."
     if spec.scope != "all":
         return ""

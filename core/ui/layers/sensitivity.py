@@ -15,7 +15,7 @@ from core.results import StoreError
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import BY_LABEL
-from core.specs.vocabulary import GRANULARITIES
+from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies.sensitivity import SCAN_IMAGES, SCAN_RATIOS, ScanMeasurer, scan_points, units
 from core.sweeps.sweep import sweep
 from core.ui.bench.workbench import Workbench
@@ -143,7 +143,7 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
     downloads: dict[str, tuple[charts.Drawing, pd.DataFrame]] = {}
     for column, (name, scan) in zip(st.columns(len(scans)), scans.items(), strict=True):
         losses = scan.losses[(scan.losses["recovery"] == shown) & (scan.losses["ratio"] > 0)]
-        others = coupled if scan.method == "channel" else {}
+        others = coupled if METHODS[scan.method].prunes_groups else {}
         labels = {
             unit: f"{unit} +{others[unit] - 1}" if unit in others else unit for unit in scan.units
         }
@@ -177,7 +177,7 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
 
 def unit_of(groups: tuple[Group, ...], scan: Scan, layer: str) -> str:
     """What is pruned when a layer is: itself, or its group of channels; "" for none."""
-    if scan.method != "channel":
+    if not METHODS[scan.method].prunes_groups:
         return layer if layer in scan.units else ""
     return next((group.name for group in groups if layer in group.producers), "")
 
