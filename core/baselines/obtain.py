@@ -21,6 +21,7 @@ from core.files import written_atomically
 from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
+from core.networks.metadata import provenance
 from core.networks.network import Network
 from core.training import EpochEnd, History, Recipe, Split, Step, train
 
@@ -161,7 +162,7 @@ def _train_and_save(
         "data": {"source": request.dataset.name, "fingerprint": request.dataset.fingerprint},
         "accuracy": _measure(network, request, device),
         "history": asdict(history),
-        **checkpoint.provenance(),
+        **provenance(),
     }
     network.module.cpu()
     checkpoint.save(network, path, request.dataset.name, metadata, overwrite)

@@ -64,12 +64,17 @@ def subset_or(options: argparse.Namespace, images: int, dataset: DataSet) -> int
 
 
 def chosen_baseline(options: argparse.Namespace) -> Checkpoint:
-    """Raises InputError too where the results cannot have the files asked for."""
+    """Load what `chosen_path` names. Raises InputError as that does."""
+    return checkpoint.load(chosen_path(options), options.dataset)
+
+
+def chosen_path(options: argparse.Namespace) -> Path:
+    """The baseline asked for. Raises InputError where the results cannot have their files."""
     if options.export is not None:
         for file in files_of(options.export):
             checkpoint.refuse_to_overwrite(file, options.overwrite)
-    path = options.baseline or usual_baseline(options.dataset)
-    return checkpoint.load(path, options.dataset)
+    path: Path = options.baseline or usual_baseline(options.dataset)
+    return path
 
 
 def measure_points(

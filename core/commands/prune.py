@@ -18,6 +18,7 @@ from core.commands.common import (
 )
 from core.data.dataset import DataSet
 from core.networks import checkpoint
+from core.networks.metadata import provenance
 from core.networks.network import Network
 from core.pruning import prune
 from core.recovery.recover import recover_fully
@@ -114,7 +115,7 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
             "recovery": recovery.to_json(),
             "baseline": {"file": source.path.name, "fingerprint": source.fingerprint},
             "accuracy": None if dataset is None else {name: result[name] for name in ACCURACY},
-            **checkpoint.provenance(),
+            **provenance(),
         }
         checkpoint.save(network, options.out, source.dataset, metadata, overwrite=options.overwrite)
         print(f"Kept as {options.out}.")

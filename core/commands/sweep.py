@@ -8,7 +8,7 @@ from core import paths
 from core.commands.common import Commands, evaluation_options, load_announced
 from core.commands.measuring import (
     add_lists,
-    chosen_baseline,
+    chosen_path,
     kept,
     measure_points,
     opened_store,
@@ -17,7 +17,6 @@ from core.commands.measuring import (
     storing_options,
 )
 from core.errors import InputError
-from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.results import RESULTS_SUFFIX, Key, export, read_shipped
 from core.specs.grid import grid
@@ -25,6 +24,7 @@ from core.specs.point import UNPRUNED, Point
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, RECOVERIES, SCOPES
 from core.studies.shipped_grid import FIVE_EPOCHS, FULL, shipped_points
+from core.sweeps.job import Job
 from core.sweeps.measurer import Measurer
 
 POINTS_BETWEEN_FILES = 40
@@ -73,7 +73,7 @@ def add_sweep(commands: Commands) -> None:
 def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
     if options.shipped:
         return run_shipped(options)
-    measurer = measurer_for(chosen_baseline(options), options)
+    measurer = measurer_for(chosen_path(options), options)
     points = grid(
         options.methods,
         options.ratios,
@@ -99,10 +99,10 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
             )
     work = []
     for name in (FULL, FIVE_EPOCHS):
-        loaded = checkpoint.load(paths.CHECKPOINTS / f"{name}.safetensors")
-        file = loaded.path.with_name(name + RESULTS_SUFFIX)
-        measurer = measurer_for(loaded, options)
-        _refuse_to_spoil(file, loaded, measurer.key(Point(UNPRUNED, Recovery())))
+        path = paths.CHECKPOINTS / f"{name}.safetensors"
+        file = path.with_name(name + RESULTS_SUFFIX)
+        measurer = measurer_for(path, options)
+        _refuse_to_spoil(file, measurer.checkpoint, measurer.key(Point(UNPRUNED, Recovery())))
         work.append((name, file, measurer))
     store = opened_store(options)
     counts = {}
@@ -138,8 +138,13 @@ def _refuse_to_spoil(file: Path, loaded: Checkpoint, key: Key) -> None:
             )
 
 
-def measurer_for(loaded: Checkpoint, options: argparse.Namespace) -> Measurer:
-    dataset = load_announced(loaded.dataset)
-    return Measurer(
-        loaded, dataset, options.subset, options.seed, options.precision, options.device
+def measurer_for(path: Path, options: argparse.Namespace) -> Measurer:
+    job = Job(
+        path,
+        options.dataset,
+        options.subset,
+        options.seed,
+        options.precision,
+        options.device.type,
     )
+    return job.measurer(Measurer, load_announced)

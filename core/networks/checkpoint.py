@@ -7,17 +7,13 @@ that a pruned network needs no description of its own.
 
 import hashlib
 import json
-import platform
-import subprocess
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
@@ -26,6 +22,7 @@ from torch import Tensor, nn
 from core.data.normalisation import CIFAR10, CIFAR10_IMAGE_SIZE, Normalisation
 from core.errors import InputError
 from core.files import written_atomically
+from core.networks.metadata import unusable_entry
 from core.networks.network import Network
 from core.networks.registry import build_on_meta, registered
 from core.networks.sizes import take_shapes
@@ -36,12 +33,6 @@ FIRST_CLASSES = 10
 """Of files that do not say how many; all of them are of CIFAR-10 or of ten digits."""
 MOST_CLASSES, LARGEST_IMAGE, LARGEST = 2**16, 1024, 1e6
 """What a file may claim of its classes, of the side of an image in pixels, and of a mean."""
-OF_A_BASELINE = {"data": dict, "accuracy": dict}
-"""What the metadata of a baseline must say of it, for others to rely on."""
-
-OF_A_TRAINING = {"epochs": int, "seed": int, "held_out": int, "recipe": dict, "history": dict}
-"""What it may leave out, because nothing but the account of the training depends on it."""
-
 FOREIGN_FILES = {
     b"PK\x03\x04": " but a zip archive, as torch.save writes them",
     **{
@@ -201,8 +192,11 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
     data set than `dataset`.
     """
     metadata = read_metadata(path)
-    if metadata.get("kind") == "baseline":
-        _check_baseline(path, metadata)
+    entry = unusable_entry(metadata) if metadata.get("kind") == "baseline" else None
+    if entry is not None:
+        raise CheckpointError(
+            f"{path} should be a baseline, but its metadata has no usable {entry}. Get it again."
+        )
     trained_on = metadata.get("dataset")
     if dataset is not None and trained_on != dataset:
         raise CheckpointError(
@@ -279,74 +273,3 @@ def _numbers(metadata: Mapping[str, Any], name: str) -> tuple[float, ...]:
     ):
         raise InputError(f"{name} should be a list of one or three numbers")
     return tuple(map(float, values))
-
-
-def _check_baseline(path: Path, metadata: Mapping[str, Any]) -> None:
-    kinds = OF_A_BASELINE | {n: kind for n, kind in OF_A_TRAINING.items() if n in metadata}
-    lacking = [name for name, kind in kinds.items() if not isinstance(metadata.get(name), kind)]
-    if not lacking:
-        accuracy, data = metadata["accuracy"], metadata["data"]
-        teachers = metadata.get("teachers")
-        counts = [accuracy.get("correct"), accuracy.get("seen")]
-        if not (
-            all(isinstance(count, int) for count in counts) and 0 <= counts[0] <= counts[1] > 0
-        ):
-            lacking = ["accuracy"]
-        elif not isinstance(data.get("fingerprint"), str):
-            lacking = ["data"]
-        elif not all(map(_is_start, earlier_trainings(metadata))):
-            lacking = ["started_from"]
-        elif teachers is not None and not (
-            isinstance(teachers, list) and all(isinstance(each, str) for each in teachers)
-        ):
-            lacking = ["teachers"]
-    if lacking:
-        raise CheckpointError(
-            f"{path} should be a baseline, but its metadata has no usable {lacking[0]}. "
-            "Get it again."
-        )
-
-
-def earlier_trainings(metadata: Mapping[str, Any]) -> Iterator[Any]:
-    """What a baseline started from, what that one had started from, and so on back."""
-    start = metadata.get("started_from")
-    while start is not None:
-        yield start
-        start = start.get("started_from") if isinstance(start, dict) else None
-
-
-def _is_start(start: Any) -> bool:
-    return (
-        isinstance(start, dict)
-        and isinstance(start.get("fingerprint"), str)
-        and isinstance(start.get("epochs"), int)
-        and isinstance(start.get("recipe") or {}, dict)  # files of an earlier time have none
-    )
-
-
-def provenance() -> dict[str, Any]:
-    """Library versions, machine kind and git commit, for the metadata."""
-    return {
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": numpy.__version__,
-            "safetensors": version("safetensors"),
-        },
-        "machine": f"{platform.system()} {platform.machine()}",
-        "commit": _git_commit(),
-    }
-
-
-def _git_commit() -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return None  # no git on this machine
-    return done.stdout.strip() or None

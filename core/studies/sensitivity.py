@@ -75,14 +75,14 @@ class ScanMeasurer(Measurer):
 
     def __init__(self, *arguments: Any, **named: Any):
         super().__init__(*arguments, **named)
-        self._recovered: dict[Recovery, Network] = {Recovery(): self._checkpoint.network}
+        self._recovered: dict[Recovery, Network] = {Recovery(): self.checkpoint.network}
         self._calibrating: dict[Recovery, _Prefix] = {}
         self._classifying: dict[Recovery, _Prefix] = {}
 
     def _recover(self, pruned: Network, recovery: Recovery) -> Generator[Recovering, None, Network]:
         if recovery.method == NO_RECOVERY:
             return pruned
-        unpruned = self._checkpoint.network
+        unpruned = self.checkpoint.network
         if recovery not in self._recovered:
             self._recovered[recovery] = yield from super()._recover(unpruned, recovery)
             images = calibration_images(self._dataset, recovery)

@@ -1,10 +1,13 @@
 """What to measure with, as plain data that another process can be given."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from core.data import loading
+from core.data.dataset import DataSet
+from core.device import resolve_device
 from core.networks import checkpoint
 from core.sweeps.measurer import Measurer
 
@@ -20,13 +23,15 @@ class Job:
     subset: int | None = None  # test images; all of them for None
     seed: int = 0  # of their draw
     precision: str = "auto"
+    device: str = "auto"
 
-    def measurer(self, kind: type[Kind]) -> Kind:
-        """Load the baseline and the images. Raises InputError where one of them is missing."""
+    def measurer(self, kind: type[Kind], load: Callable[[str], DataSet] = loading.load) -> Kind:
+        """Load the baseline, and the images by `load`. Raises InputError where one is missing."""
         return kind(
             checkpoint.load(self.checkpoint, self.dataset),
-            loading.load(self.dataset),
+            load(self.dataset),
             self.subset,
             self.seed,
             self.precision,
+            resolve_device(self.device),
         )

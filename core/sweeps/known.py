@@ -1,8 +1,8 @@
 """What is known of a baseline's prunings, and the means to find out the rest."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -12,36 +12,17 @@ from core.data.dataset import DataSet
 from core.device import best_device, resolve_precision
 from core.errors import InputError
 from core.measuring.outcome import Evaluation
-from core.measuring.statistics import PairedTest, mcnemar
-from core.networks.batch_norm import Recovering
 from core.networks.checkpoint import Checkpoint
 from core.pruning import Pruner
 from core.results import CurvePoint, Key, Result, ResultStore, StoreError
 from core.specs.point import UNPRUNED, Point
 from core.specs.recovery import NOTHING
 from core.specs.vocabulary import PRECISIONS
+from core.sweeps.ask import Answer, Event, Turn, ask
 from core.sweeps.measurer import Measurer
+from core.sweeps.reading import Reading, can_be_paired
 
 BASELINE = Point(UNPRUNED, NOTHING)
-Turn = Callable[[], AbstractContextManager[None]]
-Event = Recovering | Evaluation
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """The answer to one question: a result, and what it is compared with."""
-
-    result: Result
-    reference: Result | None  # the unpruned baseline on the same images, in the same precision
-    is_live: bool = False  # measured for this question
-    is_nearest: bool = False  # at the nearest ratio that was measured, not at the one asked for
-
-    @cached_property
-    def test(self) -> PairedTest | None:
-        """Whether the pruned network differs from the baseline; None where nothing pairs."""
-        if self.reference is None:
-            return None
-        return mcnemar(self.reference.evaluation.is_right, self.result.evaluation.is_right)
 
 
 class Known:
@@ -275,46 +256,3 @@ class Known:
             precision=self._precision,
             architecture=self._checkpoint.network.identity,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """The end of `ask`."""
-
-    result: Result
-    is_new: bool  # measured now
-
-
-def ask(
-    point: Point,
-    measurer: Measurer,
-    known: Callable[[], Result | None],
-    keep: Callable[[Result], None],
-    turn: Turn = nullcontext,
-) -> Iterator[Event | Answer]:
-    """Yield progress and last the answer: known, or else measured within a turn and kept.
-
-    Whether it is known is looked up again once the turn has come, since another process may have
-    measured it meanwhile.
-    """
-    if found := known():
-        yield Answer(found, is_new=False)
-        return
-    with turn():
-        if found := known():
-            yield Answer(found, is_new=False)
-            return
-        for event in measurer.measure(point):
-            if isinstance(event, Result):
-                keep(event)
-                yield Answer(event, is_new=True)
-            else:
-                yield event
-
-
-def can_be_paired(one: Result, other: Result) -> bool:
-    """Whether a paired test can compare the two: the same images, in the same precision."""
-    return all(
-        getattr(one.key, name) == getattr(other.key, name)
-        for name in ("data", "subset", "subset_seed", "precision")
-    )

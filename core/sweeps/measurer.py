@@ -42,7 +42,7 @@ class Measurer:
         device: torch.device | None = None,
         pruner: Pruner | None = None,
     ):
-        self._checkpoint = checkpoint
+        self.checkpoint = checkpoint
         self._dataset = dataset
         everything = len(dataset.test_labels)
         self._subset = everything if subset is None else subset
@@ -55,14 +55,14 @@ class Measurer:
 
     def key(self, point: Point) -> Key:
         return Key(
-            checkpoint=self._checkpoint.fingerprint,
+            checkpoint=self.checkpoint.fingerprint,
             spec=point.spec,
             recovery=point.recovery,
             data=self._dataset.fingerprint,
             subset=self._subset,
             subset_seed=self._seed,
             precision=self._precision,
-            architecture=self._checkpoint.network.identity,
+            architecture=self.checkpoint.network.identity,
         )
 
     @property
@@ -110,7 +110,7 @@ class Measurer:
     def _inputs(self) -> tuple[Tensor, ...]:
         """The test images of the subset, normalised once for all points, in batches."""
         images = self._dataset.test_images[self._chosen].to(self._device)
-        inputs = self._checkpoint.network.inputs(images, DTYPES[self._precision])
+        inputs = self.checkpoint.network.inputs(images, DTYPES[self._precision])
         return torch.split(inputs, BATCH_SIZES[self._device.type])
 
     @property
@@ -120,7 +120,7 @@ class Measurer:
     def _prune(self, spec: PruningSpec) -> Network:
         """The pruned network; the last one is kept for the recoveries that share it."""
         if self._last is None or self._last[0] != spec:
-            self._pruner = self._pruner or Pruner(self._checkpoint.network)
+            self._pruner = self._pruner or Pruner(self.checkpoint.network)
             self._last = (spec, self._pruner.prune(spec).network)
         return self._last[1]
 

@@ -1,13 +1,15 @@
 """Many prunings of one baseline, measured and kept: only what the store does not have yet."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 from core.results import Key, Result, ResultStore
 from core.specs.point import Point
 from core.specs.vocabulary import METHODS
+from core.sweeps.ask import Answer, Turn, ask
 from core.sweeps.measurer import Measurer
 
 
@@ -26,7 +28,7 @@ def sweep(
     measurer: Measurer,
     points: Sequence[Point],
     store: ResultStore,
-    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+    turn: Turn = nullcontext,
 ) -> Iterator[Progress]:
     """Measure the points that the store lacks, and keep each as soon as it is finished.
 
@@ -35,6 +37,10 @@ def sweep(
     others can have theirs between two points; what one of them measured meanwhile is not measured
     again. Raises StoreError where nothing can be kept.
     """
+
+    def keep(result: Result) -> None:
+        store.put([result], measurer.test_labels)
+
     wanted: dict[Key, Point] = {}
     for point in points:
         wanted.setdefault(measurer.key(point), point)
@@ -44,19 +50,17 @@ def sweep(
     seconds_left = None
     started = time.perf_counter()
     for finished, (key, point) in enumerate(missing.items()):
-        with turn():
-            if store.has(key):
-                work -= _work(point)
-                yield Progress(point, finished + 1, len(missing), seconds_left)
+        for event in ask(point, measurer, partial(store.get, key), keep, turn):
+            if not isinstance(event, Answer):
+                yield Progress(point, finished, len(missing), seconds_left)
                 continue
-            for event in measurer.measure(point):
-                if not isinstance(event, Result):
-                    yield Progress(point, finished, len(missing), seconds_left)
-                    continue
-                store.put([event], measurer.test_labels)
+            if event.is_new:
                 done += _work(point)
                 seconds_left = (time.perf_counter() - started) * max(0.0, work - done) / done
-                yield Progress(point, finished + 1, len(missing), seconds_left, event)
+            else:
+                work -= _work(point)
+            result = event.result if event.is_new else None
+            yield Progress(point, finished + 1, len(missing), seconds_left, result)
 
 
 def _work(point: Point) -> float:

@@ -23,6 +23,7 @@ from core.errors import InputError
 from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint, CheckpointError
+from core.networks.metadata import earlier_trainings
 from core.networks.network import Network
 from core.pruning import prune
 from core.specs.pruning import PruningSpec
@@ -435,7 +436,7 @@ def test_a_training_can_start_from_another_baseline(
     again = obtained(replace(request_, start=further), folder=tmp_path)
     assert again.metadata["started_from"]["epochs"] == 4
     assert epochs_before == [2, 4]
-    assert [each["fingerprint"] for each in checkpoint.earlier_trainings(again.metadata)] == [
+    assert [each["fingerprint"] for each in earlier_trainings(again.metadata)] == [
         further.fingerprint,
         known.fingerprint,
     ]

@@ -25,8 +25,9 @@ from core.data.loading import load
 from core.device import best_device, resolve_precision
 from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
-from core.networks.checkpoint import OF_A_BASELINE, OF_A_TRAINING, Checkpoint
+from core.networks.checkpoint import Checkpoint
 from core.networks.layers import nonzero_parameters
+from core.networks.metadata import OF_A_BASELINE, OF_A_TRAINING
 from core.paths import CHECKPOINTS
 from core.pruning import Pruner, prune
 from core.pruning.channel import ChannelPruner

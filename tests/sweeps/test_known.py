@@ -22,8 +22,9 @@ from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import NOTHING, RECALIBRATED
 from core.sweeps.job import Job
-from core.sweeps.known import BASELINE, Known, Reading
+from core.sweeps.known import BASELINE, Known
 from core.sweeps.measurer import Measurer
+from core.sweeps.reading import Reading
 
 SPEC = PruningSpec("fine", 0.5)
 POINT = Point(SPEC, NOTHING)

@@ -9,7 +9,8 @@ from core.results import ResultStore
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import NOTHING
-from core.sweeps.known import BASELINE, Known, Reading
+from core.sweeps.known import BASELINE, Known
+from core.sweeps.reading import Reading
 from core.ui.compare.curves import curve_frame
 from core.ui.sidebar.settings import Settings
 

@@ -12,8 +12,8 @@ from core.data.dataset import DataMissingError, DataSet
 from core.errors import InputError
 from core.formatting import percent
 from core.measuring.statistics import wilson_interval
-from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
+from core.networks.metadata import earlier_trainings
 from core.specs.vocabulary import DATASETS
 from core.training import default_recipe
 from core.training.recipe import OPTIMISERS
@@ -149,7 +149,7 @@ def _earlier(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"Recipe of {each['fingerprint']}",
             f"{_settings(each['recipe'])}; started from {_start(each)}; learnt {_learnt(each)}",
         )
-        for each in checkpoint.earlier_trainings(metadata)
+        for each in earlier_trainings(metadata)
         if each.get("recipe")
     ]
 

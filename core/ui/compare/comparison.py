@@ -14,7 +14,8 @@ from core.specs.pruning import PruningSpec
 from core.specs.recovery import BY_LABEL, NOTHING, RECALIBRATED
 from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies.choice import CHOICE_IMAGES, CHOICE_SEED
-from core.sweeps.known import BASELINE, Reading, can_be_paired
+from core.sweeps.known import BASELINE
+from core.sweeps.reading import Reading, can_be_paired
 from core.ui.bench.resources import load_compressed_bytes
 from core.ui.bench.workbench import Workbench
 from core.ui.compare.curves import CurveChart, removed

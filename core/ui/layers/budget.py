@@ -26,7 +26,8 @@ from core.studies.budget import (
     solve,
 )
 from core.studies.sensitivity import SCAN_IMAGES, SCAN_RATIOS
-from core.sweeps.known import BASELINE, Reading, can_be_paired
+from core.sweeps.known import BASELINE
+from core.sweeps.reading import Reading, can_be_paired
 from core.ui.bench.resources import load_pruner
 from core.ui.bench.workbench import Workbench
 from core.ui.layers.sensitivity import SCAN_SEED, losses_of

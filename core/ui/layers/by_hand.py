@@ -11,7 +11,8 @@ from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies.sensitivity import units
-from core.sweeps.known import BASELINE, Reading
+from core.sweeps.known import BASELINE
+from core.sweeps.reading import Reading
 from core.ui.bench.workbench import Workbench
 from core.ui.layers.sensitivity import losses_of
 from core.ui.parts.cards import method_card

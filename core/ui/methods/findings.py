@@ -13,7 +13,8 @@ from core.results import Result
 from core.specs import recovery
 from core.specs.point import UNPRUNED, Point
 from core.specs.vocabulary import DATASETS, GRANULARITIES
-from core.sweeps.known import BASELINE, Known, can_be_paired
+from core.sweeps.known import BASELINE, Known
+from core.sweeps.reading import can_be_paired
 from core.training import Recipe
 from core.ui.baseline.panels import OPTIMISER_LABELS
 from core.ui.bench.workbench import Workbench

@@ -14,7 +14,7 @@ from core.results import Result
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import METHODS, RECOVERIES
-from core.sweeps.known import Reading
+from core.sweeps.reading import Reading
 
 NEW_LINE = "  \n"  # Markdown's
 

@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.formatting import percent
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering
-from core.sweeps.known import Reading
+from core.sweeps.reading import Reading
 
 
 def show_progress(

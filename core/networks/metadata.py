@@ -1,0 +1,81 @@
+"""What a checkpoint's metadata says of its training, checked, and where a file comes from."""
+
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+OF_A_BASELINE = {"data": dict, "accuracy": dict}
+"""What the metadata of a baseline must say of it, for others to rely on."""
+
+OF_A_TRAINING = {"epochs": int, "seed": int, "held_out": int, "recipe": dict, "history": dict}
+"""What it may leave out, because nothing but the account of the training depends on it."""
+
+
+def unusable_entry(metadata: Mapping[str, Any]) -> str | None:
+    """The first entry of a baseline's metadata that others cannot rely on; None for a good one."""
+    kinds = OF_A_BASELINE | {n: kind for n, kind in OF_A_TRAINING.items() if n in metadata}
+    for name, kind in kinds.items():
+        if not isinstance(metadata.get(name), kind):
+            return name
+    correct, seen = (metadata["accuracy"].get(name) for name in ("correct", "seen"))
+    if not (isinstance(correct, int) and isinstance(seen, int) and 0 <= correct <= seen > 0):
+        return "accuracy"
+    if not isinstance(metadata["data"].get("fingerprint"), str):
+        return "data"
+    if not all(map(_is_start, earlier_trainings(metadata))):
+        return "started_from"
+    teachers = metadata.get("teachers") or []
+    if not (isinstance(teachers, list) and all(isinstance(each, str) for each in teachers)):
+        return "teachers"
+    return None
+
+
+def earlier_trainings(metadata: Mapping[str, Any]) -> Iterator[Any]:
+    """What a baseline started from, what that one had started from, and so on back."""
+    start = metadata.get("started_from")
+    while start is not None:
+        yield start
+        start = start.get("started_from") if isinstance(start, dict) else None
+
+
+def _is_start(start: Any) -> bool:
+    return (
+        isinstance(start, dict)
+        and isinstance(start.get("fingerprint"), str)
+        and isinstance(start.get("epochs"), int)
+        and isinstance(start.get("recipe") or {}, dict)  # files of an earlier time have none
+    )
+
+
+def provenance() -> dict[str, Any]:
+    """Library versions, machine kind and git commit, for the metadata."""
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "safetensors": version("safetensors"),
+        },
+        "machine": f"{platform.system()} {platform.machine()}",
+        "commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return None  # no git on this machine
+    return done.stdout.strip() or None
