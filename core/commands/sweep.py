@@ -73,7 +73,7 @@ def add_sweep(commands: Commands) -> None:
 def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
     if options.shipped:
         return run_shipped(options)
-    measurer = measurer_for(chosen_path(options), options)
+    measurer = measurer_for(chosen_path(options), options, options.dataset)
     points = grid(
         options.methods,
         options.ratios,
@@ -138,13 +138,6 @@ def _refuse_to_spoil(file: Path, loaded: Checkpoint, key: Key) -> None:
             )
 
 
-def measurer_for(path: Path, options: argparse.Namespace) -> Measurer:
-    job = Job(
-        path,
-        options.dataset,
-        options.subset,
-        options.seed,
-        options.precision,
-        options.device.type,
-    )
+def measurer_for(path: Path, options: argparse.Namespace, dataset: str | None = None) -> Measurer:
+    job = Job(path, dataset, options.subset, options.seed, options.precision, options.device.type)
     return job.measurer(Measurer, load_announced)

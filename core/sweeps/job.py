@@ -19,7 +19,7 @@ class Job:
     """A baseline and the test images that its prunings are measured on; it can be pickled."""
 
     checkpoint: Path
-    dataset: str
+    dataset: str | None = None  # the one that the baseline was trained on for None
     subset: int | None = None  # test images; all of them for None
     seed: int = 0  # of their draw
     precision: str = "auto"
@@ -27,9 +27,10 @@ class Job:
 
     def measurer(self, kind: type[Kind], load: Callable[[str], DataSet] = loading.load) -> Kind:
         """Load the baseline, and the images by `load`. Raises InputError where one is missing."""
+        loaded = checkpoint.load(self.checkpoint, self.dataset)
         return kind(
-            checkpoint.load(self.checkpoint, self.dataset),
-            load(self.dataset),
+            loaded,
+            load(loaded.dataset),
             self.subset,
             self.seed,
             self.precision,

@@ -904,7 +904,8 @@ def test_each_command_computes_on_the_device_asked_for(
     known = [trained.path if part == "BASELINE" else part for part in command]
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert_refused(run(*known, "--device", "mps"), "device mps", "choose cpu")
-    monkeypatch.setattr("core.__main__.resolve_device", lambda _: torch.device("meta"))
+    for place in ("core.__main__", "core.sweeps.job"):
+        monkeypatch.setattr(f"{place}.resolve_device", lambda _: torch.device("meta"))
     monkeypatch.setitem(BATCH_SIZES, "meta", 100)
     with pytest.raises((RuntimeError, NotImplementedError), match=r"meta|Meta"):
         run(*known)
