@@ -46,19 +46,18 @@ def _check_vectors(name: str, layer: nn.Module) -> None:
 
 def update_sizes(module: nn.Module) -> None:
     """Set the sizes that a module of torch keeps as attributes, from its tensors."""
+    lengths = [len(tensor) for tensor in stored_tensors(module).values() if tensor.ndim]
     if isinstance(module, _ConvNd):
         _update_convolution(module)
     elif isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
-    elif isinstance(module, nn.GroupNorm):
+    elif isinstance(module, nn.GroupNorm) and lengths:
         per_group = module.num_channels // module.num_groups
-        module.num_channels = len(module.weight)
-        module.num_groups = module.num_channels // per_group
+        module.num_channels, module.num_groups = lengths[0], lengths[0] // per_group
     elif isinstance(module, nn.PReLU):
-        module.num_parameters = len(module.weight)
-    elif hasattr(module, "num_features"):  # of batch-norm and what is like it
-        vectors = [each for each in stored_tensors(module).values() if each.ndim]
-        setattr(module, "num_features", len(vectors[0]))  # noqa: B010 typed as a module's
+        module.num_parameters = lengths[0]
+    elif hasattr(module, "num_features") and lengths:  # of batch-norm and what is like it
+        setattr(module, "num_features", lengths[0])  # noqa: B010 typed as a module's
 
 
 def _update_convolution(module: _ConvNd) -> None:

@@ -36,7 +36,7 @@ def units(network: Network, method: str) -> tuple[str, ...]:
     return tuple(
         name
         for name, layer in network.layers.items()
-        if METHODS[method].prunes_weights or isinstance(layer, nn.Conv2d)
+        if METHODS[method].prunes_weights or not isinstance(layer, nn.Linear)
     )
 
 

@@ -17,7 +17,7 @@ from core.networks.layers import filters, prunable_layers
 from core.pruning import Pruner
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import METHODS
-from tests.networks.kinds import KINDS, Network, OwnBatchNorm, conv
+from tests.networks.kinds import KINDS, Network, conv
 from tests.networks.removal import EXACT, doubled, outputs
 from tests.small_networks import EXAMPLE, followed, same_state, with_structure, wrap
 
@@ -210,10 +210,19 @@ def test_folding_leaves_what_the_network_computes(kind: str) -> None:
     assert difference <= EXACT * expected.abs().max()
 
 
-def test_a_batch_norm_is_folded_only_where_it_is_alone() -> None:
-    plain = fold_batch_norms(wrap(KINDS["zero-padded shortcut"][0]()))
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in plain.modules())
-    for kind in ("a shared layer", "a subclass of BatchNorm2d"):
-        kept = fold_batch_norms(wrap(KINDS[kind][0]()))
-        assert any(isinstance(module, nn.BatchNorm2d) for module in kept.modules())
-    assert issubclass(OwnBatchNorm, nn.BatchNorm2d)
+@pytest.mark.parametrize(
+    ("kind", "is_folded"),
+    [
+        ("zero-padded shortcut", True),
+        ("a shared layer", False),
+        ("a subclass of BatchNorm2d", False),
+        ("batch-norm without running statistics", False),
+    ],
+)
+def test_a_batch_norm_is_folded_only_where_it_is_alone_and_plain(
+    kind: str, is_folded: bool
+) -> None:
+    network = KINDS[kind][0]()
+    folded = fold_batch_norms(wrap(network))
+    is_there = any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert is_there is not is_folded
