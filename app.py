@@ -3,13 +3,13 @@
 import streamlit as st
 
 from core import ui
-from core.process import keep_freed_memory, spare_what_stays
+from core.process import freeze_imported_objects, keep_freed_memory
 
 keep_freed_memory()
-spare_what_stays()
+freeze_imported_objects()
 st.set_page_config(page_title="Pruning explorer", page_icon=ui.page_icon(), layout="wide")
 ui.apply_style()
-ui.drop_what_controls_stumble_over()
+ui.drop_invalid_parameters()
 page = ui.navigation()
 with st.sidebar.container(gap="xsmall"):
     above, controls, below = st.container(), st.container(gap="xsmall"), st.container()
@@ -19,7 +19,7 @@ with st.sidebar.container(gap="xsmall"):
         ui.shared_controls()
     with above:
         ui.preset_control()
-ui.way_out()
+ui.leave_button()
 ui.tour_banner()
-ui.warn_of_unknown_baseline()
-ui.run_calmly(page)
+ui.warn_about_unknown_baseline()
+ui.run_page(page)

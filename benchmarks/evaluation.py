@@ -14,7 +14,7 @@ from torchvision import transforms
 
 from benchmarks.benchmark import Measured
 from benchmarks.material import TEST_IMAGES, network, operations_per_image, test_images
-from benchmarks.timing import alternate, matrix_products, product_rate, times_as_fast
+from benchmarks.timing import alternate, matrix_products, product_rate, speedup
 from core.data.normalisation import CIFAR10
 from core.device import DTYPES, best_device, has_native_bf16, resolve_precision
 from core.measuring.evaluation import evaluate_fully
@@ -43,7 +43,7 @@ def against_plain(repeats: int) -> Measured:
             check=lambda found: agreeing.append(int((found["core"] == found["plain"]).sum())),
         )
     return Measured(
-        times_as_fast(timings, "core", "plain"),
+        speedup(timings, "core", "plain"),
         timings,
         note=f"{_images_per_second(timings['core']):.0f} beside "
         f"{_images_per_second(timings['plain']):.0f} images/s; "

@@ -11,7 +11,7 @@ from torch.nn.utils import prune as torch_prune
 
 from benchmarks.benchmark import CannotRunError, Measured
 from benchmarks.material import network
-from benchmarks.timing import Side, alternate, times_as_fast
+from benchmarks.timing import Side, alternate, speedup
 from core.measuring.cost import cost
 from core.measuring.outcome import Cost
 from core.networks.layers import prunable_layers
@@ -54,7 +54,7 @@ def fine_against_torch(repeats: int) -> Measured:
     timings = alternate(
         {"core": core_side(FINE, new_ratio), "torch": by_torch}, repeats, check=check
     )
-    return Measured(times_as_fast(timings, "core", "torch"), timings)
+    return Measured(speedup(timings, "core", "torch"), timings)
 
 
 def channel_against_torch_pruning(repeats: int) -> Measured:
@@ -91,7 +91,7 @@ def channel_against_torch_pruning(repeats: int) -> Measured:
         repeats,
         check=check,
     )
-    return Measured(times_as_fast(timings, "core", "torch-pruning"), timings)
+    return Measured(speedup(timings, "core", "torch-pruning"), timings)
 
 
 def core_side(spec: PruningSpec, ratio: Callable[[int], float]) -> Side:

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.benchmark import Measured
 from benchmarks.material import images
-from benchmarks.timing import alternate, times_as_fast
+from benchmarks.timing import alternate, speedup
 from core.baselines.shelf import default_baseline
 from core.measuring.outcome import Cost
 from core.results import Key, Origin, Result, ResultStore
@@ -64,7 +64,7 @@ def sweep_against_prune(repeats: int) -> Measured:
 
         timings = alternate({"sweep": by_sweep, "prune": by_prune}, repeats)
     note = f"{len(SWEPT_RATIOS)} points on {SWEPT_IMAGES:,} images"
-    return Measured(times_as_fast(timings, "sweep", "prune"), timings, note)
+    return Measured(speedup(timings, "sweep", "prune"), timings, note)
 
 
 def _run(*arguments: object) -> None:

@@ -46,7 +46,7 @@ def alternate(
     return seconds
 
 
-def times_as_fast(seconds: Mapping[str, list[float]], side: str, other: str) -> float:
+def speedup(seconds: Mapping[str, list[float]], side: str, other: str) -> float:
     """How often `side` is done in the time that `other` takes."""
     return median(seconds[other]) / median(seconds[side])
 

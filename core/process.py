@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
 
 
 @cache
-def spare_what_stays() -> None:
+def freeze_imported_objects() -> None:
     """Have the garbage collector pass over what was imported, once for the whole process.
 
     Streamlit collects after every run of a page, and modules are most of what there is to look at:

@@ -9,7 +9,7 @@ import torch
 from benchmarks import __main__ as command
 from benchmarks import evaluation, material, pruning
 from benchmarks.benchmark import Benchmark, Measured
-from benchmarks.timing import PRODUCT_SIZES, alternate, product_rate, times_as_fast
+from benchmarks.timing import PRODUCT_SIZES, alternate, product_rate, speedup
 from core.data import loading
 from core.data.dataset import DataMissingError, DataSet
 from core.data.normalisation import CIFAR10
@@ -63,7 +63,7 @@ def test_sides_alternate_and_the_warm_up_is_not_counted() -> None:
     )
     assert calls == [(name, number) for number in range(4) for name in "ab"]
     assert seconds == {"a": [1, 5, 2], "b": [8, 4, 6]}
-    assert times_as_fast(seconds, "a", "b") == 6 / 2  # the medians
+    assert speedup(seconds, "a", "b") == 6 / 2  # the medians
     assert [(found["a"], found["b"]) for found in checked] == [(99, 99), (1, 8), (5, 4), (2, 6)]
 
 

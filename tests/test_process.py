@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.process import spare_what_stays
+from core.process import freeze_imported_objects
 
 
 class Node:
@@ -23,22 +23,22 @@ def in_a_circle() -> Node:
 
 @pytest.fixture
 def not_spared() -> Iterator[None]:
-    spare_what_stays.cache_clear()
+    freeze_imported_objects.cache_clear()
     yield
     gc.unfreeze()
-    spare_what_stays.cache_clear()
+    freeze_imported_objects.cache_clear()
 
 
 @pytest.mark.usefixtures("not_spared")
 def test_the_collector_passes_over_what_stays_and_finds_all_that_is_newer() -> None:
     before = weakref.ref(in_a_circle())
-    spare_what_stays()
+    freeze_imported_objects()
     assert before() is None
     spared = gc.get_freeze_count()
     assert spared > 10_000
 
     after = weakref.ref(in_a_circle())
-    spare_what_stays()
+    freeze_imported_objects()
     assert gc.get_freeze_count() <= spared  # a second time would spare the garbage of pages
     gc.collect()
     assert after() is None

@@ -25,8 +25,8 @@ from core.networks.metadata import provenance
 from core.networks.network import Network
 from core.training import EpochEnd, History, Recipe, Split, Step, train
 
-SECONDS_BETWEEN_LOOKS = 0.5
-OF_AN_EARLIER_TRAINING = ("recipe", "seed", "held_out", "teachers", "started_from")
+SECONDS_BETWEEN_CHECKS = 0.5
+START_FIELDS = ("recipe", "seed", "held_out", "teachers", "started_from")
 """What a baseline's metadata says of the one that it started from, besides its weights."""
 
 
@@ -107,7 +107,7 @@ def _acquire(lock: filelock.BaseFileLock, progress_file: Path) -> Generator[Wait
     waited = False
     while True:
         try:
-            lock.acquire(timeout=SECONDS_BETWEEN_LOOKS if waited else 0)
+            lock.acquire(timeout=SECONDS_BETWEEN_CHECKS if waited else 0)
             return waited
         except filelock.Timeout:
             waited = True
@@ -177,7 +177,7 @@ def _started_from(request: Request) -> dict[str, Any] | None:
     return {
         "fingerprint": start.fingerprint,
         "epochs": epochs_in_all(start.metadata),
-        **{name: start.metadata.get(name) for name in OF_AN_EARLIER_TRAINING},
+        **{name: start.metadata.get(name) for name in START_FIELDS},
     }
 
 

@@ -18,7 +18,7 @@ from core.charts.drawing import (
 from core.formatting import percent_within
 from core.specs.vocabulary import GRANULARITIES, RECOVERIES
 
-AFTERWARDS = tuple(recovery.label for recovery in RECOVERIES.values())
+RECOVERY_LABELS = tuple(recovery.label for recovery in RECOVERIES.values())
 DASHES = ([1, 0], [5, 3])
 X_AXES = {
     "ratio": "Ratio asked for",
@@ -27,7 +27,7 @@ X_AXES = {
 }
 LARGEST_GAP = 0.101  # between ratios that a line joins
 MOST_DOTS = 40  # of one curve
-CURVES = tuple(f"{method}, {recovery}" for method in GRANULARITIES for recovery in AFTERWARDS)
+CURVES = tuple(f"{method}, {recovery}" for method in GRANULARITIES for recovery in RECOVERY_LABELS)
 
 # The figures of the study that this explorer grew from: a ResNet-18 after 5 epochs, pruned without
 # any recovery. It gave ranges; where it gave one number, both ends are the same.
@@ -71,7 +71,7 @@ def accuracy_against(
     return Drawing(
         _spec(x, picking),
         {
-            "points": _with_stretches(points),
+            "points": _with_segments(points),
             "readings": _readings(points),
             "references": pd.DataFrame(references, columns=["label", "accuracy", "at"]),
             "slider": _slider(current),
@@ -96,7 +96,7 @@ def _measured_layers(x: str) -> list[AnyChart]:
     shape = method_shape().legend(top_legend(symbolOpacity=1))
     dash = alt.StrokeDash(
         "recovery:N",
-        scale=alt.Scale(domain=AFTERWARDS, range=DASHES),
+        scale=alt.Scale(domain=RECOVERY_LABELS, range=DASHES),
         legend=top_legend(symbolType="stroke", symbolSize=250, symbolStrokeWidth=2),
     )
     horizontal = alt.X(
@@ -117,7 +117,7 @@ def _measured_layers(x: str) -> list[AnyChart]:
         axis=alt.Axis(format="%", tickCount=6),
     )
     points = named("points")
-    measured = points.encode(x=horizontal, detail="stretch:N")
+    measured = points.encode(x=horizontal, detail="segment:N")
     return [
         measured.mark_area(opacity=0.18).encode(y="low:Q", y2="high:Q", color=color),
         measured.mark_line(strokeWidth=2).encode(
@@ -217,18 +217,18 @@ def _readings(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["ratio", *CURVES]).astype({"ratio": float})
 
 
-def _with_stretches(points: pd.DataFrame) -> pd.DataFrame:
+def _with_segments(points: pd.DataFrame) -> pd.DataFrame:
     """Number the runs of neighbouring points: a line across a wider gap would be a guess.
 
-    Adds stretch, whether a point is alone in it, and whether it gets a dot: dots show where a
+    Adds segment, whether a point is alone in it, and whether it gets a dot: dots show where a
     sparse curve was measured, while a dense one would become a string of beads.
     """
     curves = ["method", "recovery"]
     ordered = points.sort_values([*curves, "ratio"], ignore_index=True)
     starts = ordered.groupby(curves)["ratio"].diff().fillna(1) > LARGEST_GAP
-    numbered = ordered.assign(stretch=starts.cumsum())
+    numbered = ordered.assign(segment=starts.cumsum())
     return numbered.assign(
-        alone=numbered.groupby("stretch")["ratio"].transform("size") == 1,
+        alone=numbered.groupby("segment")["ratio"].transform("size") == 1,
         dot=numbered.groupby(curves)["ratio"].transform("size") <= MOST_DOTS,
     )
 

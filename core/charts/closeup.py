@@ -8,7 +8,7 @@ import pandas as pd
 
 from core.charts.drawing import Drawing, method_color, named
 
-GOES = "#9AA0A6"  # on light and dark
+PRUNED_COLOR = "#9AA0A6"  # on light and dark
 
 
 def weight_distribution(bins: pd.DataFrame, threshold: float | None) -> Drawing:
@@ -42,7 +42,7 @@ def _distribution_spec() -> dict[str, Any]:
     counts = alt.Y("kept:Q", title="Weights", axis=alt.Axis(format="~s", tickCount=4))
     layers = [
         bars.mark_rect().encode(y=counts, y2=alt.datum(0), color=method_color().legend(None)),
-        bars.mark_rect(color=GOES).encode(y="kept:Q", y2="all:Q"),
+        bars.mark_rect(color=PRUNED_COLOR).encode(y="kept:Q", y2="all:Q"),
         named("threshold").mark_rule(strokeDash=[4, 3], color="gray").encode(x="value:Q"),
     ]
     spec: dict[str, Any] = alt.layer(*layers).properties(height=220).to_dict()
@@ -105,9 +105,11 @@ def _map_spec() -> dict[str, Any]:
             )
         )
     )
-    zero = edges.transform_filter(alt.datum.state == "zero").mark_rect(color=GOES, aria=False)
+    zero = edges.transform_filter(alt.datum.state == "zero").mark_rect(
+        color=PRUNED_COLOR, aria=False
+    )
     removed = edges.transform_filter(alt.datum.state == "removed").mark_rect(
-        aria=False, fill=GOES, fillOpacity=0.12
+        aria=False, fill=PRUNED_COLOR, fillOpacity=0.12
     )
     spec: dict[str, Any] = alt.layer(stays, zero, removed).properties(height=400).to_dict()
     return spec
@@ -150,7 +152,7 @@ def _order_spec() -> dict[str, Any]:
     )
     layers = [
         bars.transform_filter(alt.datum.stays).encode(color=method_color().legend(None)),
-        bars.transform_filter("!datum.stays").mark_rect(color=GOES, aria=False),
+        bars.transform_filter("!datum.stays").mark_rect(color=PRUNED_COLOR, aria=False),
     ]
     spec: dict[str, Any] = alt.layer(*layers).properties(height=220).to_dict()
     return spec

@@ -9,7 +9,7 @@ import pandas as pd
 from core.charts.drawing import Drawing, method_color, method_shape, named
 
 ROW_HEIGHT = 34  # pixels
-AROUND = 90  # pixels: axis and title
+MARGIN = 90  # pixels: axis and title
 
 
 def contenders(found: pd.DataFrame) -> Drawing:
@@ -54,6 +54,6 @@ def _spec(names: tuple[str, ...]) -> dict[str, Any]:
         ),
     ]
     spec: dict[str, Any] = (
-        alt.layer(*layers).properties(height=ROW_HEIGHT * len(names) + AROUND).to_dict()
+        alt.layer(*layers).properties(height=ROW_HEIGHT * len(names) + MARGIN).to_dict()
     )
     return spec

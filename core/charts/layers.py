@@ -22,7 +22,7 @@ LOSS_SCALE = alt.Scale(
 )
 STEP = 0.05  # of the ratio, from column to column
 ROW_HEIGHT = 15  # pixels
-AROUND = 130  # pixels: axis and legend
+MARGIN = 130  # pixels: axis and legend
 # Where the parts of the chart begin on its common x axis, in units of a heatmap's width.
 WEIGHTS, SECOND = 1.02, 1.36
 WEIGHTS_WIDTH = 0.24
@@ -139,7 +139,7 @@ def _overview_spec(stages: tuple[tuple[str, ...], ...], picking: str | None) -> 
     layers: list[AnyChart] = [cells, weights, slider, selected, headings]
     spec: dict[str, Any] = (
         alt.layer(*layers)
-        .properties(height=ROW_HEIGHT * len(rows) + AROUND, padding={"top": 24})
+        .properties(height=ROW_HEIGHT * len(rows) + MARGIN, padding={"top": 24})
         .to_dict()
     )
     return spec
@@ -225,7 +225,7 @@ def _sensitivity_spec(rows: tuple[str, ...]) -> dict[str, Any]:
     selected = named("selected").mark_rect(fill=None, strokeWidth=1.5, stroke="#0072B2")
     spec: dict[str, Any] = (
         alt.layer(cells, selected.encode(y=down))
-        .properties(height=ROW_HEIGHT * len(rows) + AROUND)
+        .properties(height=ROW_HEIGHT * len(rows) + MARGIN)
         .to_dict()
     )
     return spec

@@ -4,13 +4,13 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from core.commands.common import Commands, evaluation_options, load_announced
+from core.commands.common import Commands, evaluation_options, load_or_download
 from core.commands.measuring import (
     add_lists,
-    chosen_baseline,
+    load_chosen_baseline,
     measure_and_export,
     storing_options,
-    subset_or,
+    subset_size,
 )
 from core.pruning import Pruner
 from core.specs.point import Point
@@ -40,9 +40,9 @@ def add_choose(commands: Commands) -> None:
 
 
 def run_choose(options: argparse.Namespace) -> dict[str, Any]:
-    loaded = chosen_baseline(options)
-    dataset = load_announced(loaded.dataset)
-    subset = subset_or(options, CHOICE_IMAGES, dataset)
+    loaded = load_chosen_baseline(options)
+    dataset = load_or_download(loaded.dataset)
+    subset = subset_size(options, CHOICE_IMAGES, dataset)
     pruner = Pruner(loaded.network)
     measurer = Measurer(
         loaded, dataset, subset, options.seed, options.precision, options.device, pruner

@@ -133,9 +133,9 @@ def costs(network: Network) -> dict[str, Any]:
     return {**cost(network).to_json(), "compressed_bytes": compressed_bytes(network.module)}
 
 
-def load_announced(name: str) -> DataSet:
+def load_or_download(name: str) -> DataSet:
     """Load a data set; download CIFAR-10 where it is nowhere, and say so."""
-    dataset = load_if_there(name)
+    dataset = load_if_present(name)
     if dataset is None:
         print(
             f"CIFAR-10 is not on this machine: downloading 170 MB from {archive_address()}.",
@@ -145,12 +145,12 @@ def load_announced(name: str) -> DataSet:
             for progress in loading.download_cifar10():
                 bar.total = progress.total
                 bar.update(progress.received - bar.n)
-        dataset = load_if_there(name)
+        dataset = load_if_present(name)
         assert dataset is not None
     return dataset
 
 
-def load_if_there(name: str) -> DataSet | None:
+def load_if_present(name: str) -> DataSet | None:
     """Load a data set and print its notes; None where it is not on this machine."""
     try:
         dataset = loading.load(name)
@@ -161,7 +161,7 @@ def load_if_there(name: str) -> DataSet | None:
     return dataset
 
 
-def usual_baseline(dataset: str) -> Path:
+def require_default_baseline(dataset: str) -> Path:
     """The baseline that the app opens with too. Raises InputError where there is none."""
     path = default_baseline(dataset)
     if path is None:

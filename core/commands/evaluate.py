@@ -7,9 +7,9 @@ from typing import Any
 from core.commands.common import (
     Commands,
     evaluation_options,
-    load_announced,
+    load_or_download,
     measure,
-    usual_baseline,
+    require_default_baseline,
 )
 from core.networks import checkpoint
 
@@ -31,5 +31,5 @@ def add_evaluate(commands: Commands) -> None:
 
 
 def run_evaluate(options: argparse.Namespace) -> dict[str, Any]:
-    loaded = checkpoint.load(options.file or usual_baseline("cifar10"))
-    return measure(loaded.network, load_announced(loaded.dataset), options)
+    loaded = checkpoint.load(options.file or require_default_baseline("cifar10"))
+    return measure(loaded.network, load_or_download(loaded.dataset), options)

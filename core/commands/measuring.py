@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from core.commands.common import Parser, usual_baseline
+from core.commands.common import Parser, require_default_baseline
 from core.data.dataset import DataSet
 from core.measuring.statistics import wilson_interval
 from core.networks import checkpoint
@@ -37,7 +37,7 @@ def storing_options() -> Parser:
         "--store",
         type=Path,
         metavar="FILE",
-        help="where results are kept; default: checkpoints/local/results.sqlite",
+        help="where results are stored; default: checkpoints/local/results.sqlite",
     )
     return parser
 
@@ -58,12 +58,12 @@ def add_lists(
         )
 
 
-def subset_or(options: argparse.Namespace, images: int, dataset: DataSet) -> int:
+def subset_size(options: argparse.Namespace, images: int, dataset: DataSet) -> int:
     """The size of the subset that was asked for, or else so many images as far as there are."""
     return min(images, len(dataset.test_labels)) if options.subset is None else options.subset
 
 
-def chosen_baseline(options: argparse.Namespace) -> Checkpoint:
+def load_chosen_baseline(options: argparse.Namespace) -> Checkpoint:
     """Load what `chosen_path` names. Raises InputError as that does."""
     return checkpoint.load(chosen_path(options), options.dataset)
 
@@ -73,7 +73,7 @@ def chosen_path(options: argparse.Namespace) -> Path:
     if options.export is not None:
         for file in files_of(options.export):
             checkpoint.refuse_to_overwrite(file, options.overwrite)
-    path: Path = options.baseline or usual_baseline(options.dataset)
+    path: Path = options.baseline or require_default_baseline(options.dataset)
     return path
 
 
@@ -89,9 +89,9 @@ def measure_and_export(
     measurer: Measurer, points: Sequence[Point], options: argparse.Namespace
 ) -> tuple[int, list[Result]]:
     """Measure what is missing, export everything if asked; how many were measured, and all."""
-    store = opened_store(options)
+    store = open_chosen_store(options)
     measured = run_points(measurer, points, store, options.json)
-    results = kept(measurer, points, store)
+    results = stored_results(measurer, points, store)
     if options.export is not None:
         export(results, options.export, options.command_line, measurer.test_labels)
     print(
@@ -101,7 +101,7 @@ def measure_and_export(
     return measured, results
 
 
-def opened_store(options: argparse.Namespace) -> ResultStore:
+def open_chosen_store(options: argparse.Namespace) -> ResultStore:
     """The store asked for; what there is to say of it is said before hours are spent."""
     store = open_store() if options.store is None else ResultStore(options.store)
     _print_notes(store.notes)
@@ -133,7 +133,7 @@ def run_points(measurer: Measurer, points: Sequence[Point], store: ResultStore, 
     return measured
 
 
-def kept(measurer: Measurer, points: Sequence[Point], store: ResultStore) -> list[Result]:
+def stored_results(measurer: Measurer, points: Sequence[Point], store: ResultStore) -> list[Result]:
     """The results of the points, each once."""
     keys = dict.fromkeys(measurer.key(point) for point in points)
     return [result for key in keys if (result := store.get(key)) is not None]

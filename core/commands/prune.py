@@ -10,11 +10,11 @@ from core.commands.common import (
     checkpoint_file,
     costs,
     evaluation_options,
-    load_announced,
-    load_if_there,
+    load_if_present,
+    load_or_download,
     measure,
     print_costs,
-    usual_baseline,
+    require_default_baseline,
 )
 from core.data.dataset import DataSet
 from core.networks import checkpoint
@@ -98,16 +98,18 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     )
     if options.out is not None:
         checkpoint.refuse_to_overwrite(options.out, options.overwrite)
-    source = checkpoint.load(options.baseline or usual_baseline(options.dataset), options.dataset)
+    source = checkpoint.load(
+        options.baseline or require_default_baseline(options.dataset), options.dataset
+    )
     recovery = Recovery.named(options.recovery)
-    dataset = _images(options)
+    dataset = _load_images(options)
     pruned = prune(source.network, spec)
     for note in pruned.notes:
         print(note)
     network = pruned.network
     if dataset is not None:
         network = recover_fully(network, recovery, dataset, options.precision, options.device)
-    result = _unmeasured(network) if dataset is None else measure(network, dataset, options)
+    result = _report_costs_only(network) if dataset is None else measure(network, dataset, options)
     if options.out is not None:
         metadata = {
             "kind": "pruned",
@@ -127,14 +129,14 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _images(options: argparse.Namespace) -> DataSet | None:
+def _load_images(options: argparse.Namespace) -> DataSet | None:
     """Load the data set; None where it is missing and the file asked for can do without it."""
     if options.out is not None and options.recovery == NO_RECOVERY:
-        return load_if_there(options.dataset)
-    return load_announced(options.dataset)
+        return load_if_present(options.dataset)
+    return load_or_download(options.dataset)
 
 
-def _unmeasured(network: Network) -> dict[str, Any]:
+def _report_costs_only(network: Network) -> dict[str, Any]:
     """Say that the accuracy is not known; return what is."""
     print(
         "The accuracy was not measured, because the images are not on this machine: "

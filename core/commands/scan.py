@@ -3,14 +3,14 @@
 import argparse
 from typing import Any
 
-from core.commands.common import Commands, evaluation_options, load_announced
+from core.commands.common import Commands, evaluation_options, load_or_download
 from core.commands.measuring import (
     add_lists,
-    chosen_baseline,
+    load_chosen_baseline,
     measure_points,
     ratios,
     storing_options,
-    subset_or,
+    subset_size,
 )
 from core.specs.vocabulary import CRITERIA, METHODS, RECOVERIES
 from core.studies.sensitivity import SCAN_IMAGES, ScanMeasurer, scan_points
@@ -42,9 +42,9 @@ def add_scan(commands: Commands) -> None:
 
 
 def run_scan(options: argparse.Namespace) -> dict[str, Any]:
-    loaded = chosen_baseline(options)
-    dataset = load_announced(loaded.dataset)
-    subset = subset_or(options, SCAN_IMAGES, dataset)
+    loaded = load_chosen_baseline(options)
+    dataset = load_or_download(loaded.dataset)
+    subset = subset_size(options, SCAN_IMAGES, dataset)
     measurer = ScanMeasurer(
         loaded, dataset, subset, options.seed, options.precision, options.device
     )

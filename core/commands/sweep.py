@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from core import paths
-from core.commands.common import Commands, evaluation_options, load_announced
+from core.commands.common import Commands, evaluation_options, load_or_download
 from core.commands.measuring import (
     add_lists,
     chosen_path,
-    kept,
     measure_points,
-    opened_store,
+    open_chosen_store,
     ratios,
     run_points,
+    stored_results,
     storing_options,
 )
 from core.errors import InputError
@@ -28,7 +28,7 @@ from core.sweeps.job import Job
 from core.sweeps.measurer import Measurer
 
 POINTS_BETWEEN_FILES = 40
-SETTLED = (
+FIXED_OPTIONS = (
     *("subset", "seed", "dataset", "baseline", "export", "store", "methods", "criteria"),
     *("allocations", "scopes", "recoveries", "ratios", "criterion_seed"),
 )
@@ -67,7 +67,7 @@ def add_sweep(commands: Commands) -> None:
         action="store_true",
         help="measure the curves that come with the repository, and nothing of the above",
     )
-    sweeping.set_defaults(usual={name: sweeping.get_default(name) for name in SETTLED})
+    sweeping.set_defaults(usual={name: sweeping.get_default(name) for name in FIXED_OPTIONS})
 
 
 def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
 
 def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
     """Every curve that ships, the files written anew after every few points."""
-    for name in SETTLED:
+    for name in FIXED_OPTIONS:
         if getattr(options, name) != options.usual[name]:
             raise InputError(
                 f"What ships is settled: leave --{name.replace('_', '-')} out, or --shipped."
@@ -102,22 +102,22 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
         path = paths.CHECKPOINTS / f"{name}.safetensors"
         file = path.with_name(name + RESULTS_SUFFIX)
         measurer = measurer_for(path, options)
-        _refuse_to_spoil(file, measurer.checkpoint, measurer.key(Point(UNPRUNED, Recovery())))
+        _check_shipped_file(file, measurer.checkpoint, measurer.key(Point(UNPRUNED, Recovery())))
         work.append((name, file, measurer))
-    store = opened_store(options)
+    store = open_chosen_store(options)
     counts = {}
     for name, file, measurer in work:
         points = shipped_points(name)
         for start in range(0, len(points), POINTS_BETWEEN_FILES):
             run_points(measurer, points[start : start + POINTS_BETWEEN_FILES], store, options.json)
-            results = kept(measurer, points, store)
+            results = stored_results(measurer, points, store)
             export(results, file, "python -m core sweep --shipped", measurer.test_labels)
         counts[name] = len(results)
         print(f"{name}: {counts[name]:,} results.")
     return {"results": counts}
 
 
-def _refuse_to_spoil(file: Path, loaded: Checkpoint, key: Key) -> None:
+def _check_shipped_file(file: Path, loaded: Checkpoint, key: Key) -> None:
     """Raise InputError where results like `key` would replace those that ship by worse ones.
 
     Those of a baseline are looked for on the images that it was trained beside; and the file is
@@ -140,4 +140,4 @@ def _refuse_to_spoil(file: Path, loaded: Checkpoint, key: Key) -> None:
 
 def measurer_for(path: Path, options: argparse.Namespace, dataset: str | None = None) -> Measurer:
     job = Job(path, dataset, options.subset, options.seed, options.precision, options.device.type)
-    return job.measurer(Measurer, load_announced)
+    return job.measurer(Measurer, load_or_download)

@@ -16,7 +16,7 @@ from core.commands.common import (
     checkpoint_file,
     device_option,
     json_option,
-    load_announced,
+    load_or_download,
     summary,
 )
 from core.networks import checkpoint
@@ -26,7 +26,7 @@ from core.specs.vocabulary import DATASETS
 from core.training import EpochEnd, Recipe, Step, default_recipe
 from core.training.recipe import OPTIMISERS, SCHEDULES
 
-OF_THE_RECIPE: dict[str, tuple[type, str]] = {
+RECIPE_OPTIONS: dict[str, tuple[type, str]] = {
     "warm_up": (float, "part of the training in which the rate rises to its peak"),
     "translate": (int, "pixels that images are moved by at most"),
     "cutout": (int, "pixels, the side of a grey square in each image"),
@@ -34,7 +34,7 @@ OF_THE_RECIPE: dict[str, tuple[type, str]] = {
     "sharpness_aware": (int, "epochs at the end that are sharpness-aware (SAM, two passes a step)"),
     "sharpness_radius": (float, "how far SAM looks, an L2 norm over all parameters"),
 }
-FROM_THE_RECIPE = "default: what the optimiser's recipe has"
+RECIPE_DEFAULT = "default: what the optimiser's recipe has"
 
 
 def add_train(commands: Commands) -> None:
@@ -45,11 +45,11 @@ def add_train(commands: Commands) -> None:
     training.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
     training.add_argument("--epochs", type=int, help="default: 5")
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
-    training.add_argument("--learning-rate", type=float, help=f"at its peak; {FROM_THE_RECIPE}")
-    training.add_argument("--schedule", choices=SCHEDULES, help=FROM_THE_RECIPE)
-    for name, (kind, meaning) in OF_THE_RECIPE.items():
+    training.add_argument("--learning-rate", type=float, help=f"at its peak; {RECIPE_DEFAULT}")
+    training.add_argument("--schedule", choices=SCHEDULES, help=RECIPE_DEFAULT)
+    for name, (kind, meaning) in RECIPE_OPTIONS.items():
         training.add_argument(
-            f"--{name.replace('_', '-')}", type=kind, help=f"{meaning}; {FROM_THE_RECIPE}"
+            f"--{name.replace('_', '-')}", type=kind, help=f"{meaning}; {RECIPE_DEFAULT}"
         )
     training.add_argument("--seed", type=int, default=0)
     training.add_argument(
@@ -94,7 +94,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
     if options.learning_rate is not None:
         recipe = recipe.at_rate(options.learning_rate)
-    names = ("schedule", "mirror_teachers", *OF_THE_RECIPE)
+    names = ("schedule", "mirror_teachers", *RECIPE_OPTIONS)
     given = {name: getattr(options, name) for name in names}
     return replace(recipe, **{name: value for name, value in given.items() if value is not None})
 
@@ -102,7 +102,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     request = Request(
-        dataset=load_announced(options.dataset),
+        dataset=load_or_download(options.dataset),
         recipe=_recipe(options),
         seed=options.seed,
         width=options.width,

@@ -38,7 +38,7 @@ def load(name: str = "cifar10", data_folder: Path | None = None) -> DataSet:
     if name != "cifar10":
         raise InputError(f"There is no data set {name!r}: choose {' or '.join(DATASETS)}.")
     data_folder = data_folder or paths.DATA
-    layout = where_cifar10_is(data_folder)
+    layout = find_cifar10(data_folder)
     if layout is None:
         raise DataMissingError(f"CIFAR-10 is not on this machine. {HOW_TO_GET_CIFAR10}")
     cache = data_folder / "cifar10.safetensors"
@@ -68,7 +68,7 @@ def load(name: str = "cifar10", data_folder: Path | None = None) -> DataSet:
     )
 
 
-def where_cifar10_is(data_folder: Path | None = None) -> cifar10.Layout | None:
+def find_cifar10(data_folder: Path | None = None) -> cifar10.Layout | None:
     """The layout in CIFAR10_DIR if that is set, else the one in `data_folder`, else None.
 
     Raises InputError where CIFAR10_DIR is set to a folder without CIFAR-10, and DataMissingError

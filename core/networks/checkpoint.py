@@ -29,9 +29,9 @@ from core.networks.sizes import take_shapes
 from core.specs.architecture import Architecture
 
 FORMAT = "pruning-explorer-1"
-FIRST_CLASSES = 10
+DEFAULT_CLASSES = 10
 """Of files that do not say how many; all of them are of CIFAR-10 or of ten digits."""
-MOST_CLASSES, LARGEST_IMAGE, LARGEST = 2**16, 1024, 1e6
+MOST_CLASSES, LARGEST_IMAGE, LARGEST_STATISTIC = 2**16, 1024, 1e6
 """What a file may claim of its classes, of the side of an image in pixels, and of a mean."""
 FOREIGN_FILES = {
     b"PK\x03\x04": " but a zip archive, as torch.save writes them",
@@ -220,7 +220,7 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
 def _read_network(path: Path, metadata: Mapping[str, Any]) -> Network:
     """Build on `meta`, take the stored shapes, run once without numbers, then load strictly."""
     architecture = registered(Architecture.from_json(metadata["architecture"]))
-    classes = _whole_number(metadata, "classes", FIRST_CLASSES, MOST_CLASSES)
+    classes = _whole_number(metadata, "classes", DEFAULT_CLASSES, MOST_CLASSES)
     image_size = _whole_number(metadata, "image_size", CIFAR10_IMAGE_SIZE, LARGEST_IMAGE)
     normalisation = _normalisation(metadata)
     module = build_on_meta(architecture, classes).eval()
@@ -269,7 +269,9 @@ def _numbers(metadata: Mapping[str, Any], name: str) -> tuple[float, ...]:
     if (
         not isinstance(values, list)
         or len(values) not in (1, 3)
-        or not all(isinstance(value, float | int) and abs(value) < LARGEST for value in values)
+        or not all(
+            isinstance(value, float | int) and abs(value) < LARGEST_STATISTIC for value in values
+        )
     ):
         raise InputError(f"{name} should be a list of one or three numbers")
     return tuple(map(float, values))

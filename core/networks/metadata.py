@@ -10,16 +10,16 @@ from typing import Any
 import numpy
 import torch
 
-OF_A_BASELINE = {"data": dict, "accuracy": dict}
+BASELINE_FIELDS = {"data": dict, "accuracy": dict}
 """What the metadata of a baseline must say of it, for others to rely on."""
 
-OF_A_TRAINING = {"epochs": int, "seed": int, "held_out": int, "recipe": dict, "history": dict}
+TRAINING_FIELDS = {"epochs": int, "seed": int, "held_out": int, "recipe": dict, "history": dict}
 """What it may leave out, because nothing but the account of the training depends on it."""
 
 
 def unusable_entry(metadata: Mapping[str, Any]) -> str | None:
     """The first entry of a baseline's metadata that others cannot rely on; None for a good one."""
-    kinds = OF_A_BASELINE | {n: kind for n, kind in OF_A_TRAINING.items() if n in metadata}
+    kinds = BASELINE_FIELDS | {n: kind for n, kind in TRAINING_FIELDS.items() if n in metadata}
     for name, kind in kinds.items():
         if not isinstance(metadata.get(name), kind):
             return name

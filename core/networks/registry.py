@@ -26,13 +26,13 @@ ARCHITECTURES: Mapping[str, Entry] = {
     "resnet18": Entry("ResNet-18", resnet.resnet18, resnet.segments),
 }
 
-FIRST_NAMES = {"resnet18-cifar": "resnet18"}
+OLD_NAMES = {"resnet18-cifar": "resnet18"}
 """What the first checkpoint files call an architecture."""
 
 
 def entry(architecture: Architecture) -> Entry:
     """Raises InputError for a name that is not registered."""
-    name = FIRST_NAMES.get(architecture.name, architecture.name)
+    name = OLD_NAMES.get(architecture.name, architecture.name)
     if name not in ARCHITECTURES:
         raise InputError(
             f"There is no architecture {architecture.name!r}: choose {', '.join(ARCHITECTURES)}."
@@ -43,7 +43,7 @@ def entry(architecture: Architecture) -> Entry:
 def registered(architecture: Architecture) -> Architecture:
     """The architecture under its present name. Raises InputError for one that is not registered."""
     entry(architecture)
-    name = FIRST_NAMES.get(architecture.name, architecture.name)
+    name = OLD_NAMES.get(architecture.name, architecture.name)
     return Architecture(name, architecture.settings)
 
 

@@ -28,7 +28,7 @@ UNWRITABLE_ERRNO = (
     *(errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EEXIST, errno.ENOTDIR),  # a file where the folder should be
 )
-BESIDE = ("-journal", "-wal", "-shm")  # the ends of SQLite's own files beside a database
+SIDE_FILES = ("-journal", "-wal", "-shm")  # the ends of SQLite's own files beside a database
 
 Answer = TypeVar("Answer")
 Action = Callable[[sqlite3.Connection], Answer]
@@ -66,26 +66,26 @@ class Database:
         self._refill = refill
         self._use(path)
         try:
-            self._begin()
+            self._open()
         except StoreError as error:
             if not _is_unwritable(error.__cause__):
                 raise
-            self._begin_elsewhere(error)
+            self._use_temporary_copy(error)
 
     def read(self, action: Action[Answer]) -> Answer:
         """Run `action` on a connection that only reads; it may run twice. Raises StoreError."""
         with self._errors():
-            return self._repairing(lambda: _connected(self.path, "ro", action))
+            return self._with_repair(lambda: _on_connection(self.path, "ro", action))
 
     def write(self, action: Action[None]) -> None:
         """Run `action` in a transaction; it may run twice. Raises StoreError."""
 
         def write() -> None:
             with self._locked():
-                _connected(self.path, "rw", action)
+                _on_connection(self.path, "rw", action)
 
         with self._errors():
-            self._repairing(write)
+            self._with_repair(write)
         self.trouble = ""
 
     def probe(self) -> None:
@@ -99,7 +99,7 @@ class Database:
         self.path = path
         self._lock = FileLock(path.with_suffix(".lock"), poll_interval=0.005)
 
-    def _begin(self) -> None:
+    def _open(self) -> None:
         with self._errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not os.access(self.path.parent, os.W_OK):
@@ -107,7 +107,7 @@ class Database:
             with self._locked():
                 self._prepare()
 
-    def _begin_elsewhere(self, why: StoreError) -> None:
+    def _use_temporary_copy(self, why: StoreError) -> None:
         """Go on with a copy in a temporary folder. Raises `why` where that is full too."""
         path = self.path
         try:
@@ -115,10 +115,10 @@ class Database:
                 prefix="pruning-explorer-", ignore_cleanup_errors=True
             )
             self._use(Path(self._elsewhere.name) / path.name)
-            for suffix in (*BESIDE, ""):
+            for suffix in (*SIDE_FILES, ""):
                 with suppress(FileNotFoundError, NotADirectoryError):
                     shutil.copyfile(f"{path}{suffix}", f"{self.path}{suffix}")
-            self._begin()
+            self._open()
         except (StoreError, OSError):
             raise why from why.__cause__
         self.notes.append(
@@ -139,12 +139,12 @@ class Database:
         """Hold the file's lock; a thread that holds it may ask again."""
         return self._lock.acquire(SECONDS_TO_WAIT)
 
-    def _repairing(self, work: Callable[[], Answer]) -> Answer:
+    def _with_repair(self, work: Callable[[], Answer]) -> Answer:
         """Do the work; where the file is damaged or gone, do it again on a new one."""
         try:
             return work()
         except sqlite3.DatabaseError as error:
-            if self.path.exists() and not _may_be_repaired(error):
+            if self.path.exists() and not _is_repairable(error):
                 raise
         with self._locked():  # so that only the first of those who meet the damage repairs it
             if not self._prepare():
@@ -166,13 +166,13 @@ class Database:
         if trouble:
             self._set_aside(trouble)
         with written_atomically(self.path) as temporary:
-            _connected(temporary, "rw", self._create)
+            _on_connection(temporary, "rw", self._create)
         return True
 
     def _check(self) -> str | None:
         """Say what the file is instead of a store: "" where it is empty, None where it is one."""
         try:
-            return _connected(self.path, "rw", self._upgrade)
+            return _on_connection(self.path, "rw", self._upgrade)
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise
@@ -205,7 +205,7 @@ class Database:
     def _set_aside(self, trouble: str) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         aside = self.path.with_name(f"{self.path.stem}.aside-{stamp}{self.path.suffix}")
-        for suffix in (*BESIDE, ""):
+        for suffix in (*SIDE_FILES, ""):
             with suppress(FileNotFoundError):
                 Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
         self.notes.append(
@@ -213,7 +213,7 @@ class Database:
         )
 
 
-def _connected(path: Path, mode: str, action: Action[Answer]) -> Answer:
+def _on_connection(path: Path, mode: str, action: Action[Answer]) -> Answer:
     # A connection for each action takes 0.2 ms, and leaves nothing for threads to share.
     address = f"{path.resolve().as_uri()}?mode={mode}"
     connection = sqlite3.connect(address, SECONDS_TO_WAIT, isolation_level="IMMEDIATE", uri=True)
@@ -222,7 +222,7 @@ def _connected(path: Path, mode: str, action: Action[Answer]) -> Answer:
         return action(connection)
 
 
-def _may_be_repaired(error: sqlite3.DatabaseError) -> bool:
+def _is_repairable(error: sqlite3.DatabaseError) -> bool:
     """Whether it is damage, a file replaced meanwhile, or a commit that a killed process left."""
     code = getattr(error, "sqlite_errorcode", 0)
     return _is_damage(error) or code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY_ROLLBACK)

@@ -67,7 +67,7 @@ class Result:
             loss_sum=self.loss_sum,
         )
 
-    def apart_from(self, size: int, seed: int, test_labels: np.ndarray) -> Evaluation | None:
+    def evaluate_outside(self, size: int, seed: int, test_labels: np.ndarray) -> Evaluation | None:
         """Evaluate on the images outside of a subset; None where no image is left.
 
         For a network that was chosen on that subset, and so cannot be judged on it. The loss is NaN

@@ -20,7 +20,7 @@ from core.results.result import Origin, Result
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 
-PLAIN = ("checkpoint", "architecture", "data", "algorithm", "subset_seed", "precision")
+COPIED_COLUMNS = ("checkpoint", "architecture", "data", "algorithm", "subset_seed", "precision")
 """Columns that hold what the key holds."""
 
 KEY_COLUMNS = (  # a question gives all but the last three exactly, so they lead in the index
@@ -59,12 +59,12 @@ CREATE TABLE test_labels (
 CREATE TABLE shipped_files (file TEXT PRIMARY KEY, version TEXT NOT NULL);
 {RESULTS}
 """
-COLUMNS_1 = ", ".join(name for name in COLUMNS if name not in ("architecture", "positions"))
+LAYOUT_1_COLUMNS = ", ".join(name for name in COLUMNS if name not in ("architecture", "positions"))
 FROM_LAYOUT_1 = f"""
 ALTER TABLE test_labels ADD COLUMN dtype TEXT NOT NULL DEFAULT 'uint8';
 ALTER TABLE results RENAME TO results_1;
 {RESULTS}
-INSERT INTO results ({COLUMNS_1}) SELECT {COLUMNS_1} FROM results_1;
+INSERT INTO results ({LAYOUT_1_COLUMNS}) SELECT {LAYOUT_1_COLUMNS} FROM results_1;
 DROP TABLE results_1;
 """
 LAYOUT = Layout(version=2, schema=SCHEMA, upgrades={1: FROM_LAYOUT_1})
@@ -80,7 +80,7 @@ def to_values(result: Result, test_labels: np.ndarray) -> dict[str, Any]:
     """Flatten all but spec, recovery and arrays, with `test_labels` (images,) of the whole set."""
     key = result.key
     return {
-        **{name: getattr(key, name) for name in PLAIN},
+        **{name: getattr(key, name) for name in COPIED_COLUMNS},
         "positions": _digest(key.subset, key.subset_seed, test_labels),
         "correct": result.evaluation.correct,
         "loss_sum": result.loss_sum,
@@ -115,7 +115,7 @@ def from_values(
             spec=spec,
             recovery=recovery,
             subset=subset,
-            **{name: values[name] for name in PLAIN},
+            **{name: values[name] for name in COPIED_COLUMNS},
         ),
         predictions=predictions,
         labels=labels,

@@ -11,7 +11,7 @@ import numpy as np
 
 from core import paths
 from core.results.database import Database
-from core.results.intake import Intake
+from core.results.importer import ShippedImporter
 from core.results.key import Key
 from core.results.result import CurvePoint, Result
 from core.results.rows import (
@@ -25,17 +25,17 @@ from core.results.rows import (
 )
 from core.specs.point import UNPRUNED
 
-EXACTLY = " AND ".join(f"{name} = :{name}" for name in KEY_COLUMNS)
+SAME_KEY = " AND ".join(f"{name} = :{name}" for name in KEY_COLUMNS)
 CURVE_COLUMNS = ("correct", "parameters", "nonzero", "macs", "precision", "file")
-OF_THIS_NETWORK = """
+SAME_NETWORK = """
     checkpoint = :checkpoint AND architecture = :architecture AND data = :data
     AND algorithm = :algorithm AND recovery = :recovery
 """
-ON_THESE_IMAGES = f"""
-    {OF_THIS_NETWORK} AND settings = :settings
+COVERS_SUBSET = f"""
+    {SAME_NETWORK} AND settings = :settings
     AND (subset = :whole OR (subset >= :subset AND subset_seed = :subset_seed))
 """
-BEST_LAST = "subset, precision = :precision"  # more images first of all, then the precision
+WORST_FIRST = "subset, precision = :precision"  # more images first of all, then the precision
 
 
 class ResultStore:
@@ -48,14 +48,14 @@ class ResultStore:
     def __init__(self, path: Path, folder: Path | None = None):
         self._notes: list[str] = []
         self._labels: dict[str, np.ndarray] = {}  # by the data's fingerprint, so they never change
-        self._database = Database(path, LAYOUT, refill=lambda: self._intake.begin_again())
-        self._intake = Intake(folder, self._database)
+        self._database = Database(path, LAYOUT, refill=lambda: self._importer.import_all())
+        self._importer = ShippedImporter(folder, self._database)
         self.refresh()
 
     @property
     def notes(self) -> list[str]:
         trouble = [self._database.trouble] if self._database.trouble else []
-        return [*self._database.notes, *self._notes, *self._intake.notes, *trouble]
+        return [*self._database.notes, *self._notes, *self._importer.notes, *trouble]
 
     @property
     def path(self) -> Path:
@@ -68,15 +68,15 @@ class ResultStore:
         A result on the whole test set is preferred to one on the subset asked for, and the
         precision asked for to the other one; a larger subset of the same seed answers too.
         """
-        return self._best(key, f"{ON_THESE_IMAGES} AND hundredths = :hundredths")
+        return self._best(key, f"{COVERS_SUBSET} AND hundredths = :hundredths")
 
     def get(self, key: Key) -> Result | None:
         """Return the result of exactly this key, None where there is none."""
-        return self._best(key, EXACTLY)
+        return self._best(key, SAME_KEY)
 
     def has(self, key: Key) -> bool:
         """Whether there is a result of exactly this key."""
-        return bool(self._query(f"SELECT 1 FROM results WHERE {EXACTLY}", parameters_of(key)))
+        return bool(self._query(f"SELECT 1 FROM results WHERE {SAME_KEY}", parameters_of(key)))
 
     def curve(self, key: Key) -> list[CurvePoint]:
         """Return the best answer at every ratio of the key's settings, ascending.
@@ -97,7 +97,7 @@ class ResultStore:
             for each, ratios in wanted
             for row in self._query(
                 f"SELECT hundredths, subset, {', '.join(CURVE_COLUMNS)} FROM results "
-                f"WHERE {ON_THESE_IMAGES} AND hundredths {ratios} ORDER BY hundredths, {BEST_LAST}",
+                f"WHERE {COVERS_SUBSET} AND hundredths {ratios} ORDER BY hundredths, {WORST_FIRST}",
                 parameters_of(each, whole=len(labels)),
             )
         }
@@ -116,7 +116,7 @@ class ResultStore:
         By the settings and the ratio in hundredths; the spec of `key` plays no role.
         """
         rows = self._query(
-            f"SELECT settings, hundredths, correct FROM results WHERE {OF_THIS_NETWORK} "
+            f"SELECT settings, hundredths, correct FROM results WHERE {SAME_NETWORK} "
             "AND subset = :subset AND subset_seed = :subset_seed AND precision = :precision",
             parameters_of(key),
         )
@@ -157,14 +157,14 @@ class ResultStore:
         A file that cannot be read leaves a note, and what was taken in before.
         """
         self._database.probe()
-        self._intake.refresh()
+        self._importer.refresh()
 
     def _best(self, key: Key, condition: str) -> Result | None:
         labels = self.test_labels(key.data)
         if labels is None:
             return None
         rows = self._query(
-            f"SELECT * FROM results WHERE {condition} ORDER BY {BEST_LAST}",
+            f"SELECT * FROM results WHERE {condition} ORDER BY {WORST_FIRST}",
             parameters_of(key, whole=len(labels)),
         )
         if not rows:

@@ -14,7 +14,7 @@ from core.specs.vocabulary import METHODS, SCOPES
 CHOICE_IMAGES = 2000
 CHOICE_SEED = 0
 PARTS = (0.3, 0.5, 0.7)  # of all parameters, removed
-LEFT_TO_CHANCE = "random"
+RANDOM = "random"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def candidates(method: str) -> list[PruningSpec]:
     specs = [
         PruningSpec(method, 0.5, criterion, allocation, scope).canonical()
         for criterion in METHODS[method].criteria
-        if criterion != LEFT_TO_CHANCE
+        if criterion != RANDOM
         for allocation in METHODS[method].allocations
         for scope in SCOPES
     ]

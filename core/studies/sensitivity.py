@@ -76,8 +76,8 @@ class ScanMeasurer(Measurer):
     def __init__(self, *arguments: Any, **named: Any):
         super().__init__(*arguments, **named)
         self._recovered: dict[Recovery, Network] = {Recovery(): self.checkpoint.network}
-        self._calibrating: dict[Recovery, _Prefix] = {}
-        self._classifying: dict[Recovery, _Prefix] = {}
+        self._calibrating: dict[Recovery, _PrefixCache] = {}
+        self._classifying: dict[Recovery, _PrefixCache] = {}
 
     def _recover(self, pruned: Network, recovery: Recovery) -> Generator[Recovering, None, Network]:
         if recovery.method == NO_RECOVERY:
@@ -90,7 +90,7 @@ class ScanMeasurer(Measurer):
                 images, unpruned.normalisation, self._device, DTYPES[self._precision]
             )
             segments = self._for_calibration(unpruned).segments
-            self._calibrating[recovery] = _Prefix(segments, tuple(batches))
+            self._calibrating[recovery] = _PrefixCache(segments, tuple(batches))
         start = first_changed_segment(unpruned, pruned)
         network = self._for_calibration(pruned)
         prefix = self._calibrating[recovery]
@@ -111,7 +111,7 @@ class ScanMeasurer(Measurer):
         unpruned = self._recovered[recovery]
         if recovery not in self._classifying:
             ready = unpruned.with_module(for_inference(unpruned, self._device, self._precision))
-            self._classifying[recovery] = _Prefix(ready.segments, self._inputs)
+            self._classifying[recovery] = _PrefixCache(ready.segments, self._inputs)
         start = first_changed_segment(unpruned, network)
         changed = network.with_module(for_inference(network, self._device, self._precision))
         rest = partial(run_segments, changed.segments[start:])
@@ -125,7 +125,7 @@ class ScanMeasurer(Measurer):
         return network.with_module(for_calibration(network.module, self._device, dtype))
 
 
-class _Prefix:
+class _PrefixCache:
     """What the first segments of a network make of batches, kept for the last segment asked for."""
 
     def __init__(self, segments: Sequence[Segment], batches: Sequence[Tensor]):

@@ -25,7 +25,7 @@ from core.sweeps.reading import Reading, can_be_paired
 BASELINE = Point(UNPRUNED, NOTHING)
 
 
-class Known:
+class KnownResults:
     """Answers questions about one baseline: from the store, else by measuring, once.
 
     The store is asked first for the images that the baseline was evaluated on after its training,
@@ -55,11 +55,13 @@ class Known:
         self._device = device or best_device()
         self._precision = resolve_precision(precision, self._device)
         self._found: dict[Point, Result] = {}  # asked for several times in a run
-        self.no_images = ""  # why there are none, once `images` was asked for and is None
+        self.missing_images_reason = (
+            ""  # why there are none, once `images` was asked for and is None
+        )
 
-    def on_subset(self, subset: int, seed: int) -> "Known":
+    def on_subset(self, subset: int, seed: int) -> "KnownResults":
         """The same baseline on other test images."""
-        return Known(
+        return KnownResults(
             self.store,
             self._checkpoint,
             self._load_images,
@@ -76,7 +78,7 @@ class Known:
         try:
             return self._load_images()
         except InputError as error:
-            self.no_images = str(error)
+            self.missing_images_reason = str(error)
             return None
 
     def read(self, point: Point) -> Reading | None:
@@ -101,9 +103,9 @@ class Known:
         if known := self.read(point):
             yield known
         else:
-            yield from self.measure_here(point)
+            yield from self.measure_on_local_images(point)
 
-    def measure_here(self, point: Point) -> Iterator[Event | Reading]:
+    def measure_on_local_images(self, point: Point) -> Iterator[Event | Reading]:
         """As `measure`, but only what is known on this machine's images counts.
 
         For all that is compared with a live result: shipped ones may be on another copy of the
@@ -115,7 +117,9 @@ class Known:
             with suppress(StoreError):  # shown all the same, and measured again next time
                 self.store.put([result], measurer.test_labels)
 
-        for event in ask(point, measurer, lambda: self._known_here(point), keep, self.turn):
+        for event in ask(
+            point, measurer, lambda: self._find_on_local_images(point), keep, self.turn
+        ):
             if isinstance(event, Answer):
                 yield self._reading(event.result, is_live=event.is_new)
             else:
@@ -160,7 +164,7 @@ class Known:
             return found
         return self._counts([self.measurer().key(point) for point in points])
 
-    def on_its_images(self, result: Result) -> Result:
+    def restrict_to_subset(self, result: Result) -> Result:
         """A result on this subset, or cut down to it from the whole test set."""
         labels = self._labels_of(result)
         size = min(self.subset, len(labels))
@@ -168,15 +172,15 @@ class Known:
             return result
         return result.on_subset(size, self.seed, labels)
 
-    def apart_from_its_images(self, result: Result) -> Evaluation | None:
+    def evaluate_outside_subset(self, result: Result) -> Evaluation | None:
         """A result on those images that are not in this subset; None where there are none."""
         labels = self._labels_of(result)
-        return result.apart_from(min(self.subset, len(labels)), self.seed, labels)
+        return result.evaluate_outside(min(self.subset, len(labels)), self.seed, labels)
 
     def measurer(self, kind: type[Measurer] = Measurer) -> Measurer:
         """What measures on this machine's images. Raises InputError where there are none."""
         if self.images is None:
-            raise InputError(self.no_images)
+            raise InputError(self.missing_images_reason)
         if kind is Measurer:
             return self._measurer
         return self._new_measurer(kind, self.images)
@@ -205,18 +209,18 @@ class Known:
         known = self.result(BASELINE)
         if known is not None and can_be_paired(known, result):
             return known
-        found = self._in_its_precision(replace(result.key, spec=UNPRUNED, recovery=NOTHING))
+        found = self._find_in_same_precision(replace(result.key, spec=UNPRUNED, recovery=NOTHING))
         if found is None or found.key.subset == result.key.subset:
             return found
         return found.on_subset(result.key.subset, result.key.subset_seed, self._labels_of(result))
 
-    def _known_here(self, point: Point) -> Result | None:
+    def _find_on_local_images(self, point: Point) -> Result | None:
         """What the store knows on this machine's images, in the precision asked for."""
         if self.images is None:
             return None
-        return self._in_its_precision(self.measurer().key(point))
+        return self._find_in_same_precision(self.measurer().key(point))
 
-    def _in_its_precision(self, key: Key) -> Result | None:
+    def _find_in_same_precision(self, key: Key) -> Result | None:
         """The best answer to a key that a paired test can use."""
         found = self.store.find(key)
         if found is not None and found.key.precision == key.precision:

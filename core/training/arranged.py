@@ -62,11 +62,11 @@ def _arrangement(convolution: nn.Conv2d) -> Callable[[nn.Conv2d, Tensor], Tensor
         case (3, 3), (1, 1), (1, 1) if across <= 2:
             return side_by_side
         case (1, 1), (0, 0), _ if across > 1:
-            return on_picked_pixels
+            return on_strided_pixels
     return None
 
 
-def on_picked_pixels(convolution: nn.Conv2d, images: Tensor) -> Tensor:
+def on_strided_pixels(convolution: nn.Conv2d, images: Tensor) -> Tensor:
     """What a 1x1 `convolution` without padding makes of (N, C, H, W)."""
     down, across = convolution.stride
     picked = images[:, :, ::down, ::across]

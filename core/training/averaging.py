@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 from core.networks.batch_norm import finished, recalibrate
 from core.networks.network import Network
 
-SOME = 2000
+STATISTICS_IMAGES = 2000
 """Images that the statistics of an average are estimated from."""
 
 
@@ -35,9 +35,9 @@ class WeightAverage:
         Averaged weights never saw a batch, so their statistics are estimated from the first of the
         training images, uint8 (N, 3, H, W), which come in no order.
         """
-        some = images[:SOME]
+        sample = images[:STATISTICS_IMAGES]
         return finished(
-            recalibrate(self._network.with_module(self._mean.module), some, device=device)
+            recalibrate(self._network.with_module(self._mean.module), sample, device=device)
         )
 
     def state(self) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from core.training.muon import Muon
 from core.training.progress import EpochEnd, History, Step
 from core.training.recipe import Recipe
 from core.training.resume import fingerprint, restore, save_state
-from core.training.sharpness import uphill
+from core.training.sharpness import at_sharpest_point
 from core.training.split import Split
 from core.training.teaching import Teachers
 
@@ -111,7 +111,7 @@ def train(
             loss, logits = loss_and_logits(inputs, targets)
             loss.backward()  # type: ignore[no-untyped-call]
             if epoch >= recipe.epochs - recipe.sharpness_aware:
-                with uphill(model, recipe.sharpness_radius):
+                with at_sharpest_point(model, recipe.sharpness_radius):
                     loss_and_logits(inputs, targets)[0].backward()  # type: ignore[no-untyped-call]
             for optimiser in optimisers:
                 optimiser.step()

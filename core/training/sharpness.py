@@ -13,7 +13,7 @@ from torch import nn
 
 
 @contextmanager
-def uphill(model: nn.Module, radius: float) -> Iterator[None]:
+def at_sharpest_point(model: nn.Module, radius: float) -> Iterator[None]:
     """Within it, parameters stand `radius` (an L2 norm) up their joint gradient.
 
     Batch-norm normalises within as ever, but records nothing. Afterwards the parameters are what
@@ -28,7 +28,7 @@ def uphill(model: nn.Module, radius: float) -> Iterator[None]:
             parameter.add_(gradient * scale)
             parameter.grad = None
     try:
-        with _recording_nothing(model):
+        with _running_stats_frozen(model):
             yield
     finally:
         with torch.no_grad():
@@ -37,7 +37,7 @@ def uphill(model: nn.Module, radius: float) -> Iterator[None]:
 
 
 @contextmanager
-def _recording_nothing(model: nn.Module) -> Iterator[None]:
+def _running_stats_frozen(model: nn.Module) -> Iterator[None]:
     norms = [
         module
         for module in model.modules()

@@ -1,9 +1,9 @@
 """The one part of core that knows Streamlit: shared controls, cached loaders, measuring."""
 
-from core.ui.app.address import drop_what_controls_stumble_over
+from core.ui.app.address import drop_invalid_parameters
 from core.ui.app.icon import page_icon
-from core.ui.app.navigation import navigation, run_calmly
-from core.ui.app.presenting import present_control, presented, way_out
+from core.ui.app.navigation import navigation, run_page
+from core.ui.app.presenting import leave_button, present_control, presented
 from core.ui.app.style import apply_style
 from core.ui.baseline.panels import show_baseline, show_data, training_form
 from core.ui.bench.workbench import Workbench, open_workbench
@@ -15,7 +15,7 @@ from core.ui.sidebar.settings import (
     Settings,
     current_settings,
     shared_controls,
-    warn_of_unknown_baseline,
+    warn_about_unknown_baseline,
 )
 from core.ui.tour.tour import show_tour, tour_banner
 
@@ -24,14 +24,15 @@ __all__ = [
     "Workbench",
     "apply_style",
     "current_settings",
-    "drop_what_controls_stumble_over",
+    "drop_invalid_parameters",
+    "leave_button",
     "navigation",
     "open_workbench",
     "page_icon",
     "present_control",
     "presented",
     "preset_control",
-    "run_calmly",
+    "run_page",
     "shared_controls",
     "show_baseline",
     "show_comparison",
@@ -43,6 +44,5 @@ __all__ = [
     "show_tour",
     "tour_banner",
     "training_form",
-    "warn_of_unknown_baseline",
-    "way_out",
+    "warn_about_unknown_baseline",
 ]

@@ -8,7 +8,7 @@ import pytest
 from core.baselines.shelf import by_name, default_baseline
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
-from core.networks.metadata import OF_A_BASELINE
+from core.networks.metadata import BASELINE_FIELDS
 
 SHIPPED = ["a-50ep", "resnet18-cifar10", "resnet18-cifar10-5ep"]
 LOCAL = ["0-1ep", "resnet18-cifar10-5ep"]
@@ -17,7 +17,7 @@ LOCAL = ["0-1ep", "resnet18-cifar10-5ep"]
 def fill(folder: Path, trained: Checkpoint, dataset: str, files: list[str]) -> None:
     """Write one baseline under each name; names that begin with `local/` were trained here."""
     source = folder / "source"
-    metadata = {name: trained.metadata[name] for name in OF_A_BASELINE}
+    metadata = {name: trained.metadata[name] for name in BASELINE_FIELDS}
     checkpoint.save(trained.network, source, dataset, {"kind": "baseline"} | metadata)
     (folder / "local").mkdir(exist_ok=True)
     for name in files:

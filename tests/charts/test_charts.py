@@ -9,7 +9,7 @@ import vl_convert
 
 from core import charts
 from core.charts import CURVES, STUDY, Drawing, accuracy_against
-from core.charts.accuracy import AFTERWARDS
+from core.charts.accuracy import RECOVERY_LABELS
 from core.charts.layers import SECOND
 from core.specs.vocabulary import GRANULARITIES
 
@@ -19,7 +19,7 @@ HERE = dict.fromkeys(GRANULARITIES, 0.3)
 
 
 def points(
-    ratios: list[float], method: str = GRANULARITIES[0], recovery: str = AFTERWARDS[0]
+    ratios: list[float], method: str = GRANULARITIES[0], recovery: str = RECOVERY_LABELS[0]
 ) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -77,15 +77,15 @@ def test_chance_is_drawn_where_the_number_of_classes_puts_it(classes: int) -> No
 
 def test_a_gap_wider_than_a_tenth_is_not_drawn_across() -> None:
     drawn = drawing(points([0, 0.1, 0.2, 0.5, 0.6, 0.9])).frames["points"]
-    stretches = drawn.groupby("stretch")["ratio"].apply(list).tolist()
-    assert stretches == [[0, 0.1, 0.2], [0.5, 0.6], [0.9]]
+    segments = drawn.groupby("segment")["ratio"].apply(list).tolist()
+    assert segments == [[0, 0.1, 0.2], [0.5, 0.6], [0.9]]
     assert drawn["alone"].tolist() == [False] * 5 + [True]
 
 
 def test_two_curves_are_never_joined() -> None:
-    both = pd.concat([points([0, 0.1]), points([0, 0.1], recovery=AFTERWARDS[1])])
+    both = pd.concat([points([0, 0.1]), points([0, 0.1], recovery=RECOVERY_LABELS[1])])
     drawn = drawing(both).frames["points"]
-    assert drawn.groupby("stretch")["recovery"].nunique().tolist() == [1, 1]
+    assert drawn.groupby("segment")["recovery"].nunique().tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(("number", "has_dots"), [(20, True), (96, False)])
@@ -95,7 +95,7 @@ def test_only_sparse_curves_have_dots(number: int, has_dots: bool) -> None:
 
 
 def test_every_curve_is_read_at_every_ratio() -> None:
-    both = pd.concat([points([0, 0.1]), points([0.1, 0.2], GRANULARITIES[1], AFTERWARDS[1])])
+    both = pd.concat([points([0, 0.1]), points([0.1, 0.2], GRANULARITIES[1], RECOVERY_LABELS[1])])
     readings = drawing(both).frames["readings"]
     assert readings["ratio"].tolist() == [0, 0.1, 0.2]
     assert readings[CURVES[0]].tolist() == [
@@ -128,7 +128,7 @@ def pixels_across(mark: ElementTree.Element) -> float:
 @pytest.mark.parametrize("x", charts.X_AXES)
 def test_the_spec_draws_its_frames(x: str) -> None:
     drawn = texts(drawn_svg(drawing(points([0, 0.1, 0.2]), x, 0.8, HERE, study=True)))
-    assert {charts.X_AXES[x], "Baseline", "Chance", *GRANULARITIES, *AFTERWARDS} <= drawn
+    assert {charts.X_AXES[x], "Baseline", "Chance", *GRANULARITIES, *RECOVERY_LABELS} <= drawn
 
 
 @pytest.mark.parametrize("x", charts.X_AXES)

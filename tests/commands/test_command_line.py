@@ -25,7 +25,7 @@ from core.errors import InputError
 from core.measuring.evaluation import BATCH_SIZES, evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
-from core.networks.metadata import OF_A_BASELINE
+from core.networks.metadata import BASELINE_FIELDS
 from core.networks.network import Network
 from core.pruning import prune
 from core.recovery.recover import recover_fully
@@ -360,7 +360,7 @@ def test_the_baseline_that_the_app_opens_with_is_taken_unless_told(
     """The other one comes first in the alphabet."""
     folder = tmp_path / "checkpoints"
     monkeypatch.setattr(loading, "load", lambda _: digits)
-    metadata = {name: trained.metadata[name] for name in OF_A_BASELINE}
+    metadata = {name: trained.metadata[name] for name in BASELINE_FIELDS}
     for name, model in (("a-1ep", random_network()), (FULL, trained.network)):
         checkpoint.save(
             model, folder / f"{name}.safetensors", "cifar10", {"kind": "baseline"} | metadata

@@ -21,7 +21,7 @@ from torchvision.datasets import CIFAR10
 
 from core.data import cifar10
 from core.data.dataset import DataMissingError, DataSet
-from core.data.loading import download_cifar10, load, where_cifar10_is
+from core.data.loading import download_cifar10, find_cifar10, load
 from core.errors import InputError
 from tests.data import SIZES, Parts, some_parts, write_batches, write_parquet
 
@@ -273,7 +273,7 @@ def test_a_download_that_is_killed_at_any_step_leaves_all_or_nothing(
         if not killed_at(step, folder, site.address + ARCHIVE):
             break
         try:
-            layout = where_cifar10_is(folder)
+            layout = find_cifar10(folder)
         except DataMissingError:
             assert before != "nothing"
             layout = None

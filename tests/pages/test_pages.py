@@ -27,7 +27,7 @@ from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.networks.layers import nonzero_parameters
-from core.networks.metadata import OF_A_BASELINE, OF_A_TRAINING
+from core.networks.metadata import BASELINE_FIELDS, TRAINING_FIELDS
 from core.paths import CHECKPOINTS
 from core.pruning import Pruner, prune
 from core.pruning.channel import ChannelPruner
@@ -343,7 +343,7 @@ def test_what_another_viewer_measured_while_one_waited_is_called_stored(
             pass
         yield
 
-    monkeypatch.setattr("core.ui.bench.workbench.my_turn", after_another)
+    monkeypatch.setattr("core.ui.bench.workbench.evaluation_turn", after_another)
     app = open_app("compare", dataset="digits", subset="50", ratio="0.4")
     assert words(app).count("50 images · live") == 1
     assert words(app).count("50 images · stored") == 1
@@ -620,7 +620,7 @@ def test_training_from_the_page_gives_a_baseline_that_can_be_used(
             given_way.append(event)
             yield event
 
-    monkeypatch.setattr(training, "give_way", counted)
+    monkeypatch.setattr(training, "yield_to_evaluations", counted)
     app = open_app("baseline", dataset="digits")
     app.number_input(key="epochs_digits").set_value(1)
     next(button for button in app.button if button.label == "Train").click().run()
@@ -782,7 +782,7 @@ def entries(metadata: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 SAID_TO_BE_MISSING = {
-    *((name,) for name in (*OF_A_TRAINING, "versions", "commit")),
+    *((name,) for name in (*TRAINING_FIELDS, "versions", "commit")),
     *(("accuracy", "precision"), ("accuracy", "device")),
     *(("history", "curve"), ("history", "epochs")),
 }
@@ -813,7 +813,7 @@ def test_a_page_opens_with_a_baseline_that_says_nothing_of_its_training(
     open_app: OpenApp, checkpoints: Path, trained: Checkpoint, page: str
 ) -> None:
     whole = metadata_of(trained)
-    least: dict[str, Any] = {name: whole[name] for name in ("kind", *OF_A_BASELINE)}
+    least: dict[str, Any] = {name: whole[name] for name in ("kind", *BASELINE_FIELDS)}
     least["accuracy"] = {name: least["accuracy"][name] for name in ("correct", "seen")}
     path = checkpoints / "resnet18-cifar10-2ep.safetensors"
     checkpoint.save(trained.network, path, "cifar10", least)

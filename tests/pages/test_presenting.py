@@ -102,7 +102,7 @@ def some_measured(
 def test_play_shows_every_measured_ratio_once_and_measures_none(
     open_app: OpenApp, some_measured: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presenting, "SECONDS_A_FRAME", 0)
+    monkeypatch.setattr(presenting, "SECONDS_PER_FRAME", 0)
     shown = []
     original = presenting.playable
 

@@ -21,7 +21,7 @@ import pytest
 
 from core.results import Key, Result, ResultStore, StoreError, database
 from core.results.database import Database
-from core.results.intake import SECONDS_BETWEEN_TRIES
+from core.results.importer import SECONDS_BETWEEN_TRIES
 from core.results.rows import LAYOUT
 from tests.conftest import SPAWN, full_disk
 from tests.results.conftest import LABELS, SHIPPED, differences, key_of, put, result_of, ship
@@ -585,7 +585,7 @@ def test_what_ships_anew_is_not_taken_in_on_a_full_disk_but_later(
     assert "more.results.csv was not taken in" in notes[0]
     assert full.notes == notes  # not tried at every look, but once a while is over
     later = time.monotonic() + SECONDS_BETWEEN_TRIES
-    monkeypatch.setattr("core.results.intake.time.monotonic", lambda: later)
+    monkeypatch.setattr("core.results.importer.time.monotonic", lambda: later)
     full.refresh()
     assert full.notes == []
 

@@ -582,7 +582,7 @@ def test_what_is_unchanged_is_not_read_again(
         read.append(file.name)
         return read_shipped(file)
 
-    monkeypatch.setattr("core.results.intake.read_shipped", note)
+    monkeypatch.setattr("core.results.importer.read_shipped", note)
     first.refresh()
     assert read == []
     assert len(first.notes) == 1

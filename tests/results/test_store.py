@@ -12,7 +12,7 @@ import pytest
 from core.errors import InputError
 from core.results import Key, Result, ResultStore, StoreError, compact, open_store
 from core.results.rows import parameters_of
-from core.results.store import ON_THESE_IMAGES
+from core.results.store import COVERS_SUBSET
 from core.specs.recovery import Recovery
 from tests.results.conftest import (
     LABELS,
@@ -293,7 +293,7 @@ def test_a_question_searches_the_index_by_all_that_it_gives_exactly(
     with closing(sqlite3.connect(store.path)) as connection:
         plan = connection.execute(
             "EXPLAIN QUERY PLAN SELECT * FROM results "
-            f"WHERE {ON_THESE_IMAGES} AND hundredths = :hundredths",
+            f"WHERE {COVERS_SUBSET} AND hundredths = :hundredths",
             parameters_of(key_of(), whole=WHOLE),
         ).fetchall()
     searched = plan[0][3]
@@ -445,7 +445,7 @@ def test_what_was_chosen_on_some_images_is_judged_on_the_others(
     result = result_of(key_of(subset=of[0], subset_seed=of[1]))
     mine = positions_of(result.key).tolist()
     theirs = positions_of(key_of(subset=chosen[0], subset_seed=chosen[1])).tolist()
-    judged = result.apart_from(*chosen, LABELS)
+    judged = result.evaluate_outside(*chosen, LABELS)
     assert judged is not None
     predicted = dict(zip(mine, result.predictions.tolist(), strict=True))
     others = [image for image in mine if image not in theirs]
@@ -458,7 +458,7 @@ def test_what_was_chosen_on_some_images_is_judged_on_the_others(
 @pytest.mark.parametrize("chosen", [(WHOLE, 0), (WHOLE, 5), (200, 3)])
 def test_what_was_chosen_on_all_its_images_is_not_judged(chosen: tuple[int, int]) -> None:
     result = result_of(key_of(subset=200, subset_seed=3))
-    assert result.apart_from(*chosen, LABELS) is None
+    assert result.evaluate_outside(*chosen, LABELS) is None
 
 
 def test_every_pruning_on_the_very_images_is_counted(store: ResultStore) -> None:

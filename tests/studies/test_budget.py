@@ -16,8 +16,8 @@ from core.pruning import Pruner, prune
 from core.specs.pruning import PruningSpec
 from core.studies.budget import (
     QUANTITIES,
-    Bearing,
     Problem,
+    Sensitivity,
     problem_of,
     quantity_of,
     smallest_part,
@@ -31,11 +31,11 @@ RATIOS = tuple(step / 10 for step in range(1, 10))
 WIDTHS = Widths(streams=(5, 12, 7, 16), inner=(3, 9, 2, 30, 8, 11, 4, 20))
 
 
-def some_bearings(problem: Problem, seed: int) -> dict[str, Bearing]:
+def some_bearings(problem: Problem, seed: int) -> dict[str, Sensitivity]:
     """Losses that rise unevenly, and not always."""
     rng = np.random.default_rng(seed)
     return {
-        name: Bearing(RATIOS, tuple(rng.random() * np.cumsum(rng.normal(0.5, 1, len(RATIOS)))))
+        name: Sensitivity(RATIOS, tuple(rng.random() * np.cumsum(rng.normal(0.5, 1, len(RATIOS)))))
         for name in problem.names
     }
 
@@ -101,9 +101,9 @@ def test_nothing_is_pruned_where_everything_may_stay() -> None:
 def test_a_budget_beyond_the_scan_is_refused_with_what_is_possible(method: str) -> None:
     model = random_network()
     problem = problem_of(model, method, "parameters")
-    bearings = {name: Bearing((0.1, 0.5), (0.0, 0.1)) for name in problem.names}
+    sensitivities = {name: Sensitivity((0.1, 0.5), (0.0, 0.1)) for name in problem.names}
     with pytest.raises(InputError, match="impossible") as caught:
-        solve(problem, bearings, 0.1)
+        solve(problem, sensitivities, 0.1)
     halves = dict.fromkeys(problem.names, 0.5)
     least = left_after(model, method, "parameters", halves) / problem.everything
     assert f"{least:.1%} are left" in str(caught.value)
@@ -112,11 +112,11 @@ def test_a_budget_beyond_the_scan_is_refused_with_what_is_possible(method: str) 
 def test_layers_that_bear_all_go_before_those_that_bear_nothing() -> None:
     problem = problem_of(random_network(), "channel", "parameters")
     fragile = problem.names[::2]
-    bearings = {
-        name: Bearing(RATIOS, (0.5,) * 9 if name in fragile else (0.0,) * 9)
+    sensitivities = {
+        name: Sensitivity(RATIOS, (0.5,) * 9 if name in fragile else (0.0,) * 9)
         for name in problem.names
     }
-    assert not solve(problem, bearings, 0.7).keys() & set(fragile)
+    assert not solve(problem, sensitivities, 0.7).keys() & set(fragile)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -130,19 +130,19 @@ def test_the_choice_is_close_to_the_best_of_all(seed: int) -> None:
         return result
 
     problem = Problem(("a", "b", "c"), np.array([10, 10, 10]), left)
-    bearings = {
-        name: Bearing(RATIOS, tuple(np.sort(rng.random(9)) ** 2 * rng.random()))
+    sensitivities = {
+        name: Sensitivity(RATIOS, tuple(np.sort(rng.random(9)) ** 2 * rng.random()))
         for name in problem.names
     }
 
     def loss(gone: tuple[int, ...]) -> float:
         return sum(
-            float(bearings[name].losses_at(np.array(number / 10)))
+            float(sensitivities[name].losses_at(np.array(number / 10)))
             for name, number in zip(problem.names, gone, strict=True)
         )
 
     for part in (0.8, 0.5, 0.3):
-        ratios = solve(problem, bearings, part)
+        ratios = solve(problem, sensitivities, part)
         found = tuple(round(10 * ratios.get(name, 0)) for name in problem.names)
         possible = [
             gone
@@ -150,7 +150,10 @@ def test_the_choice_is_close_to_the_best_of_all(seed: int) -> None:
             if left(np.array(gone)) <= part * problem.everything
         ]
         # Greedy is within one unit's last step of the best.
-        best, steps = min(map(loss, possible)), [np.diff([0, *b.losses]) for b in bearings.values()]
+        best, steps = (
+            min(map(loss, possible)),
+            [np.diff([0, *b.losses]) for b in sensitivities.values()],
+        )
         assert best - 1e-12 <= loss(found) <= best + max(step.max() for step in steps)
 
 

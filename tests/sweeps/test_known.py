@@ -22,7 +22,7 @@ from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import NOTHING, RECALIBRATED
 from core.sweeps.job import Job
-from core.sweeps.known import BASELINE, Known
+from core.sweeps.known import BASELINE, KnownResults
 from core.sweeps.measurer import Measurer
 from core.sweeps.reading import Reading
 
@@ -41,26 +41,28 @@ def images(digits: DataSet) -> Callable[[], DataSet]:
 
 
 @pytest.fixture
-def known(store: ResultStore, trained: Checkpoint, images: Callable[[], DataSet]) -> Known:
-    return known_of(store, trained, images)
+def known(store: ResultStore, trained: Checkpoint, images: Callable[[], DataSet]) -> KnownResults:
+    return known_results_of(store, trained, images)
 
 
-def known_of(
+def known_results_of(
     store: ResultStore,
     trained: Checkpoint,
     images: Callable[[], DataSet],
     subset: int = 250,
     seed: int = 0,
     precision: str = "auto",
-) -> Known:
-    return Known(store, trained, images, lambda: Pruner(trained.network), subset, seed, precision)
+) -> KnownResults:
+    return KnownResults(
+        store, trained, images, lambda: Pruner(trained.network), subset, seed, precision
+    )
 
 
 def no_images() -> DataSet:
     raise InputError("The images are not here.")
 
 
-def finished(known: Known, point: Point = POINT) -> Reading:
+def finished(known: KnownResults, point: Point = POINT) -> Reading:
     *_, last = known.measure(point)
     assert isinstance(last, Reading)
     return last
@@ -76,7 +78,7 @@ def put_whole(store: ResultStore, trained: Checkpoint, digits: DataSet, *points:
 
 
 def test_an_accuracy_comes_batch_by_batch_and_is_stored_when_complete(
-    known: Known,
+    known: KnownResults,
     store: ResultStore,
     trained: Checkpoint,
     images: Callable[[], DataSet],
@@ -87,30 +89,30 @@ def test_an_accuracy_comes_batch_by_batch_and_is_stored_when_complete(
     assert isinstance(reading, Reading)
     assert reading.is_live
     monkeypatch.setattr(Measurer, "measure", None)  # nothing is evaluated a second time
-    (again,) = known_of(store, trained, images).measure(POINT)
+    (again,) = known_results_of(store, trained, images).measure(POINT)
     assert isinstance(again, Reading)
     assert not again.is_live
     assert np.array_equal(again.result.predictions, reading.result.predictions)
 
 
 def test_another_process_has_what_was_measured_here(
-    known: Known, trained: Checkpoint, images: Callable[[], DataSet], tmp_path: Path
+    known: KnownResults, trained: Checkpoint, images: Callable[[], DataSet], tmp_path: Path
 ) -> None:
     measured = finished(known)
-    elsewhere = known_of(ResultStore(tmp_path / "results.sqlite"), trained, images)
+    elsewhere = known_results_of(ResultStore(tmp_path / "results.sqlite"), trained, images)
     found = elsewhere.result(POINT)
     assert found is not None
     assert found.evaluation.correct == measured.result.evaluation.correct
 
 
-def test_recalibration_shows_its_progress_and_is_a_result_of_its_own(known: Known) -> None:
+def test_recalibration_shows_its_progress_and_is_a_result_of_its_own(known: KnownResults) -> None:
     events = list(known.measure(Point(SPEC, RECALIBRATED)))
     assert isinstance(events[0], Recovering)
     assert known.read(POINT) is None
     assert known.read(Point(SPEC, RECALIBRATED)) is not None
 
 
-def test_a_dropped_evaluation_keeps_nothing(known: Known) -> None:
+def test_a_dropped_evaluation_keeps_nothing(known: KnownResults) -> None:
     dropped = known.measure(POINT)
     next(dropped)
     dropped.close()  # type: ignore[attr-defined]
@@ -119,7 +121,7 @@ def test_a_dropped_evaluation_keeps_nothing(known: Known) -> None:
 
 
 def test_a_result_that_cannot_be_kept_is_shown_all_the_same(
-    known: Known, store: ResultStore, monkeypatch: pytest.MonkeyPatch
+    known: KnownResults, store: ResultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise StoreError("The disk is full.")
@@ -129,7 +131,7 @@ def test_a_result_that_cannot_be_kept_is_shown_all_the_same(
 
 
 def test_what_another_one_measured_while_this_one_waited_is_not_measured_again(
-    known: Known,
+    known: KnownResults,
     store: ResultStore,
     trained: Checkpoint,
     images: Callable[[], DataSet],
@@ -137,7 +139,7 @@ def test_what_another_one_measured_while_this_one_waited_is_not_measured_again(
 ) -> None:
     @contextmanager
     def after_another() -> Iterator[None]:
-        finished(known_of(store, trained, images))
+        finished(known_results_of(store, trained, images))
         monkeypatch.setattr(Measurer, "measure", None)
         yield
 
@@ -151,7 +153,7 @@ def test_the_whole_test_set_is_preferred_and_needs_no_images(
     store: ResultStore, trained: Checkpoint, digits: DataSet
 ) -> None:
     put_whole(store, trained, digits, POINT, BASELINE)
-    known = known_of(store, trained, no_images, subset=100, seed=3)
+    known = known_results_of(store, trained, no_images, subset=100, seed=3)
     reading = known.read(POINT)
     assert reading is not None
     network = prune(trained.network, SPEC).network
@@ -160,14 +162,14 @@ def test_the_whole_test_set_is_preferred_and_needs_no_images(
     assert reading.reference is not None
     assert reading.reference.evaluation.seen == len(digits.test_labels)
     assert known.images is None
-    assert known.no_images == "The images are not here."
+    assert known.missing_images_reason == "The images are not here."
 
 
 def test_the_reference_is_on_the_very_images_of_a_live_result(
     store: ResultStore, trained: Checkpoint, digits: DataSet, images: Callable[[], DataSet]
 ) -> None:
     put_whole(store, trained, digits, BASELINE)
-    live = finished(known_of(store, trained, images, subset=120, seed=5))
+    live = finished(known_results_of(store, trained, images, subset=120, seed=5))
     assert live.reference is not None
     assert np.array_equal(live.reference.labels, live.result.labels)
     *_, expected = Measurer(trained, digits, 120, 5).measure(BASELINE)
@@ -179,13 +181,13 @@ def test_the_reference_is_on_the_very_images_of_a_live_result(
 def test_results_of_two_precisions_are_not_paired(
     store: ResultStore, trained: Checkpoint, images: Callable[[], DataSet]
 ) -> None:
-    finished(known_of(store, trained, images, subset=500, precision="bf16"), BASELINE)
-    known = known_of(store, trained, images, subset=100, precision="fp32")
+    finished(known_results_of(store, trained, images, subset=500, precision="bf16"), BASELINE)
+    known = known_results_of(store, trained, images, subset=100, precision="fp32")
     live = finished(known)
     assert live.result.key.precision == "fp32"
     assert live.reference is None
     assert live.test is None
-    *_, baseline = known.measure_here(BASELINE)  # what is known in bf16 does not do
+    *_, baseline = known.measure_on_local_images(BASELINE)  # what is known in bf16 does not do
     assert isinstance(baseline, Reading)
     assert baseline.result.key.precision == "fp32"
     again = known.read(POINT)
@@ -197,10 +199,10 @@ def test_results_of_two_precisions_are_not_paired(
 def test_what_was_chosen_on_all_images_of_a_live_result_is_not_judged_on_it(
     store: ResultStore, trained: Checkpoint, images: Callable[[], DataSet]
 ) -> None:
-    known = known_of(store, trained, images, subset=100)
+    known = known_results_of(store, trained, images, subset=100)
     live = finished(known).result
-    assert known.on_subset(200, 0).apart_from_its_images(live) is None
-    judged = known.on_subset(60, 0).apart_from_its_images(live)
+    assert known.on_subset(200, 0).evaluate_outside_subset(live) is None
+    judged = known.on_subset(60, 0).evaluate_outside_subset(live)
     assert judged is not None
     assert judged.seen == 40
 
@@ -210,12 +212,14 @@ def test_live_results_on_another_copy_of_the_images_are_compared_with_its_own_ba
 ) -> None:
     put_whole(store, trained, digits, POINT, BASELINE)
     another = replace(digits, test_images=255 - digits.test_images)
-    known = known_of(store, trained, lambda: another, subset=100)
+    known = known_results_of(store, trained, lambda: another, subset=100)
     sparser = Point(PruningSpec("fine", 0.6), NOTHING)
     live = finished(known, sparser)
     assert live.result.key.data == another.fingerprint
     assert live.reference is None
-    measured = {point: list(known.measure_here(point))[-1] for point in (BASELINE, POINT)}
+    measured = {
+        point: list(known.measure_on_local_images(point))[-1] for point in (BASELINE, POINT)
+    }
     again = known.read(sparser)
     assert again is not None
     assert again.reference is not None
@@ -238,7 +242,7 @@ def test_the_nearest_measured_ratio_stands_in(
 ) -> None:
     points = [Point(PruningSpec("fine", ratio), NOTHING) for ratio in (0.2, 0.6)]
     put_whole(store, trained, digits, *points)
-    known = known_of(store, trained, no_images)
+    known = known_results_of(store, trained, no_images)
     assert known.read(POINT) is None
     nearest = known.read_nearest(POINT)
     assert nearest is not None
@@ -252,25 +256,25 @@ def test_without_images_measuring_is_refused_in_a_sentence(
     store: ResultStore, trained: Checkpoint
 ) -> None:
     with pytest.raises(InputError, match="The images are not here"):
-        next(known_of(store, trained, no_images).measure(POINT))
+        next(known_results_of(store, trained, no_images).measure(POINT))
 
 
 def test_the_whole_test_set_is_the_same_for_every_seed(
     store: ResultStore, trained: Checkpoint, digits: DataSet, images: Callable[[], DataSet]
 ) -> None:
-    whole = finished(known_of(store, trained, images, subset=10_000, seed=1), BASELINE)
+    whole = finished(known_results_of(store, trained, images, subset=10_000, seed=1), BASELINE)
     assert whole.result.evaluation.seen == len(digits.test_labels)
-    assert known_of(store, trained, images, seed=2).result(BASELINE) is not None
+    assert known_results_of(store, trained, images, seed=2).result(BASELINE) is not None
 
 
 def test_a_changed_checkpoint_shares_nothing(
-    known: Known, store: ResultStore, trained: Checkpoint, images: Callable[[], DataSet]
+    known: KnownResults, store: ResultStore, trained: Checkpoint, images: Callable[[], DataSet]
 ) -> None:
     finished(known)
     other = Checkpoint(trained.network, trained.dataset, trained.metadata, trained.path)
     other.__dict__["fingerprint"] = "another"
-    assert known_of(store, other, images).read(POINT) is None
-    assert known_of(store, other, images).curve(POINT) == []
+    assert known_results_of(store, other, images).read(POINT) is None
+    assert known_results_of(store, other, images).curve(POINT) == []
 
 
 def test_a_job_can_be_pickled_and_measures_what_its_parts_do(

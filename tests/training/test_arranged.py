@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from core.training.arranged import arranged, on_picked_pixels, side_by_side
+from core.training.arranged import arranged, on_strided_pixels, side_by_side
 from tests.small_networks import new_network
 
 
@@ -67,7 +67,7 @@ def test_picked_pixels_give_the_sum_over_channels(
     convolution = nn.Conv2d(channels, 8, 1, stride, bias=True, groups=groups)
     images = torch.randn(32, channels, size, size, generator=generator)
     images = images.to(memory_format=torch.channels_last).requires_grad_()
-    found = on_picked_pixels(convolution, images)
+    found = on_strided_pixels(convolution, images)
     seen = images.double()[:, :, ::stride, ::stride]
     seen = seen.reshape(32, groups, -1, *seen.shape[2:])
     weight = convolution.weight.double().reshape(groups, 8 // groups, -1)

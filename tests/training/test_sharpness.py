@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from core.networks.checkpoint import Checkpoint
 from core.networks.network import Network
 from core.training import EpochEnd, History, Recipe, Split, loop, train
-from core.training.sharpness import uphill
+from core.training.sharpness import at_sharpest_point
 from tests.small_networks import Widths, copy_of_state, new_network, random_network, same_state
 
 RECIPE = Recipe(epochs=3, batch_size=64, flip=False, sharpness_aware=2)
@@ -36,7 +36,7 @@ def test_the_gradient_is_that_of_the_point_a_radius_up_the_joint_gradient() -> N
     x, y = bowl.x.detach().clone(), bowl.y.detach().clone()
     gx, gy = bowl.a @ x, 4 * y
     length = (gx.square().sum() + gy.square().sum()).sqrt()
-    with uphill(bowl, 0.7):
+    with at_sharpest_point(bowl, 0.7):
         assert torch.allclose(bowl.x, x + 0.7 * gx / length, atol=1e-10)
         bowl().backward()
     assert bowl.x.grad is not None
@@ -52,7 +52,7 @@ def test_at_a_stationary_point_nothing_moves() -> None:
     nn.init.zeros_(bowl.x)
     nn.init.zeros_(bowl.y)
     bowl().backward()
-    with uphill(bowl, 0.7):
+    with at_sharpest_point(bowl, 0.7):
         assert bowl().item() == 0
         bowl().backward()
     assert bowl.x.grad is not None
@@ -64,14 +64,14 @@ def test_a_network_is_left_bit_for_bit_statistics_included() -> None:
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     model(images).square().sum().backward()
     before = copy_of_state(model)
-    with uphill(model, 0.1):
+    with at_sharpest_point(model, 0.1):
         inside = model(images).square().sum()
     assert same_state(model.state_dict(), before)
-    assert inside > model(images).square().sum()  # it was uphill
+    assert inside > model(images).square().sum()  # the loss rose
     assert not same_state(model.state_dict(), before)  # and batch-norm records again
 
     model(images).square().sum().backward()
-    with pytest.raises(RuntimeError, match="channels"), uphill(model, 0.1):
+    with pytest.raises(RuntimeError, match="channels"), at_sharpest_point(model, 0.1):
         model(images[:, :1])
     model.eval()
     assert all(m.track_running_stats for m in model.modules() if isinstance(m, nn.BatchNorm2d))
@@ -85,9 +85,9 @@ def test_the_last_epochs_alone_take_two_passes_a_step(
 
     def noting(model: nn.Module, radius: float):  # type: ignore[no-untyped-def]
         entered.append(radius)
-        return uphill(model, radius)
+        return at_sharpest_point(model, radius)
 
-    monkeypatch.setattr(loop, "uphill", noting)
+    monkeypatch.setattr(loop, "at_sharpest_point", noting)
     steps = len(split.labels) // RECIPE.batch_size
     recipe = replace(RECIPE, sharpness_radius=0.3)
     so_far = [

@@ -9,7 +9,7 @@ from core.results import ResultStore
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import NOTHING
-from core.sweeps.known import BASELINE, Known
+from core.sweeps.known import BASELINE, KnownResults
 from core.sweeps.reading import Reading
 from core.ui.compare.curves import curve_frame
 from core.ui.sidebar.settings import Settings
@@ -34,7 +34,9 @@ def test_the_curve_frame_has_every_known_point_once(
     tmp_path: Path, trained: Checkpoint, digits: DataSet
 ) -> None:
     store = ResultStore(tmp_path / "results.sqlite")
-    known = Known(store, trained, lambda: digits, lambda: Pruner(trained.network), subset=100)
+    known = KnownResults(
+        store, trained, lambda: digits, lambda: Pruner(trained.network), subset=100
+    )
     *_, _ = known.measure(BASELINE)
     *_, reading = known.measure(Point(PruningSpec("fine", 0.5), NOTHING))
     assert isinstance(reading, Reading)

@@ -7,8 +7,8 @@ import pytest
 from core.networks.checkpoint import Checkpoint
 from core.pruning import prune
 from core.specs.pruning import PruningSpec
-from core.ui.bench.resources import version_of
-from core.ui.layers.by_hand import bearable
+from core.ui.bench.resources import file_version
+from core.ui.layers.by_hand import tolerable_ratios
 from core.ui.layers.close_up import _coupling, map_frame
 from core.ui.layers.overview import describe_losses, stages_of
 from core.ui.layers.sensitivity import Scan, describe_scan, unit_of
@@ -29,7 +29,7 @@ def losses(**by_unit: list[float]) -> pd.DataFrame:
 
 
 def test_a_layer_bears_what_it_bore_at_every_smaller_ratio() -> None:
-    found = bearable(
+    found = tolerable_ratios(
         losses(
             all=[0.0, -0.01, 0.009],
             half=[0.0, 0.0, 0.2],
@@ -126,7 +126,7 @@ def test_coupled_layers_are_named() -> None:
 def test_cells_and_removed_areas_fill_the_map_and_nothing_twice(
     trained: Checkpoint, layer: str, ratio: float
 ) -> None:
-    frame = map_frame(version_of(trained.path), PruningSpec("channel", ratio), layer)
+    frame = map_frame(file_version(trained.path), PruningSpec("channel", ratio), layer)
     shape = trained.network.module.get_parameter(f"{layer}.weight").shape
     covered = np.zeros(shape[:2], dtype=int)
     for top, bottom, left, right in frame[["top", "bottom", "left", "right"]].to_numpy():

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 
 from core.ui.bench import turns
-from core.ui.bench.turns import Queue, give_way, my_turn
+from core.ui.bench.turns import Queue, evaluation_turn, yield_to_evaluations
 
 AT_ONCE = 5
 
@@ -23,17 +23,17 @@ def wait_until(holds: Callable[[], bool]) -> None:
 def test_tickets_are_served_in_the_order_drawn() -> None:
     queue = Queue()
     tickets = [queue.join() for _ in range(AT_ONCE)]
-    assert [queue.ahead_of(ticket, 0) for ticket in tickets] == [0, 1, 2, 3, 4]
+    assert [queue.count_ahead(ticket, 0) for ticket in tickets] == [0, 1, 2, 3, 4]
     queue.leave(tickets[2])  # moved on while waiting
     queue.leave(tickets[0])
-    assert [queue.ahead_of(tickets[number], 0) for number in (1, 3, 4)] == [0, 1, 2]
+    assert [queue.count_ahead(tickets[number], 0) for number in (1, 3, 4)] == [0, 1, 2]
 
 
 def test_who_waits_is_woken_once_nobody_is_ahead() -> None:
     queue = Queue()
     first, second = queue.join(), queue.join()
     seen: list[int] = []
-    waiting = threading.Thread(target=lambda: seen.append(queue.ahead_of(second, 30)))
+    waiting = threading.Thread(target=lambda: seen.append(queue.count_ahead(second, 30)))
     waiting.start()
     queue.leave(first)
     waiting.join(30)
@@ -48,7 +48,7 @@ def test_sessions_take_turns_in_the_order_they_came_and_never_two_at_once() -> N
 
     def session(number: int) -> None:
         came.append(number)
-        with my_turn():
+        with evaluation_turn():
             inside.append(number)
             assert len(inside) == 1
             went.append(number)
@@ -73,7 +73,7 @@ def test_a_turn_that_fails_is_given_on() -> None:
         pass
 
     for _ in range(2):
-        with pytest.raises(MovedOnError), my_turn():
+        with pytest.raises(MovedOnError), evaluation_turn():
             raise MovedOnError
 
 
@@ -86,7 +86,7 @@ class Session(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        with my_turn():
+        with evaluation_turn():
             self.has_begun.set()
             assert self.may_end.wait(30)
 
@@ -108,7 +108,7 @@ def test_training_waits_between_steps_for_evaluations_which_never_wait_for_a_ste
             yield number
 
     def train() -> None:
-        told.extend(give_way(steps(), st.empty()))
+        told.extend(yield_to_evaluations(steps(), st.empty()))
 
     first = Session()
     assert first.has_begun.wait(30)

@@ -2,13 +2,13 @@
 
 from core.studies.budget.problem import QUANTITIES, Problem, problem_of, quantity_of
 from core.studies.budget.search import smallest_part, smallest_ratio
-from core.studies.budget.solver import Bearing, least_part, solve
+from core.studies.budget.solver import Sensitivity, minimum_part, solve
 
 __all__ = [
     "QUANTITIES",
-    "Bearing",
     "Problem",
-    "least_part",
+    "Sensitivity",
+    "minimum_part",
     "problem_of",
     "quantity_of",
     "smallest_part",

@@ -17,7 +17,7 @@ STEPS = 40  # sizes of each unit that are weighed against each other
 
 
 @dataclass(frozen=True)
-class Bearing:
+class Sensitivity:
     """What accuracy was lost when one unit alone was pruned, as a scan measured it."""
 
     ratios: tuple[float, ...]  # ascending, above 0
@@ -35,7 +35,9 @@ class Bearing:
         return losses
 
 
-def solve(problem: Problem, bearings: Mapping[str, Bearing], part: float) -> dict[str, float]:
+def solve(
+    problem: Problem, sensitivities: Mapping[str, Sensitivity], part: float
+) -> dict[str, float]:
     """A ratio for each unit such that at most `part`, 0 to 1, of the quantity is left.
 
     Step by step the unit gives up more that loses the least accuracy for what it saves, as far as
@@ -44,9 +46,9 @@ def solve(problem: Problem, bearings: Mapping[str, Bearing], part: float) -> dic
     largest ratios of the scan leave more.
     """
     budget = part * problem.everything
-    planner = _Planner(problem, bearings)
+    planner = _Planner(problem, sensitivities)
     if problem.left(planner.most) > budget:
-        least = least_part(problem, bearings)
+        least = minimum_part(problem, sensitivities)
         raise InputError(
             f"To leave at most {part:.1%} is impossible: pruned as far as the scan went, "
             f"{least:.1%} are left. Ask for more."
@@ -64,18 +66,18 @@ def solve(problem: Problem, bearings: Mapping[str, Bearing], part: float) -> dic
     }
 
 
-def least_part(problem: Problem, bearings: Mapping[str, Bearing]) -> float:
+def minimum_part(problem: Problem, sensitivities: Mapping[str, Sensitivity]) -> float:
     """What is left of the quantity, 0 to 1, where every unit gives up as much as was scanned."""
-    return float(problem.left(_Planner(problem, bearings).most)) / problem.everything
+    return float(problem.left(_Planner(problem, sensitivities).most)) / problem.everything
 
 
 class _Planner:
     """Which unit should give up how much next."""
 
-    def __init__(self, problem: Problem, bearings: Mapping[str, Bearing]):
+    def __init__(self, problem: Problem, sensitivities: Mapping[str, Sensitivity]):
         self._problem = problem
-        self._bearings = [bearings[name] for name in problem.names]
-        largest = np.array([bearing.largest_ratio for bearing in self._bearings])
+        self._sensitivities = [sensitivities[name] for name in problem.names]
+        largest = np.array([sensitivity.largest_ratio for sensitivity in self._sensitivities])
         self.most = np.floor(largest * problem.sizes + 1e-9).astype(np.int64)
         # Each candidate: which unit, and how many it would have given up then.
         candidates = [
@@ -105,7 +107,7 @@ class _Planner:
         return int(units[best]), int(numbers[best])
 
     def _loss(self, unit: int, number: int) -> float:
-        return float(self._bearings[unit].losses_at(number / self._problem.sizes[unit]))
+        return float(self._sensitivities[unit].losses_at(number / self._problem.sizes[unit]))
 
 
 def _fewest(problem: Problem, gone: np.ndarray, unit: int, budget: float, most: int) -> int:

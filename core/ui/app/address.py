@@ -5,7 +5,7 @@ import math
 import streamlit as st
 
 
-def drop_what_controls_stumble_over() -> None:
+def drop_invalid_parameters() -> None:
     """Take empty parameters and infinite numbers out, before any control is drawn.
 
     Streamlit checks what an address gives to a control, but gives None to one that must have a
@@ -29,7 +29,7 @@ def _is_infinite(text: str) -> bool:
         return False
 
 
-def keep_in_address(name: str, value: str | None) -> None:
+def set_query_parameter(name: str, value: str | None) -> None:
     """Give the parameter this value, or take it out for None; says nothing where that is so."""
     if value is None:
         if name in st.query_params:

@@ -22,7 +22,7 @@ def navigation() -> StreamlitPage:
     )
 
 
-def run_calmly(page: StreamlitPage) -> None:
+def run_page(page: StreamlitPage) -> None:
     """Run a page; what a person can put right is a sentence on it, wherever it was met."""
     try:
         page.run()
@@ -30,7 +30,7 @@ def run_calmly(page: StreamlitPage) -> None:
         st.warning(str(error), icon=":material/warning:")
 
 
-def run_the_whole_app() -> None:
+def restart_app() -> None:
     """Start over with app.py, which draws the sidebar, on the same page.
 
     Because the folder is called pages, Streamlit runs a page alone if its URL is the first that a

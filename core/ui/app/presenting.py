@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.pruning.matching import HIGHEST_RATIO
 from core.specs.vocabulary import GRANULARITIES
-from core.ui.app.address import keep_in_address
+from core.ui.app.address import set_query_parameter
 from core.ui.bench.workbench import Workbench
 
 PARAMETER = "present"
@@ -16,7 +16,7 @@ TOGGLE = "presenting"
 PLAYING = "playing"
 NEXT_RATIO = "next_ratio"
 STEP = 0.05  # of the ratio, at an arrow key
-SECONDS_A_FRAME = 0.1  # beside what drawing takes
+SECONDS_PER_FRAME = 0.1  # beside what drawing takes
 TYPE_SCALE = 1.25
 # What stands in a container whose key starts with "aside" is for the one at the desk alone.
 STYLE = f"""<style>
@@ -54,10 +54,10 @@ def present_control() -> None:
     )
     if presenting:
         st.html(STYLE)
-    keep_in_address(PARAMETER, "1" if presenting else None)
+    set_query_parameter(PARAMETER, "1" if presenting else None)
 
 
-def way_out() -> None:
+def leave_button() -> None:
     """Back to the whole app, from any page; in its main part, because the sidebar is hidden."""
     if is_presenting():
         st.button("Leave", key="leave", shortcut="Esc", on_click=_leave)
@@ -82,7 +82,7 @@ def presented(bench: Workbench, question: str) -> Iterator[None]:
         if not later:
             st.session_state[PLAYING] = False
             st.rerun()
-        time.sleep(SECONDS_A_FRAME)
+        time.sleep(SECONDS_PER_FRAME)
         st.session_state[NEXT_RATIO] = later[0]
         st.rerun()
 

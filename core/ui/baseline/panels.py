@@ -18,7 +18,7 @@ from core.specs.vocabulary import DATASETS
 from core.training import default_recipe
 from core.training.recipe import OPTIMISERS
 from core.ui.baseline.training import epoch_row, train_live
-from core.ui.bench.resources import load_checkpoint, load_dataset, version_of
+from core.ui.bench.resources import file_version, load_checkpoint, load_dataset
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.notices import offer_download
@@ -38,7 +38,7 @@ def show_baseline(settings: Settings) -> None:
         )
         return
     try:
-        loaded = load_checkpoint(version_of(settings.baseline))
+        loaded = load_checkpoint(file_version(settings.baseline))
     except InputError as error:
         st.warning(str(error), icon=":material/warning:")
         return
@@ -119,26 +119,26 @@ def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
         ("Architecture", str(loaded.network.architecture)),
         ("Channels of its layers", f"{min(convolutions):,} to {max(convolutions):,}"),
         ("Recipe", _settings(metadata.get("recipe"))),
-        ("Seed", _said(metadata.get("seed"))),
-        ("Started from", _start(metadata)),
-        ("Learnt", _learnt(metadata)),
+        ("Seed", _text(metadata.get("seed"))),
+        ("Started from", _start_text(metadata)),
+        ("Learnt", _targets_text(metadata)),
         *_earlier(metadata),
-        ("Training images held out", _said(metadata.get("held_out"))),
-        ("Precision of its accuracy", _said(accuracy.get("precision"))),
-        ("Measured on", _said(accuracy.get("device"))),
+        ("Training images held out", _text(metadata.get("held_out"))),
+        ("Precision of its accuracy", _text(accuracy.get("precision"))),
+        ("Measured on", _text(accuracy.get("device"))),
         ("Versions", _settings(versions)),
-        ("Commit of the code", _said(metadata.get("commit"))),
+        ("Commit of the code", _text(metadata.get("commit"))),
     ]
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     return NOT_RECORDED if value is None else str(value)
 
 
 def _settings(recorded: Any) -> str:
     """Named values, such as those of a recipe, in one line."""
     if not isinstance(recorded, Mapping):
-        return _said(recorded)
+        return _text(recorded)
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recorded.items())
 
 
@@ -147,21 +147,22 @@ def _earlier(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (
             f"Recipe of {each['fingerprint']}",
-            f"{_settings(each['recipe'])}; started from {_start(each)}; learnt {_learnt(each)}",
+            f"{_settings(each['recipe'])}; started from {_start_text(each)}; "
+            f"learnt {_targets_text(each)}",
         )
         for each in earlier_trainings(metadata)
         if each.get("recipe")
     ]
 
 
-def _start(metadata: Mapping[str, Any]) -> str:
+def _start_text(metadata: Mapping[str, Any]) -> str:
     start = metadata.get("started_from")
     if not start:
         return "weights drawn by the seed" if "seed" in metadata else NOT_RECORDED
     return f"the weights {start['fingerprint']}, after {start['epochs']} epochs"
 
 
-def _learnt(metadata: Mapping[str, Any]) -> str:
+def _targets_text(metadata: Mapping[str, Any]) -> str:
     teachers = metadata.get("teachers")
     if not teachers:
         return "the labels" if "recipe" in metadata else NOT_RECORDED

@@ -11,7 +11,7 @@ from core.errors import InputError
 from core.measuring.statistics import wilson_interval
 from core.networks.checkpoint import Checkpoint
 from core.training import EpochEnd, Recipe, Step
-from core.ui.bench.turns import give_way
+from core.ui.bench.turns import yield_to_evaluations
 from core.ui.parts.chart import show_chart
 
 
@@ -28,7 +28,7 @@ def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None
     steps: list[dict[str, float]] = []
     ends: list[dict[str, float]] = []
     try:
-        for event in give_way(obtain(Request(dataset, recipe, seed)), waiting):
+        for event in yield_to_evaluations(obtain(Request(dataset, recipe, seed)), waiting):
             match event:
                 case Step():
                     _show_step(bar, event)

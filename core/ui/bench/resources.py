@@ -24,7 +24,7 @@ FileVersion = tuple[str, int]
 """A file's path and its time of change, so that a swapped file is a new key."""
 
 
-def version_of(path: Path) -> FileVersion:
+def file_version(path: Path) -> FileVersion:
     """Raises InputError where the file went away since it was listed."""
     try:
         return str(path), path.stat().st_mtime_ns

@@ -8,7 +8,7 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_CHECKS = 0.1
 Event = TypeVar("Event")
 
 
@@ -25,7 +25,7 @@ class Queue:
             self._tickets.append(ticket)
         return ticket
 
-    def ahead_of(self, ticket: object, seconds: float) -> int:
+    def count_ahead(self, ticket: object, seconds: float) -> int:
         """How many go before it, after waiting at most so long until nobody does."""
         with self._changed:
             self._changed.wait_for(lambda: self._tickets[0] is ticket, seconds)
@@ -43,7 +43,7 @@ def _evaluations() -> Queue:
 
 
 @contextmanager
-def my_turn(notice: DeltaGenerator | None = None) -> Iterator[None]:
+def evaluation_turn(notice: DeltaGenerator | None = None) -> Iterator[None]:
     """Wait until no other session evaluates; moving a control while waiting gives up the place.
 
     A wait is announced in the slot `notice`, or else where the page is.
@@ -51,21 +51,21 @@ def my_turn(notice: DeltaGenerator | None = None) -> Iterator[None]:
     queue = _evaluations()
     ticket = queue.join()
     try:
-        if queue.ahead_of(ticket, 0):
+        if queue.count_ahead(ticket, 0):
             _wait(queue, ticket, notice or st.empty())
         yield
     finally:
         queue.leave(ticket)
 
 
-def give_way(events: Iterator[Event], notice: DeltaGenerator) -> Iterator[Event]:
+def yield_to_evaluations(events: Iterator[Event], notice: DeltaGenerator) -> Iterator[Event]:
     """Pass the events of long work on, each worked out once everybody who came before is done.
 
     Nobody waits for the work in return: a step of training can take half a minute, so an evaluation
     that is asked for meanwhile begins at once, and the next step waits for it.
     """
     while True:
-        with my_turn(notice):
+        with evaluation_turn(notice):
             pass
         try:
             event = next(events)
@@ -76,7 +76,7 @@ def give_way(events: Iterator[Event], notice: DeltaGenerator) -> Iterator[Event]
 
 def _wait(queue: Queue, ticket: object, notice: DeltaGenerator) -> None:
     # Each notice is also where Streamlit stops a session whose viewer moved on.
-    while ahead := queue.ahead_of(ticket, SECONDS_BETWEEN_LOOKS):
+    while ahead := queue.count_ahead(ticket, SECONDS_BETWEEN_CHECKS):
         others = "1 evaluation" if ahead == 1 else f"{ahead} evaluations"
         notice.caption(
             f":material/hourglass_top: Waiting for {others} of other viewers, first come, first "

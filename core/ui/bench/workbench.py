@@ -10,9 +10,10 @@ from core.pruning import Pruned
 from core.results import ResultStore
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES
-from core.sweeps.known import Known
+from core.sweeps.known import KnownResults
 from core.ui.bench.resources import (
     FileVersion,
+    file_version,
     load_checkpoint,
     load_cost,
     load_dataset,
@@ -20,9 +21,8 @@ from core.ui.bench.resources import (
     load_pruned,
     load_pruner,
     load_store,
-    version_of,
 )
-from core.ui.bench.turns import my_turn
+from core.ui.bench.turns import evaluation_turn
 from core.ui.sidebar.settings import Settings, current_settings
 
 
@@ -31,7 +31,7 @@ class Workbench:
     settings: Settings
     file: FileVersion
     checkpoint: Checkpoint
-    known: Known
+    known: KnownResults
 
     @property
     def classes(self) -> int:
@@ -69,24 +69,24 @@ def open_workbench() -> Workbench:
         )
         st.page_link("pages/baseline.py", label="Go to Baseline", icon=":material/arrow_forward:")
         st.stop()
-    file = version_of(settings.baseline)
+    file = file_version(settings.baseline)
     loaded = load_checkpoint(file)
     store = load_store()
     for note in store.notes:
         st.caption(f":material/info: {note}")
-    return Workbench(settings, file, loaded, known_of(file, loaded, store, settings))
+    return Workbench(settings, file, loaded, known_results_of(file, loaded, store, settings))
 
 
-def known_of(
+def known_results_of(
     file: FileVersion, loaded: Checkpoint, store: ResultStore, settings: Settings
-) -> Known:
+) -> KnownResults:
     """What is known of a baseline, on the test images that the settings ask for."""
-    return Known(
+    return KnownResults(
         store,
         loaded,
         images=lambda: load_dataset(settings.dataset),
         pruner=lambda: load_pruner(file),
         subset=settings.subset,
         seed=settings.seed,
-        turn=my_turn,
+        turn=evaluation_turn,
     )

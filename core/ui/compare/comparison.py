@@ -68,14 +68,14 @@ class Comparison:
         if unknown or unpaired or (self._curves.asked_to_fill and self._unknown_on_curves()):
             if self._known.images is None:
                 with self._notice.container():
-                    explain_missing_images(self._known.no_images)
+                    explain_missing_images(self._known.missing_images_reason)
             else:
                 self._measure(unknown, unpaired)
         elif any(each.reading and each.reading.is_nearest for each in self._subjects.values()):
             self._notice.caption(
                 f"In these settings {self._bench.settings.ratio:.2f} was not measured, and "
                 "measuring it needs the images: the nearest measured ratio is shown.",
-                help=self._known.no_images,
+                help=self._known.missing_images_reason,
             )
         elif self._curves.asked_to_fill:
             self._notice.caption("Both curves are measured at 0, 0.1 … 0.9 already.")
@@ -117,7 +117,7 @@ class Comparison:
     def _measure(self, unknown: list[str], unpaired: list[str]) -> None:
         """The baseline, then what is unknown at the slider, then the curve if it was asked for."""
         if unknown or unpaired:
-            events = self._known.measure_here(BASELINE)
+            events = self._known.measure_on_local_images(BASELINE)
             measured(self._progress, "Evaluating the baseline", events)
         for name in unpaired:
             subject = self._subjects[name]
@@ -150,7 +150,7 @@ class Comparison:
                     part = (done + event.seen / event.total) / len(wanted)
                     self._progress.progress(
                         min(part, 1.0),
-                        f"Filling in the curves: {done + 1} of {len(wanted)} points "
+                        f"TableDefaults in the curves: {done + 1} of {len(wanted)} points "
                         "(moving any control stops it; what is measured stays)",
                     )
             self._draw_curves()
@@ -210,16 +210,16 @@ class Comparison:
         lines = list(dict.fromkeys(describe([side]) for side in sides))
         lines += ["\u00a0"] * (len(GRANULARITIES) - len(lines))
         if is_set(BEST):
-            lines.append(self._judgement() or "\u00a0")
+            lines.append(self._describe_held_out_accuracy() or "\u00a0")
         self._words.markdown("  \n".join(f":small[{line}]" for line in lines))
 
-    def _judgement(self) -> str | None:
+    def _describe_held_out_accuracy(self) -> str | None:
         """The chosen settings on the images that they were not chosen on, where both are known."""
         chosen_on = self._known.on_subset(CHOICE_IMAGES, CHOICE_SEED)
         results = {n: each.reading.result for n, each in self._subjects.items() if each.reading}
         if len(results) < len(GRANULARITIES) or not can_be_paired(*results.values()):
             return None
-        judged = {name: chosen_on.apart_from_its_images(each) for name, each in results.items()}
+        judged = {name: chosen_on.evaluate_outside_subset(each) for name, each in results.items()}
         evaluations = {name: each for name, each in judged.items() if each is not None}
         return describe_choice(CHOICE_IMAGES, evaluations) if evaluations else None
 

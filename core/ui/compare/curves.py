@@ -12,7 +12,7 @@ from core.results import CurvePoint
 from core.specs.point import Point
 from core.specs.recovery import BY_LABEL
 from core.specs.vocabulary import GRANULARITIES
-from core.sweeps.known import BASELINE, Known
+from core.sweeps.known import BASELINE, KnownResults
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_downloads
@@ -88,7 +88,7 @@ CURVE_COLUMNS = (
 )
 
 
-def curve_frame(known: Known, settings: Settings, baseline: Cost) -> pd.DataFrame:
+def curve_frame(known: KnownResults, settings: Settings, baseline: Cost) -> pd.DataFrame:
     """The frame of `charts.accuracy_against`: everything known in these settings."""
     rows = []
     for method in GRANULARITIES:

@@ -17,8 +17,8 @@ from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies.budget import (
-    Bearing,
-    least_part,
+    Sensitivity,
+    minimum_part,
     problem_of,
     quantity_of,
     smallest_part,
@@ -133,14 +133,14 @@ def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
     network = bench.checkpoint.network
     quantity = GOALS[asked.goal][0]
     problem = problem_of(network, spec.method, quantity)
-    bearings = _bearings(bench, spec, problem.names)
+    sensitivities = _sensitivities(bench, spec, problem.names)
     unpruned = PruningSpec(spec.method, 0.0, spec.criterion, scope=spec.scope, seed=spec.seed)
 
     def solved_for(part: float) -> PruningSpec:
-        return replace(unpruned, overrides=tuple(solve(problem, bearings, part).items()))
+        return replace(unpruned, overrides=tuple(solve(problem, sensitivities, part).items()))
 
     if asked.goal == "accuracy lost":
-        least = least_part(problem, bearings)
+        least = minimum_part(problem, sensitivities)
         part = _search(bench, solved_for, least, asked.limit / 100, progress)
     else:
         part = asked.limit / 100
@@ -156,7 +156,9 @@ def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
     return Solved(asked, bench.file, spec, recovery, part, contenders)
 
 
-def _bearings(bench: Workbench, spec: PruningSpec, names: tuple[str, ...]) -> dict[str, Bearing]:
+def _sensitivities(
+    bench: Workbench, spec: PruningSpec, names: tuple[str, ...]
+) -> dict[str, Sensitivity]:
     """What the scan found; groups out of scope bear nothing."""
     losses = losses_of(bench, spec)
     groups = {group.name: group for group in bench.checkpoint.network.groups}
@@ -170,9 +172,9 @@ def _bearings(bench: Workbench, spec: PruningSpec, names: tuple[str, ...]) -> di
             )
         is_out = METHODS[spec.method].prunes_groups and not groups[name].is_in(spec.scope)
         found[name] = (
-            Bearing((0.0,), (0.0,))
+            Sensitivity((0.0,), (0.0,))
             if is_out
-            else Bearing(tuple(rows["ratio"]), tuple(rows["lost"]))
+            else Sensitivity(tuple(rows["ratio"]), tuple(rows["lost"]))
         )
     return found
 
@@ -187,17 +189,21 @@ def _search(
     """The smallest part of the parameters that keeps within a loss, on the images of the scan."""
     known = bench.known.on_subset(SCAN_IMAGES, SCAN_SEED)
     if known.images is None:
-        raise InputError("Searching for the fewest parameters needs the images: " + known.no_images)
+        raise InputError(
+            "Searching for the fewest parameters needs the images: " + known.missing_images_reason
+        )
     recovery = bench.settings.recovery
 
     def accuracy(reading: Reading) -> float:
-        return known.on_its_images(reading.result).evaluation.accuracy
+        return known.restrict_to_subset(reading.result).evaluation.accuracy
 
-    baseline = accuracy(measured(progress, "Evaluating the baseline", known.measure_here(BASELINE)))
+    baseline = accuracy(
+        measured(progress, "Evaluating the baseline", known.measure_on_local_images(BASELINE))
+    )
 
     def loss_of(part: float) -> Generator[tuple[float, Event], None, float]:
         lost = 0.0
-        for event in known.measure_here(Point(solved_for(part), recovery)):
+        for event in known.measure_on_local_images(Point(solved_for(part), recovery)):
             if isinstance(event, Reading):
                 lost = baseline - accuracy(event)
             else:
@@ -233,7 +239,9 @@ def _results(bench: Workbench, solved: Solved, progress: DeltaGenerator) -> dict
     if known.images is not None:
         return {
             name: measured(
-                progress, f"Evaluating on all test images: {name}", known.measure_here(point)
+                progress,
+                f"Evaluating on all test images: {name}",
+                known.measure_on_local_images(point),
             ).result
             for name, point in points.items()
         }
@@ -241,16 +249,16 @@ def _results(bench: Workbench, solved: Solved, progress: DeltaGenerator) -> dict
     found = {name: result for name, result in results.items() if result is not None}
     comparable = [each for each in found.values() if can_be_paired(each, found.get(SOLVED, each))]
     if len(comparable) < len(points):
-        explain_missing_images(known.no_images)
+        explain_missing_images(known.missing_images_reason)
         return {}
     return found
 
 
 def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> None:
     known = bench.known.on_subset(SCAN_IMAGES, SCAN_SEED)
-    judged = {name: known.apart_from_its_images(each) for name, each in results.items()}
+    judged = {name: known.evaluate_outside_subset(each) for name, each in results.items()}
     others = {name: each for name, each in judged.items() if each is not None}
-    choosing = {name: known.on_its_images(each).evaluation for name, each in results.items()}
+    choosing = {name: known.restrict_to_subset(each).evaluation for name, each in results.items()}
     quantity = GOALS[solved.asked.goal][0]
     everything = quantity_of(bench.cost(None), solved.spec.method, quantity)
     rows = []

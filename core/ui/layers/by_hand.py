@@ -19,11 +19,11 @@ from core.ui.parts.cards import method_card
 from core.ui.parts.notices import explain_missing_images
 from core.ui.parts.progress import measured
 
-BEARABLE = 0.01  # of the accuracy, lost by one layer alone
+TOLERABLE_LOSS = 0.01  # of the accuracy, lost by one layer alone
 
 
 @dataclass
-class Filling:
+class TableDefaults:
     """What the table began with; another version of it is another widget."""
 
     ratios: dict[str, float] = field(default_factory=dict)
@@ -47,10 +47,14 @@ def show_by_hand(bench: Workbench) -> None:
 def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
     """The editor; the ratios that it holds."""
     key = f"own_{name}"
-    filling: Filling = st.session_state.setdefault(key, Filling())
+    defaults: TableDefaults = st.session_state.setdefault(key, TableDefaults())
     reset, copy = st.columns(2)
     reset.button(
-        "Reset", icon=":material/restart_alt:", width="stretch", on_click=_fill, args=(key, {})
+        "Reset",
+        icon=":material/restart_alt:",
+        width="stretch",
+        on_click=_set_defaults,
+        args=(key, {}),
     )
     losses = losses_of(bench, spec)
     copy.button(
@@ -58,8 +62,8 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
         icon=":material/content_copy:",
         width="stretch",
         disabled=not len(losses),
-        on_click=_fill,
-        args=(key, bearable(losses)),
+        on_click=_set_defaults,
+        args=(key, tolerable_ratios(losses)),
         help="Sets each one to the highest ratio that cost less than 1 point when it was pruned "
         "alone, in the scan under Sensitivity.",
     )
@@ -72,12 +76,12 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
         {
             "name": names,
             "size": [_size(bench, spec, unit) for unit in names],
-            "ratio": [filling.ratios.get(unit) for unit in names],
+            "ratio": [defaults.ratios.get(unit) for unit in names],
         }
     ).astype({"ratio": "float64"})
     edited = st.data_editor(
         frame,
-        key=f"{key}_{filling.version}",
+        key=f"{key}_{defaults.version}",
         hide_index=True,
         height="content",
         placeholder="–",
@@ -101,20 +105,20 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
     return {unit: round(float(ratio), 2) for unit, ratio in rows if not pd.isna(ratio)}
 
 
-def bearable(losses: pd.DataFrame) -> dict[str, float]:
-    """For each unit the largest ratio up to which it never cost BEARABLE or more; 0 for none.
+def tolerable_ratios(losses: pd.DataFrame) -> dict[str, float]:
+    """For each unit the largest ratio up to which it never cost TOLERABLE_LOSS or more; 0 for none.
 
     `losses`: unit, ratio, lost (0 to 1).
     """
     found = {}
     for unit, of_unit in losses.sort_values("ratio").groupby("unit", sort=False):
-        is_bearable = (of_unit["lost"] < BEARABLE).cummin()
-        found[str(unit)] = float(of_unit["ratio"].where(is_bearable, 0.0).max())
+        is_tolerable = (of_unit["lost"] < TOLERABLE_LOSS).cummin()
+        found[str(unit)] = float(of_unit["ratio"].where(is_tolerable, 0.0).max())
     return found
 
 
-def _fill(key: str, ratios: dict[str, float]) -> None:
-    st.session_state[key] = Filling(ratios, st.session_state[key].version + 1)
+def _set_defaults(key: str, ratios: dict[str, float]) -> None:
+    st.session_state[key] = TableDefaults(ratios, st.session_state[key].version + 1)
 
 
 def _in_scope(bench: Workbench, spec: PruningSpec, unit: str) -> bool:
@@ -139,10 +143,10 @@ def _cards(bench: Workbench, specs: Mapping[str, PruningSpec]) -> None:
         if reading is None and known.images is not None:
             reading = measured(progress, f"Evaluating: {name.lower()}", known.measure(point))
         if reading is not None and known.lacks_reference(reading):
-            measured(progress, "Evaluating the baseline", known.measure_here(BASELINE))
+            measured(progress, "Evaluating the baseline", known.measure_on_local_images(BASELINE))
             reading = replace(reading, reference=known.reference(reading.result))
         readings[name] = reading
         cost = reading.result.cost if reading else bench.cost(spec)
         method_card(slots[name], name, spec, recovery, cost, bench.cost(None), reading)
     if not all(readings.values()):
-        explain_missing_images(known.no_images)
+        explain_missing_images(known.missing_images_reason)

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core import charts
-from core.charts.accuracy import AFTERWARDS
+from core.charts.accuracy import RECOVERY_LABELS
 from core.formatting import decimal
 from core.measuring.statistics import wilson_interval
 from core.networks.groups import Group
@@ -104,7 +104,7 @@ def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
         return False
     known = bench.known.on_subset(SCAN_IMAGES, SCAN_SEED)
     if known.images is None:
-        explain_missing_images(known.no_images)
+        explain_missing_images(known.missing_images_reason)
         return False
     measurer = known.measurer(ScanMeasurer)
     bar = st.progress(0.0, "Preparing …")
@@ -130,8 +130,8 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
     st.markdown("**What each layer bears**, pruned alone while all others stay whole")
     shown = st.segmented_control(
         "Accuracy",
-        list(AFTERWARDS),
-        default=AFTERWARDS[0],
+        list(RECOVERY_LABELS),
+        default=RECOVERY_LABELS[0],
         required=True,
         key="scan",
         bind="query-params",

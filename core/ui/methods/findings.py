@@ -13,7 +13,7 @@ from core.results import Result
 from core.specs import recovery
 from core.specs.point import UNPRUNED, Point
 from core.specs.vocabulary import DATASETS, GRANULARITIES
-from core.sweeps.known import BASELINE, Known
+from core.sweeps.known import BASELINE, KnownResults
 from core.sweeps.reading import can_be_paired
 from core.training import Recipe
 from core.ui.baseline.panels import OPTIMISER_LABELS
@@ -21,7 +21,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.parts.sentences import accuracy_in_words
 from core.ui.sidebar import presets
 from core.ui.sidebar.presets import USUAL
-from core.ui.sidebar.settings import Settings, how_to_prune, name_of
+from core.ui.sidebar.settings import Settings, baseline_name, pruning_settings
 
 RATIOS = (0.1, 0.3, 0.5, 0.7)
 NOT_MEASURED = "–"
@@ -35,7 +35,7 @@ class Row:
 
     def within(self, settings: Settings) -> Settings:
         """The settings with this row's."""
-        return replace(settings, **how_to_prune({**USUAL, **self.options}))
+        return replace(settings, **pruning_settings({**USUAL, **self.options}))
 
     def link(self, settings: Settings, baseline: str, ratio: float) -> str:
         """The address of the view that shows it, within this server; `baseline` by its name."""
@@ -73,7 +73,7 @@ def show_findings(bench: Workbench) -> None:
     header = f"| Accuracy in % at | {' | '.join(f'{ratio:.1f}' for ratio in RATIOS)} |"
     lines = [header, "| --- |" + " ---: |" * len(RATIOS)]
     found: list[Result] = []
-    name = name_of(bench.checkpoint.path, bench.settings.dataset)
+    name = baseline_name(bench.checkpoint.path, bench.settings.dataset)
     for row in ROWS:
         cells = []
         for ratio in RATIOS:
@@ -155,7 +155,7 @@ def _remark(found: Sequence[Result]) -> str:
     )
 
 
-def _effect_of_recalibration(known: Known) -> str:
+def _effect_of_recalibration(known: KnownResults) -> str:
     """What recalibration does to the unpruned baseline; empty where it was not measured."""
     before = known.result(BASELINE)
     after = known.result(Point(UNPRUNED, recovery.RECALIBRATED))

@@ -23,7 +23,7 @@ from core.specs.vocabulary import (
     RECOVERIES,
     SCOPES,
 )
-from core.ui.app.navigation import run_the_whole_app
+from core.ui.app.navigation import restart_app
 
 LARGEST_SUBSET = 10_000
 UNKNOWN = "unknown_baseline"  # in the session: what the address asked for in vain
@@ -150,7 +150,7 @@ def _forget_unknown() -> None:
     st.session_state.pop(UNKNOWN, None)
 
 
-def warn_of_unknown_baseline() -> None:
+def warn_about_unknown_baseline() -> None:
     """Say that the address names a baseline that is not here, until another one is chosen."""
     asked = st.session_state.get(UNKNOWN)
     if asked is None:
@@ -171,7 +171,7 @@ def baseline_names(dataset_label: str) -> list[str]:
 
 def current_settings() -> Settings:
     """What `shared_controls` was set to in this run."""
-    need_the_sidebar()
+    require_sidebar()
     state = st.session_state
     dataset = DATASET_OPTIONS[state["dataset"]]
     named = by_name(dataset).get(state.get("baseline", ""))
@@ -181,11 +181,11 @@ def current_settings() -> Settings:
         subset=int(state["subset"]),
         seed=int(state["seed"]),
         ratio=round(float(state["ratio"]), 2),
-        **how_to_prune(state.to_dict()),
+        **pruning_settings(state.to_dict()),
     )
 
 
-def how_to_prune(options: Mapping[str, Any]) -> dict[str, Any]:
+def pruning_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of `Settings` from what the controls of these keys are set to."""
     return {
         "match": MATCHES[options["match"]],
@@ -198,13 +198,13 @@ def how_to_prune(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def need_the_sidebar() -> None:
+def require_sidebar() -> None:
     """Start over with the whole app where the page was started alone."""
     if "dataset" not in st.session_state:
-        run_the_whole_app()
+        restart_app()
 
 
-def name_of(baseline: Path, dataset: str) -> str:
+def baseline_name(baseline: Path, dataset: str) -> str:
     """What the sidebar and addresses call one of the data set's baselines."""
     return next(name for name, path in by_name(dataset).items() if path == baseline)
 
@@ -212,7 +212,7 @@ def name_of(baseline: Path, dataset: str) -> str:
 def select_baseline(dataset: str, baseline: Path) -> None:
     """Set the sidebar to a baseline; only from a callback, before the widgets are drawn."""
     st.session_state["dataset"] = DATASETS[dataset].label
-    st.session_state["baseline"] = name_of(baseline, dataset)
+    st.session_state["baseline"] = baseline_name(baseline, dataset)
     _forget_unknown()
 
 

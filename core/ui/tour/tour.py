@@ -8,10 +8,10 @@ import streamlit as st
 
 from core.studies.shipped_grid import FULL
 from core.ui.app import presenting
-from core.ui.app.address import keep_in_address
+from core.ui.app.address import set_query_parameter
 from core.ui.app.presenting import TOGGLE, is_presenting
 from core.ui.sidebar.presets import USUAL
-from core.ui.sidebar.settings import baseline_names, need_the_sidebar
+from core.ui.sidebar.settings import baseline_names, require_sidebar
 
 PARAMETER = "tour"
 ARRIVING = "arriving"  # in the session: the stop is a new one, whose page may be another
@@ -67,7 +67,7 @@ STOPS = (
 
 def show_tour() -> None:
     """The stops as a list, each with a way in and a link to share."""
-    need_the_sidebar()
+    require_sidebar()
     for number, stop in enumerate(STOPS, 1):
         with st.container(border=True):
             text, way_in = st.columns([6, 1], vertical_alignment="center")
@@ -93,7 +93,7 @@ def tour_banner() -> None:
         asked = st.query_params.get(PARAMETER, "")
         state[PARAMETER] = int(asked) if asked in _NUMBERS else 0
     number: int = state[PARAMETER]
-    keep_in_address(PARAMETER, str(number) if number else None)
+    set_query_parameter(PARAMETER, str(number) if number else None)
     if not number:
         return
     if state.pop(ARRIVING, False):

@@ -18,7 +18,7 @@ SECONDS_BETWEEN_TRIES = 60  # after the disk was full or the store locked
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ImportFailure:
     """Why one version of a shipped file was not taken in."""
 
     version: str
@@ -26,19 +26,19 @@ class Refusal:
     until: float = math.inf  # of time.monotonic(); for ever where the file itself is the reason
 
 
-class Intake:
+class ShippedImporter:
     """Keeps the rows of a database in step with the shipped files (*.results.csv) of a folder."""
 
     def __init__(self, folder: Path | None, database: Database):
         self._folder = folder
         self._database = database
-        self._refused: dict[Path, Refusal] = {}
+        self._failures: dict[Path, ImportFailure] = {}
         self._refreshing = threading.RLock()  # refreshing may find damage, and then begins again
 
     @property
     def notes(self) -> list[str]:
         """Why files were not taken in."""
-        return [refusal.why for refusal in [*self._refused.values()]]
+        return [refusal.why for refusal in [*self._failures.values()]]
 
     def refresh(self) -> None:
         """Take in the files that are new or changed, take out those that are gone.
@@ -49,10 +49,10 @@ class Intake:
         with self._refreshing:
             self._refresh()
 
-    def begin_again(self) -> None:
+    def import_all(self) -> None:
         """Take in all files, for a database that is new."""
         with self._refreshing:
-            self._refused.clear()
+            self._failures.clear()
             self._refresh()
 
     def _refresh(self) -> None:
@@ -63,32 +63,34 @@ class Intake:
         )
         known = {row["file"]: row["version"] for row in rows}
         now = time.monotonic()
-        self._refused = {
+        self._failures = {
             path: refusal
-            for path, refusal in self._refused.items()
+            for path, refusal in self._failures.items()
             if shipped.get(path) == refusal.version and now < refusal.until
         }
         gone = known.keys() - {path.name for path in shipped}
         for name in gone:
             self._database.write(partial(_remove, name))
         stale = [path for path, version in shipped.items() if version != known.get(path.name)]
-        taken_in = [path for path in stale if self._take_in(path, shipped[path])]
+        taken_in = [path for path in stale if self._import_file(path, shipped[path])]
         if gone or any(path.name in known for path in taken_in):
             for path in shipped.keys() - taken_in:  # may hold what the others no longer do
-                self._take_in(path, shipped[path])
+                self._import_file(path, shipped[path])
 
-    def _take_in(self, path: Path, version: str) -> bool:
+    def _import_file(self, path: Path, version: str) -> bool:
         """Replace a file's rows; return whether it was done. Not for a refused file."""
-        if path in self._refused:
+        if path in self._failures:
             return False
         try:
             self._replace(path.name, version, read_shipped(path))
         except StoreError as error:
             until = time.monotonic() + SECONDS_BETWEEN_TRIES
-            self._refused[path] = Refusal(version, f"{path.name} was not taken in: {error}", until)
+            self._failures[path] = ImportFailure(
+                version, f"{path.name} was not taken in: {error}", until
+            )
             return False
         except InputError as error:
-            self._refused[path] = Refusal(version, str(error))
+            self._failures[path] = ImportFailure(version, str(error))
             return False
         return True
 
