@@ -1,4 +1,4 @@
-"""The network that every comparison starts from: what it is, how it was trained, training it."""
+"""The page Baseline: the network that every comparison starts from, and training a new one."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Both methods at the slider's position, and their accuracy at every ratio."""
+"""The page Compare: both methods at the slider's ratio, and their accuracy at every ratio."""
 
 from core import ui
 

@@ -1,11 +1,11 @@
-"""What was found, and how: formulas, papers, measures, limits."""
+"""The page Methods: findings, formulas, papers, measures and limits."""
 
 import streamlit as st
 
 from core import ui
 
 findings = st.container()
-ui.show_explanation()  # stands by itself, where there is no baseline either
+ui.show_explanation()  # first, since open_workbench stops the page if there is no baseline
 with findings:
     st.subheader("What was found")
     ui.show_findings(ui.open_workbench())

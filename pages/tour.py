@@ -1,4 +1,4 @@
-"""Five stops that tell the story, to be read alone or shown to an audience."""
+"""The page Tour: five views that tell the story, to be read alone or presented."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Frames in, charts out. Knows column names, nothing of networks and nothing of pages."""
+"""Charts from data frames, independent of networks and pages."""
 
 from core.charts.accuracy import CURVES, STUDY, X_AXES, accuracy_against
 from core.charts.closeup import channel_order, kernel_map, weight_distribution

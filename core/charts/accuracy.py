@@ -1,4 +1,4 @@
-"""Accuracy against pruning: what was measured, what the pointer reads, what the study found."""
+"""The chart of accuracy against pruning, with the original study's results."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -25,12 +25,12 @@ X_AXES = {
     "parameters_removed": "Parameters removed",
     "macs_removed": "MACs removed",
 }
-LARGEST_GAP = 0.101  # between ratios that a line joins
-MOST_DOTS = 40  # of one curve
+LARGEST_GAP = 0.101  # largest difference of ratios that a line connects
+MOST_DOTS = 40  # curves with more points are drawn without dots
 CURVES = tuple(f"{method}, {recovery}" for method in GRANULARITIES for recovery in RECOVERY_LABELS)
 
-# The figures of the study that this explorer grew from: a ResNet-18 after 5 epochs, pruned without
-# any recovery. It gave ranges; where it gave one number, both ends are the same.
+# Results of the study that this explorer is based on: a ResNet-18 after 5 epochs, pruned without
+# recovery. It gives ranges; for a single number, low and high are equal.
 STUDY = pd.DataFrame(
     [
         ("Fine-grained", 0.1, 0.80, 0.80),
@@ -43,7 +43,7 @@ STUDY = pd.DataFrame(
     columns=["method", "ratio", "low", "high"],
 )
 
-STUDY_LABEL_AT = ("Channels", 0.1)  # below this point, away from the curves
+STUDY_LABEL_AT = ("Channels", 0.1)  # the label is below this point, away from the curves
 
 
 def accuracy_against(
@@ -55,15 +55,15 @@ def accuracy_against(
     study: bool,
     picking: str | None = None,
 ) -> Drawing:
-    """A line for each method and recovery with the band of its intervals.
+    """Draw a line for each method and recovery, with a band for its intervals.
 
-    `x` is one of X_AXES; the study's figures, known by ratio only, are drawn on that axis alone.
+    `x` is one of X_AXES; the study's results are drawn only on the axis "ratio". Columns of
     `points`: method, recovery (its label), ratio, parameters_removed, macs_removed, accuracy, low,
-    high (all 0 to 1), correct, seen. `baseline` is its accuracy, `chance` that of guessing,
-    `current` where on the axis the slider puts each method (of GRANULARITIES). `picking` names the
-    selection, by ratio, of the point clicked.
+    high (all 0 to 1), correct, seen. `baseline` and `chance` are accuracies of reference lines.
+    `current` is the slider's position on the axis for each method (of GRANULARITIES). `picking` is
+    the name of the selection, by ratio, of the clicked point.
     """
-    # Labels stand where curves are not: these start at the baseline and end at chance.
+    # Place the labels away from the curves, which start at the baseline and end at chance.
     references = [("Chance", chance, 0)]
     if baseline is not None:
         references.append(("Baseline", baseline, 1))
@@ -133,7 +133,7 @@ def _measured_layers(x: str) -> list[AnyChart]:
 
 
 def _slider(current: Mapping[str, float]) -> pd.DataFrame:
-    """Where the slider puts each method; one mark of no method where that is the same place."""
+    """Return the slider's mark for each method; one mark without a method if they coincide."""
     places = set(current.values())
     marks = {"": places.pop()} if len(places) == 1 else current
     return pd.DataFrame({"method": list(marks.keys()), "x": list(marks.values())})
@@ -151,7 +151,7 @@ def _slider_layer() -> AnyChart:
 
 
 def _reading_layer(x: str, picking: str | None) -> AnyChart:
-    """What the pointer reads: on the ratio axis all curves at once, else the nearest point."""
+    """Draw tooltips: on the ratio axis for all curves at once, else for the nearest point."""
     hovered = alt.selection_point(
         name="hovered",
         fields=["ratio"],
@@ -206,7 +206,7 @@ def _reading_layer(x: str, picking: str | None) -> AnyChart:
 
 
 def _readings(points: pd.DataFrame) -> pd.DataFrame:
-    """A row for each ratio, a column of text for each curve; "not measured" where it has none."""
+    """Return a row per ratio with a text column per curve, "not measured" if there is no point."""
     texts: dict[float, dict[str, str]] = {}
     for row in points.to_dict("records"):
         texts.setdefault(row["ratio"], {})[f"{row['method']}, {row['recovery']}"] = (
@@ -218,10 +218,10 @@ def _readings(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_segments(points: pd.DataFrame) -> pd.DataFrame:
-    """Number the runs of neighbouring points: a line across a wider gap would be a guess.
+    """Split each curve into segments at gaps above LARGEST_GAP, which a line must not bridge.
 
-    Adds segment, whether a point is alone in it, and whether it gets a dot: dots show where a
-    sparse curve was measured, while a dense one would become a string of beads.
+    Adds the columns segment (its number), alone (a segment of one point) and dot (draw a dot). Only
+    curves with few points get dots; on dense curves dots would overlap.
     """
     curves = ["method", "recovery"]
     ordered = points.sort_values([*curves, "ratio"], ignore_index=True)
@@ -248,7 +248,7 @@ def _reference_layers() -> list[AnyChart]:
 
 
 def _study_layers() -> list[AnyChart]:
-    """Open shapes and bars, so that the study is not taken for a measurement."""
+    """Draw the study's results with open shapes and bars, unlike measurements."""
     study = named("study").encode(x="ratio:Q", color=method_color())
     label = (
         named("study")

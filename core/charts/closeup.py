@@ -1,4 +1,4 @@
-"""One layer close up: its weights, its kernels, its channels."""
+"""Charts of one layer: its weights, kernels and channels."""
 
 from functools import lru_cache
 from typing import Any
@@ -8,14 +8,14 @@ import pandas as pd
 
 from core.charts.drawing import Drawing, method_color, named
 
-PRUNED_COLOR = "#9AA0A6"  # on light and dark
+PRUNED_COLOR = "#9AA0A6"  # visible in the light and dark theme
 
 
 def weight_distribution(bins: pd.DataFrame, threshold: float | None) -> Drawing:
-    """How many weights of a layer stay and go, by value.
+    """Draw a histogram of kept and pruned weights by value.
 
-    `bins`: method, low, high (the bin's edges), kept, cut (weights). `threshold`: the magnitude up
-    to which weights go, where magnitude decides.
+    Columns of `bins`: method, low, high (the bin's edges), kept, cut (numbers of weights).
+    `threshold` is the magnitude up to which weights are pruned, None if there is no such limit.
     """
     thresholds = [] if threshold is None else [-threshold, threshold]
     return Drawing(
@@ -35,8 +35,8 @@ def _distribution_spec() -> dict[str, Any]:
         tooltip=[
             alt.Tooltip("low:Q", title="From", format=".3f"),
             alt.Tooltip("high:Q", title="to", format=".3f"),
-            alt.Tooltip("kept:Q", title="Weights that stay", format=","),
-            alt.Tooltip("cut:Q", title="that go", format=","),
+            alt.Tooltip("kept:Q", title="Weights kept", format=","),
+            alt.Tooltip("cut:Q", title="Weights pruned", format=","),
         ],
     )
     counts = alt.Y("kept:Q", title="Weights", axis=alt.Axis(format="~s", tickCount=4))
@@ -50,11 +50,11 @@ def _distribution_spec() -> dict[str, Any]:
 
 
 def kernel_map(cells: pd.DataFrame, largest_norm: float) -> Drawing:
-    """Output by input channels of a layer, what is gone last.
+    """Draw kernel norms by output and input channel of a layer, pruned channels last.
 
-    `cells`: top, bottom (output channels from and to), left, right (input channels), norm (mean L2
-    norm of the kernels), kept (the part of the weights that stays, 0 to 1), state ("stays",
-    "zero" or "removed"). `largest_norm` ends the scale, the same one before and after.
+    Columns of `cells`: top, bottom (output channels from, to), left, right (input channels), norm
+    (mean L2 norm of the kernels), kept (fraction of the weights kept, 0 to 1), state ("stays",
+    "zero" or "removed"). `largest_norm` is the end of the scale, so that charts can share it.
     """
     return Drawing(_map_spec(), {"cells": cells.assign(part=cells["norm"] / (largest_norm or 1.0))})
 
@@ -65,14 +65,14 @@ def _map_spec() -> dict[str, Any]:
     edges = named("cells").encode(
         x=alt.X(
             "left:Q",
-            title="Input channels, gone ones last",
+            title="Input channels, pruned ones last",
             scale=alt.Scale(nice=False),
             axis=whole,
         ),
         x2="right:Q",
         y=alt.Y(
             "top:Q",
-            title="Output channels, gone ones last",
+            title="Output channels, pruned ones last",
             scale=alt.Scale(nice=False, reverse=True),
             axis=whole,
         ),
@@ -82,14 +82,14 @@ def _map_spec() -> dict[str, Any]:
             alt.Tooltip("bottom:Q", title="to"),
             alt.Tooltip("left:Q", title="Inputs from"),
             alt.Tooltip("right:Q", title="to"),
-            alt.Tooltip("state:N", title="What is here"),
-            alt.Tooltip("kept:Q", title="Weights that stay", format=".0%"),
+            alt.Tooltip("state:N", title="State"),
+            alt.Tooltip("kept:Q", title="Weights kept", format=".0%"),
             alt.Tooltip("norm:Q", title="Mean norm of a kernel", format=".3f"),
         ],
     )
     stays = (
         edges.transform_filter(alt.datum.state == "stays")
-        .mark_rect(aria=False)  # a label for each would take as long as all else
+        .mark_rect(aria=False)  # ARIA labels for all cells would double the drawing time
         .encode(
             color=alt.Color(
                 "part:Q",
@@ -116,12 +116,12 @@ def _map_spec() -> dict[str, Any]:
 
 
 def channel_order(channels: pd.DataFrame) -> Drawing:
-    """A group's channels from the least to the most important.
+    """Draw the scores of a group's channels, from the least to the most important.
 
-    `channels`: method, rank (0 for the least important), channel (its number in the baseline),
-    score (relative to the group's mean), stays (boolean).
+    Columns of `channels`: method, rank (0 is least important), channel (its index in the baseline),
+    score (relative to the group's mean), stays (bool).
     """
-    what = channels["stays"].map({True: "stays", False: "goes"})
+    what = channels["stays"].map({True: "kept", False: "pruned"})
     return Drawing(
         _order_spec(), {"channels": channels.assign(next=channels["rank"] + 1, what=what)}
     )
@@ -146,7 +146,7 @@ def _order_spec() -> dict[str, Any]:
                 alt.Tooltip("channel:Q", title="Channel"),
                 alt.Tooltip("rank:Q", title="Rank"),
                 alt.Tooltip("score:Q", title="Score", format=".2f"),
-                alt.Tooltip("what:N", title="What happens"),
+                alt.Tooltip("what:N", title="State"),
             ],
         )
     )

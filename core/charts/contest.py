@@ -1,4 +1,4 @@
-"""Ways of pruning beside each other at the same budget."""
+"""The chart that compares contenders for one budget."""
 
 from functools import lru_cache
 from typing import Any
@@ -9,13 +9,13 @@ import pandas as pd
 from core.charts.drawing import Drawing, method_color, method_shape, named
 
 ROW_HEIGHT = 34  # pixels
-MARGIN = 90  # pixels: axis and title
+MARGIN = 90  # pixels, for axis and title
 
 
 def contenders(found: pd.DataFrame) -> Drawing:
-    """Accuracy of each with its interval, the best on top.
+    """Draw the accuracy of each contender with its interval, the best on top.
 
-    `found`: method, name, accuracy, low, high (0 to 1), correct, seen, left (of the quantity).
+    Columns of `found`: method, name, accuracy, low, high (0 to 1), correct, seen, left (fraction).
     """
     order = found.sort_values("accuracy", ascending=False, kind="stable")
     return Drawing(_spec(tuple(order["name"])), {"contenders": order})

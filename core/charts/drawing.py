@@ -1,4 +1,4 @@
-"""What every chart is made of, and how it gets onto a page or onto paper."""
+"""The common form of all charts, for pages and for print."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ SHAPES = ("circle", "square")
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A chart in two parts: a specification in Vega-Lite, and the frames that it draws, by name.
+    """A Vega-Lite specification, and the data frames that it draws, by name.
 
-    The specification stays as it is while a control moves, and so do most frames: a page then moves
-    the few marks that differ, instead of drawing everything anew.
+    The specification and most frames don't change when a control moves. So the page only updates
+    the marks that differ, instead of redrawing the chart.
     """
 
-    spec: Mapping[str, Any]  # shared by all drawings of its kind, so never to be changed
+    spec: Mapping[str, Any]  # cached and shared by several drawings: never modify it
     frames: Mapping[str, pd.DataFrame]
 
     def for_page(self, type_scale: float = 1) -> dict[str, Any]:
-        """What `st.vega_lite_chart` takes; colours and fonts are the theme's.
+        """Return the specification for `st.vega_lite_chart`, with the theme's colours and fonts.
 
-        `type_scale` times the theme's size is the size of the type.
+        `type_scale` multiplies the font sizes.
         """
         content = {**self.spec, "datasets": dict(self.frames)}
         if type_scale == 1:
@@ -39,7 +39,7 @@ class Drawing:
         return {**content, "config": {**self.spec.get("config", {}), **config}}
 
     def for_print(self, colors: Sequence[str], width: int = 720) -> dict[str, Any]:
-        """Vega-Lite on white, with the theme's `colors`, as it looks without a page around it."""
+        """Return a standalone specification on white, with the theme's `colors`."""
         config = {
             **self.spec.get("config", {}),
             "background": "white",
@@ -57,21 +57,21 @@ class Drawing:
 
 
 def named(frame: str) -> alt.Chart:
-    """A chart of one of a drawing's frames."""
+    """Return a chart of the drawing's frame with this name."""
     return alt.Chart(alt.NamedData(frame))
 
 
 def method_color() -> alt.Color:
-    """The method's colour, from the theme, in the order of GRANULARITIES."""
+    """Return the encoding of the method as a theme colour, in the order of GRANULARITIES."""
     return alt.Color("method:N", scale=alt.Scale(domain=GRANULARITIES))
 
 
 def method_shape() -> alt.Shape:
-    """What tells the methods apart where colours do not."""
+    """Return the encoding of the method as a shape, for readers who cannot see colours."""
     return alt.Shape("method:N", scale=alt.Scale(domain=GRANULARITIES, range=SHAPES))
 
 
 def top_legend(**options: Any) -> alt.Legend:
-    """In one row, or on a phone one below the other."""
+    """Return a legend above the chart, in one row, or in one column on a phone."""
     columns = alt.ExprRef("width < 400 ? 1 : 0")
     return alt.Legend(orient="top", title=None, columns=columns, **options)

@@ -1,4 +1,4 @@
-"""What pruning leaves of each layer, at every ratio: one row a layer, both methods side by side."""
+"""Heatmaps with one row per layer: sparsity reached, and accuracy lost."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -11,8 +11,8 @@ from core.charts.drawing import AnyChart, Drawing, named
 from core.specs.vocabulary import GRANULARITIES
 
 SPARSITY_SCALE = alt.Scale(scheme="viridis", domain=[0, 1])
-# Points lost are purple, points gained green. Small losses matter most, and there are many of them:
-# the scale is stretched towards 0, where it turns.
+# Losses are purple, gains green. Small losses matter most and are frequent, so the scale is
+# stretched around 0.
 LOSS_SCALE_STOPS = [-5, 0, 5, 25, 80]
 LOSS_SCALE = alt.Scale(
     type="symlog",
@@ -20,10 +20,10 @@ LOSS_SCALE = alt.Scale(
     range=["#7FBF7B", "#F7F7F7", "#C2A5CF", "#9970AB", "#40004B"],
     clamp=True,
 )
-STEP = 0.05  # of the ratio, from column to column
+STEP = 0.05  # difference of the ratio between columns
 ROW_HEIGHT = 15  # pixels
-MARGIN = 130  # pixels: axis and legend
-# Where the parts of the chart begin on its common x axis, in units of a heatmap's width.
+MARGIN = 130  # pixels, for axis and legend
+# Where the bars and the second heatmap start on the common x axis, in widths of a heatmap.
 WEIGHTS, SECOND = 1.02, 1.36
 WEIGHTS_WIDTH = 0.24
 STARTS = dict(zip(GRANULARITIES, (0.0, SECOND), strict=True))
@@ -38,12 +38,12 @@ def layers_overview(
     selected: str,
     picking: str | None = None,
 ) -> Drawing:
-    """Heatmaps of the sparsity that both methods reach, with each layer's weights between them.
+    """Draw heatmaps of the sparsity that both methods reach, with each layer's weights in between.
 
-    `sparsities`: method, layer, ratio (steps of 0.05 up to 0.95), sparsity (0 to 1), weights,
-    weights_left. `stages` names the layers of each stage, in network order. `current` is each
-    method's ratio, whose nearest column is marked; `selected` a layer, whose row is. `picking`
-    names the selection, by layer, of the row that is clicked.
+    Columns of `sparsities`: method, layer, ratio (steps of 0.05 up to 0.95), sparsity (0 to 1),
+    weights, weights_left. `stages` maps each stage to its layers, in network order. The column
+    nearest to each method's `current` ratio and the row of the layer `selected` are marked.
+    `picking` is the name of the selection, by layer, of the clicked row.
     """
     starts = sparsities["method"].map(STARTS)
     cells = sparsities.assign(
@@ -67,7 +67,7 @@ def layers_overview(
 
 @lru_cache(maxsize=16)
 def _overview_spec(stages: tuple[tuple[str, ...], ...], picking: str | None) -> dict[str, Any]:
-    # A row of blanks, of another number each, stands between two stages.
+    # Separate stages by empty rows; each row name needs a different number of blanks.
     rows = [row for number, stage in enumerate(stages) for row in (*stage, " " * (number + 1))][:-1]
     across = alt.X("x:Q", scale=alt.Scale(domain=[0, END], nice=False), axis=_ratio_axis())
     down = alt.Y("layer:N", scale=alt.Scale(domain=rows), title=None, axis=_row_axis())
@@ -131,7 +131,7 @@ def _overview_spec(stages: tuple[tuple[str, ...], ...], picking: str | None) -> 
             baseline="bottom",
             fontWeight="bold",
             color="gray",
-            # The bars speak for themselves where there is no room for the word.
+            # On a narrow screen there is no room for this heading.
             text=alt.expr("width < 400 && datum.name == 'Weights' ? '' : datum.name"),
         )
         .encode(x=across, y=alt.value(-6))
@@ -146,7 +146,7 @@ def _overview_spec(stages: tuple[tuple[str, ...], ...], picking: str | None) -> 
 
 
 def _ratio_axis() -> alt.Axis:
-    """Ratios below each heatmap, though both share one axis."""
+    """Return an x axis with ratios below each heatmap, though both share the axis."""
     ratios = [0.0, 0.25, 0.5, 0.75]
     return alt.Axis(
         title=None,
@@ -160,10 +160,10 @@ def _ratio_axis() -> alt.Axis:
 
 
 def _row_axis() -> alt.Axis:
-    """Every name, the longest ones shortened."""
+    """Return a y axis with every layer's name, shortening long ones."""
     return alt.Axis(
         labelLimit=120,
-        labelFontSize=11,  # however large type is elsewhere: rows are close
+        labelFontSize=11,  # fixed also while presenting, because rows are only 15 pixels high
         labelFlush=False,
         labelExpr="replace(trim(datum.label), 'downsample.0', 'down')",
         labelOverlap=False,
@@ -173,11 +173,11 @@ def _row_axis() -> alt.Axis:
 
 
 def sensitivity_heatmap(losses: pd.DataFrame, labels: Mapping[str, str], selected: str) -> Drawing:
-    """The accuracy lost where one layer, or one group of channels, was pruned alone.
+    """Draw the accuracy lost when one layer, or one group of channels, is pruned alone.
 
-    `losses`: unit, ratio (steps of 0.1), lost (of the accuracy, 0 to 1; below 0 where it rose),
-    accuracy, low and high (its interval), seen. `labels` names the row of each unit, from the first
-    to the last; `selected` is a unit, whose row is marked.
+    Columns of `losses`: unit, ratio (steps of 0.1), lost (accuracy, up to 1; negative for a gain),
+    accuracy, low, high (its interval), seen. `labels` maps each unit to its row's label, from the
+    first to the last; the row of the unit `selected` is marked.
     """
     return Drawing(
         _sensitivity_spec(tuple(labels.values())),

@@ -1,4 +1,4 @@
-"""How a training went."""
+"""Charts of a training: loss and validation accuracy."""
 
 from functools import lru_cache
 from typing import Any
@@ -10,7 +10,7 @@ from core.charts.drawing import Drawing, named
 
 
 def loss_curve(curve: pd.DataFrame, epochs: int) -> Drawing:
-    """Training loss. `curve`: epoch (epochs done, fractional), loss, rate."""
+    """Draw the training loss. Columns of `curve`: epoch (fractional, epochs done), loss, rate."""
     return Drawing(_loss_spec(epochs), {"curve": curve})
 
 
@@ -35,7 +35,7 @@ def _loss_spec(epochs: int) -> dict[str, Any]:
 
 
 def validation_curve(ends: pd.DataFrame, epochs: int) -> Drawing:
-    """Accuracy after each epoch with its interval. `ends`: epoch, accuracy, low, high, seen."""
+    """Draw the accuracy after each epoch. Columns of `ends`: epoch, accuracy, low, high, seen."""
     return Drawing(_validation_spec(epochs), {"ends": ends})
 
 

@@ -1,1 +1,1 @@
-"""What can be asked for, as plain data: words, prunings, recoveries, points to measure."""
+"""Specifications as plain data: vocabulary, prunings, recoveries, points to measure."""

@@ -1,4 +1,4 @@
-"""Which network, by a registered name and its settings."""
+"""An architecture: a registered name and its settings."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from core.errors import InputError
 class Architecture:
     """A registered name and the settings that differ from its defaults; hashable.
 
-    What the shapes of the stored tensors say, such as widths, is no setting.
+    Widths and other sizes are not settings, because the shapes of stored tensors determine them.
     """
 
     name: str = "resnet18"
@@ -20,7 +20,7 @@ class Architecture:
 
     @classmethod
     def from_json(cls, value: Any) -> "Architecture":
-        """The reverse of `to_json`. Raises InputError for anything else."""
+        """Undo `to_json`. Raises InputError for any other value."""
         if isinstance(value, str):
             return cls(value)
         if (
@@ -37,7 +37,7 @@ class Architecture:
         return cls(name, tuple(sorted(settings.items())))
 
     def to_json(self) -> str | dict[str, Any]:
-        """The name alone where every setting is at its default."""
+        """Return the name with the settings, or the name alone if all settings have defaults."""
         return {"name": self.name, "settings": dict(self.settings)} if self.settings else self.name
 
     def __str__(self) -> str:

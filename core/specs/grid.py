@@ -1,4 +1,4 @@
-"""Every combination of settings that means something."""
+"""Grids of valid combinations of settings."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -18,11 +18,11 @@ def grid(
     recoveries: Sequence[str] = (NO_RECOVERY,),
     seed: int = 0,
 ) -> list[Point]:
-    """Every combination that means something, each once, curve by curve.
+    """Return all valid combinations as distinct points, one curve after the other.
 
-    What a method ignores is at its default; criteria and allocations that it does not have are left
-    out. Both recoveries of one network stand side by side, since they share it. Raises
-    InputError for words or ratios that do not exist.
+    Settings that a method ignores have their default; criteria and allocations that it does not
+    support are skipped. The recoveries of one spec are adjacent, so they can share the pruned
+    network. Raises InputError for unknown names or invalid ratios.
     """
     points: dict[Point, None] = {}
     for method, criterion, allocation, scope in product(methods, criteria, allocations, scopes):

@@ -1,4 +1,4 @@
-"""One thing to measure."""
+"""A point to measure."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 
 UNPRUNED = PruningSpec("fine", 0.0)
-"""At ratio 0 every method is the identity, and all of them are this one."""
+"""The canonical spec of the unpruned network: at ratio 0 all methods are the identity."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One pruning, and what is done after it."""
+    """A pruning and the recovery after it."""
 
     spec: PruningSpec
     recovery: Recovery

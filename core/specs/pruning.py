@@ -1,4 +1,4 @@
-"""What to prune, how much, by which score."""
+"""Pruning specs: what to prune, how much, and by which score."""
 
 import math
 from dataclasses import dataclass, replace
@@ -13,19 +13,19 @@ Overrides = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True)
 class PruningSpec:
-    """One way of pruning; hashable. Raises InputError, a ValueError, for anything else.
+    """How to prune a network; hashable. Raises InputError, a ValueError, for invalid settings.
 
-    `fine` removes the ratio of the prunable weights; `channel` removes that of each group's
-    channels, physically; `channel-mask` zeroes that of each convolution's filters in place.
+    `ratio` is a fraction: `fine` zeroes this fraction of the prunable weights; `channel` removes it
+    from each group's channels; `channel-mask` zeroes it of each convolution's filters in place.
     """
 
     method: str
-    ratio: float  # asked for, 0 to 1
+    ratio: float  # 0 to 1
     criterion: str = "l1"
     allocation: str = "uniform"
-    scope: str = "all"  # of `channel` only
-    seed: int = 0  # of the random criterion only
-    overrides: Overrides = ()  # (layer, or group for `channel`; its own ratio), by name
+    scope: str = "all"  # only for `channel`
+    seed: int = 0  # only for the criterion random
+    overrides: Overrides = ()  # (layer, or group for `channel`; ratio), sorted by name
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -34,7 +34,7 @@ class PruningSpec:
             ("allocation", ALLOCATIONS),
             ("scope", SCOPES),
         ):
-            if getattr(self, name) not in tuple(allowed):  # a list, say, cannot be hashed
+            if getattr(self, name) not in tuple(allowed):  # `in` a dict fails for unhashable values
                 raise InputError(
                     f"There is no {name} {getattr(self, name)!r}: choose one of "
                     f"{', '.join(allowed)}."
@@ -52,18 +52,18 @@ class PruningSpec:
             )
         if self.allocation not in method.allocations:
             raise InputError(
-                f"The allocation {self.allocation} shares out single weights, not channels: "
+                f"The allocation {self.allocation} is for single weights, not for channels: "
                 f"choose {' or '.join(method.allocations)} for the method {self.method}."
             )
         object.__setattr__(self, "overrides", _checked(self.overrides))
 
     @property
     def is_identity(self) -> bool:
-        """Whether nothing is asked for, in whatever way."""
+        """Whether this spec prunes nothing."""
         return self.ratio == 0 and all(ratio == 0 for _, ratio in self.overrides)
 
     def canonical(self) -> "PruningSpec":
-        """The same pruning with every setting that has no effect at its default."""
+        """Return an equal pruning in which settings without effect have their defaults."""
         method = METHODS[self.method]
         same_as_l1 = method.prunes_weights and self.criterion == "l2"
         return replace(
@@ -82,7 +82,7 @@ def _is_ratio(value: Any) -> bool:
 
 
 def _checked(overrides: Any) -> Overrides:
-    """Sorted by name, as floats. Raises InputError for what is no sequence of (name, ratio)."""
+    """Return overrides sorted by name. Raises InputError unless they are (name, ratio) pairs."""
     try:
         pairs = [(name, ratio) for name, ratio in overrides]
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What is done to a network after pruning."""
+"""Recovery specs: what is done to a network after pruning."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +9,11 @@ from core.specs.vocabulary import NO_RECOVERY, RECOVERIES
 
 @dataclass(frozen=True)
 class Recovery:
-    """`none`, or `bn`: batch-norm statistics estimated again from training images."""
+    """A recovery: `none`, or `bn`, which re-estimates batch-norm statistics."""
 
     method: str = NO_RECOVERY
-    images: int = 0  # training images, drawn by class
-    seed: int = 0  # of their draw
+    images: int = 0  # number of training images, stratified by class
+    seed: int = 0  # for drawing them
 
     def __post_init__(self) -> None:
         if self.method not in RECOVERIES:
@@ -22,13 +22,15 @@ class Recovery:
             )
         if self.images < 0 or self.seed < 0:
             raise InputError("A recovery needs a number of images and a seed from 0 on.")
-        if self.method == NO_RECOVERY:  # what it does not use is the same for all
+        if (
+            self.method == NO_RECOVERY
+        ):  # reset unused settings, so that equal recoveries compare equal
             object.__setattr__(self, "images", 0)
             object.__setattr__(self, "seed", 0)
 
     @classmethod
     def named(cls, method: str) -> "Recovery":
-        """The usual form of a recovery."""
+        """Return a recovery with its default number of images."""
         return cls(method, RECOVERIES[method].images if method in RECOVERIES else 0)
 
     def to_json(self) -> dict[str, Any]:
@@ -40,4 +42,4 @@ class Recovery:
 NOTHING, RECALIBRATED = Recovery(), Recovery.named("bn")
 
 BY_LABEL = {each.label: Recovery.named(name) for name, each in RECOVERIES.items()}
-"""The usual form of each recovery."""
+"""Each recovery with its default number of images, by label."""

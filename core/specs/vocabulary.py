@@ -1,7 +1,7 @@
-"""Everything that can be asked for, each named and described once.
+"""The vocabulary: every method, criterion, allocation, scope and recovery, described once.
 
-Command line, sidebar, cards, charts and sentences read these entries. A key is what a spec, a URL's
-owner and a result file call the entry; a label is what a person reads.
+The command line, sidebar, cards, charts and sentences use these entries. Specs and result files
+contain an entry's key; users see its label.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ GRANULARITIES = (FINE_GRAINED, CHANNELS)
 """The two sides of every comparison."""
 
 PRECISIONS = ("fp32", "bf16")
-"""What a network can be evaluated in."""
+"""The precisions of evaluation."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,16 @@ class Criterion:
 
     label: str
     sentence: str
-    scores_weights: bool  # whether it can score single weights; every criterion scores channels
+    scores_weights: bool  # can score single weights; every criterion can score channels
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """How much of each layer or group goes."""
+    """How the ratio is distributed over layers or groups."""
 
     label: str
     sentence: str
-    shares_channels: bool  # whether it can share out channels; every allocation shares weights
+    shares_channels: bool  # works for channels; every allocation works for weights
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class Method:
 
     label: str
     granularity: str  # of GRANULARITIES
-    short: str  # what happens to a weight or channel, in one word
-    doing: str  # the subject of a sentence
+    short: str  # what happens to a weight or channel, as a participle
+    doing: str  # gerund phrase, used as the subject of a sentence
     sentence: str
-    unit: str  # what can have a ratio of its own
+    unit: str  # what can have its own ratio
     has_allocations: bool = True
     prunes_groups: bool = False  # removes coupled channels together, so scopes apply
 
@@ -68,7 +68,7 @@ class Method:
 
     @property
     def criteria(self) -> tuple[str, ...]:
-        """The criteria that can score what this method prunes."""
+        """The criteria that this method supports."""
         return tuple(
             name
             for name, each in CRITERIA.items()
@@ -77,7 +77,7 @@ class Method:
 
     @property
     def allocations(self) -> tuple[str, ...]:
-        """The allocations that can share out what this method prunes."""
+        """The allocations that this method supports."""
         return tuple(
             name
             for name, each in ALLOCATIONS.items()
@@ -90,10 +90,10 @@ class RecoveryMethod:
     """What is done to a network after pruning."""
 
     label: str
-    short: str  # behind a method's name; empty where nothing is done
-    phrase: str  # within a sentence
+    short: str  # appended to a method's name; empty for no recovery
+    phrase: str  # used within a sentence
     sentence: str
-    images: int = 0  # training images that its usual form uses
+    images: int = 0  # default number of training images
 
 
 DATASETS: Mapping[str, DataSetName] = {
@@ -109,26 +109,28 @@ CRITERIA: Mapping[str, Criterion] = {
         "ranking.",
         scores_weights=True,
     ),
-    "bn": Criterion("BN γ", "The scale of the batch-norm behind the filter.", scores_weights=False),
+    "bn": Criterion("BN γ", "The scale of the batch-norm after the filter.", scores_weights=False),
     "random": Criterion(
-        "random", "A seeded draw: the yardstick that a criterion has to beat.", scores_weights=True
+        "random",
+        "Random scores from a seed; a useful criterion must do better.",
+        scores_weights=True,
     ),
 }
 
 ALLOCATIONS: Mapping[str, Allocation] = {
     "uniform": Allocation(
-        "uniform", "Every layer or group gives up the same part.", shares_channels=True
+        "uniform", "The same ratio for every layer or group.", shares_channels=True
     ),
     "global": Allocation(
-        "global", "One threshold for all, so that some give up more.", shares_channels=True
+        "global", "One threshold for all, so some lose more than others.", shares_channels=True
     ),
     "lamp": Allocation(
         "LAMP",
-        "One threshold too, for scores that protect each layer's last weights.",
+        "A global threshold on scores that protect the last weights of each layer.",
         shares_channels=False,
     ),
     "erk": Allocation(
-        "ERK", "The larger a layer, the sparser, by its shape alone.", shares_channels=False
+        "ERK", "Larger layers become sparser, by their shape alone.", shares_channels=False
     ),
 }
 
@@ -136,8 +138,7 @@ SCOPES: Mapping[str, Scope] = {
     "all": Scope("all", "Every group of channels."),
     "internal": Scope(
         "internal",
-        "Only channels that no addition couples: the residual streams between the blocks keep "
-        "their width.",
+        "Only groups inside a block, so that the residual streams between blocks keep their width.",
     ),
 }
 
@@ -155,8 +156,8 @@ METHODS: Mapping[str, Method] = {
         granularity=CHANNELS,
         short="removed",
         doing="removing channels",
-        sentence="Whole channels are removed and every layer that has them becomes narrower; "
-        "channels that a residual addition couples go together.",
+        sentence="Whole channels are removed, so layers become narrower; channels coupled by a "
+        "residual addition are removed together.",
         unit="group of channels",
         prunes_groups=True,
     ),
@@ -165,8 +166,8 @@ METHODS: Mapping[str, Method] = {
         granularity=CHANNELS,
         short="masked",
         doing="masking filters",
-        sentence="Whole filters are zeroed in place, each layer for itself, and the batch-norm "
-        "behind them is left as it was.",
+        sentence="Whole filters are zeroed in place, in each layer separately; the batch-norm "
+        "after them is not changed.",
         unit="convolution",
         has_allocations=False,
     ),
@@ -178,8 +179,8 @@ RECOVERIES: Mapping[str, RecoveryMethod] = {
         "BN recalibrated",
         " + BN",
         "after recalibrating batch-norm",
-        "Then every batch-norm's statistics were estimated again from up to 2,000 training images, "
-        "without any gradient.",
+        "Then the statistics of every batch-norm were re-estimated from up to 2,000 training "
+        "images, without training.",
         images=2000,
     ),
 }

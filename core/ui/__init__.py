@@ -1,4 +1,4 @@
-"""The one part of core that knows Streamlit: shared controls, cached loaders, measuring."""
+"""The Streamlit user interface, the only part of core that imports Streamlit."""
 
 from core.ui.app.address import drop_invalid_parameters
 from core.ui.app.icon import page_icon

@@ -100,7 +100,7 @@ def test_an_address_sets_the_controls_and_a_control_the_address(visitor: Visitor
 def test_the_next_page_keeps_what_was_set(visitor: Visitor) -> None:
     page = visitor.open("/?ratio=0.7&weights=global").page
     page.get_by_role("link", name="Layers").click()
-    expect(page.get_by_text("Which layers are padding")).to_be_visible()
+    expect(page.get_by_text("Which layers can lose weights")).to_be_visible()
     visitor.settle()
     assert visitor.ratio() == 0.7
     expect_query(page, ratio="0.7", weights="global")

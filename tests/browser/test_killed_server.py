@@ -71,7 +71,7 @@ def test_a_scan_keeps_every_point_that_was_finished(
     progress = re.compile(r"(\d+) of (\d+) points")
 
     def missing(visitor: Visitor) -> int:
-        caption = visitor.page.get_by_text("points of this scan were not measured yet")
+        caption = visitor.page.get_by_text("points of this scan are not measured yet")
         return int(caption.inner_text().split()[0].replace(",", ""))
 
     path = "/layers?dataset=digits&view=Sensitivity"

@@ -238,7 +238,7 @@ def test_a_layer_close_up_is_drawn() -> None:
             "state": ["stays", "zero", "removed"],
         }
     )
-    assert {"Input channels, gone ones last", "Kernel norm, % of the largest"} <= texts(
+    assert {"Input channels, pruned ones last", "Kernel norm, % of the largest"} <= texts(
         drawn_svg(charts.kernel_map(cells, 0.5))
     )
 

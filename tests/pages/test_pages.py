@@ -207,7 +207,7 @@ def test_without_images_the_nearest_measured_ratio_is_shown_and_named(
     monkeypatch.setattr(loading, "load", missing)
     app = open_app("compare", dataset="digits", ratio="0.27")
     assert "ratio 0.30 (nearest measured)" in words(app)
-    assert "0.27 was not measured" in words(app)
+    assert "ratio 0.27 was not measured" in words(app)
     assert "At 0.30" in words(app)
 
 
@@ -224,7 +224,7 @@ def test_a_fresh_clone_has_nothing_to_fill_in(open_app: OpenApp) -> None:
     before = frames_of(app)[0]["points"]
     next(button for button in app.button if button.label == "Fill in the curves").click().run()
     assert_calm(app)
-    assert "measured at 0, 0.1 … 0.9 already" in words(app)
+    assert "already measured at 0, 0.1 … 0.9" in words(app)
     assert "needs the images" not in words(app)
     assert frames_of(app)[0]["points"].equals(before)
 
@@ -695,7 +695,7 @@ def test_a_baseline_that_is_not_here_is_said_until_another_is_chosen(
     shutil.copy(small_baselines["cifar10"], other)
     app = open_app(page, baseline="a-colleagues")
     assert "`a-colleagues` that is not on this machine" in words(app)
-    assert f"those of `{other.stem}`" in words(app)
+    assert f"shows `{other.stem}` instead" in words(app)
     app.slider(key="ratio").set_value(0.5).run()
     assert "`a-colleagues` that is not on this machine" in words(app)
     app.selectbox(key="baseline").set_value(small_baselines["cifar10"].stem).run()
@@ -718,16 +718,16 @@ def test_a_damaged_baseline_is_left_out(
 @pytest.mark.parametrize(
     ("further", "provenance", "methods"),
     [
-        ({}, ["weights drawn by the seed", "the labels"], ["label smoothing"]),
+        ({}, ["random weights from the seed", "the labels"], ["label smoothing"]),
         (
             {"started_from": {"fingerprint": "0123", "epochs": 7}, "teachers": ["4567", "89ab"]},
-            ["the weights 0123, after 7 epochs", "the baselines 4567 and 89ab answer"],
-            ["mean answers of 2 earlier networks", "went on from a network of 7 epochs"],
+            ["the weights 0123, after 7 epochs", "probabilities of the baselines 4567 and 89ab"],
+            ["mean probabilities of 2 networks", "continued from a network of 7 epochs"],
         ),
         (
             {"recipe": {"epochs": 6, "sharpness_aware": 4, "sharpness_radius": 0.2}},
             ["sharpness aware 4, sharpness radius 0.2"],
-            ["sharpness-aware (SAM) within 0.2 in the last 4 epochs"],
+            ["sharpness-aware (SAM, radius 0.2) in the last 4 epochs"],
         ),
         (
             {
@@ -742,9 +742,9 @@ def test_a_damaged_baseline_is_left_out(
             [
                 "Recipe of 0123",
                 "epochs 2, optimiser sgd; started from the weights 4567, after 5 epochs; "
-                "learnt what the baselines 89ab answer",
+                "trained on the mean probabilities of the baselines 89ab",
             ],
-            ["label smoothing", "went on from a network of 7 epochs"],
+            ["label smoothing", "continued from a network of 7 epochs"],
         ),
     ],
 )
@@ -844,5 +844,5 @@ def test_layers_that_cannot_be_pruned_say_why(
     st.cache_resource.clear()
     app = open_app("layers", dataset="digits")
     (shown,) = [each for each in app.expander if "why" in each.label]
-    assert shown.label == "What stays, and why (2)"
+    assert shown.label == "What cannot be pruned, and why (2)"
     assert all(note in shown.markdown[0].value for note in notes)

@@ -43,13 +43,15 @@ def test_words_name_the_most_fragile_and_count_the_padding() -> None:
     words = describe_scan(
         losses(stem=[0.1, 0.3, 0.8], a=[0, 0.009, 0.1], b=[0, 0.011, 0]), {"stem": "the stem"}
     )
-    assert words == "half of the stem alone costs 30.0 points; 1 of 3 cost less than 1."
+    assert (
+        words == "pruning half of the stem alone costs 30.0 points; 1 of 3 units cost less than 1."
+    )
     assert describe_scan(losses(), {}) == "not scanned yet."
 
 
 def test_words_name_the_worst_where_all_are_padding() -> None:
     words = describe_scan(losses(a=[0, 0.009, 0.1], b=[0, -0.0004, 0]), {"a": "a", "b": "b"})
-    assert words == ("pruning half of any single one costs less than 1 point; the worst is a, 0.9.")
+    assert words == "pruning half of any single unit costs less than 1 point; the worst is a, 0.9."
     gained = describe_scan(losses(a=[0, -0.002, 0], b=[0, -0.0104, 0]), {"a": "a", "b": "b"})
     assert gained.endswith("the worst is a, −0.2.")
 
@@ -57,12 +59,13 @@ def test_words_name_the_worst_where_all_are_padding() -> None:
 def test_words_set_coupled_channels_against_the_others() -> None:
     found = losses(stream=[0, 0.3, 0], stem=[0, 0.1, 0], a=[0, 0.01, 0], b=[0, 0.03, 0])
     assert describe_scan(found, {"stream": "stream"}, {"stream", "stem"}) == (
-        "half of stream alone costs 30.0 points; 0 of 4 cost less than 1. On average half of a "
-        "residual stream costs 20.0, half of what is inside a block 2.0."
+        "pruning half of stream alone costs 30.0 points; 0 of 4 units cost less than 1. On "
+        "average, half of a residual stream costs 20.0 points, half of the channels inside a "
+        "block 2.0."
     )
     begun = losses(stream=[0, 0.3, 0])
     assert describe_scan(begun, {"stream": "stream"}, {"stream", "stem"}) == (
-        "half of stream alone costs 30.0 points; 0 of 1 cost less than 1."
+        "pruning half of stream alone costs 30.0 points; 0 of 1 units cost less than 1."
     )
 
 
@@ -75,7 +78,7 @@ def pruned(**layers: tuple[float, int]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ({"a": (0.0, 8), "b": (0.0, 8)}, "every layer is whole."),
+        ({"a": (0.0, 8), "b": (0.0, 8)}, "no layer lost any weights."),
         ({"a": (0.5, 4), "b": (0.501, 4)}, "every layer lost 50% of its weights."),
         ({"a": (0.2, 8), "b": (0.6, 8)}, "b lost most, 60% of its weights."),
         ({"a": (0.91, 8), "b": (0.95, 8)}, "a and b lost more than 90% of the weights."),
@@ -118,7 +121,7 @@ def test_coupled_layers_are_named() -> None:
     assert "layer1.0.conv2, layer1.1.conv2" in _coupling(STRUCTURE, "conv1", "channel")
     assert "on their own" in _coupling(STRUCTURE, "layer1.0.conv1", "channel")
     assert "the network's output" in _coupling(STRUCTURE, "fc", "channel")
-    assert "for themselves" in _coupling(STRUCTURE, "conv1", "channel-mask")
+    assert "independently" in _coupling(STRUCTURE, "conv1", "channel-mask")
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.4, 0.9])

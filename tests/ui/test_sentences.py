@@ -68,13 +68,13 @@ def test_a_small_but_one_sided_difference_is_told_apart() -> None:
 @pytest.mark.parametrize(
     ("correct", "classes", "words"),
     [
-        (100, 10, ", not told apart from guessing;"),
-        (115, 10, ", not told apart from guessing;"),
+        (100, 10, ", not significantly different from guessing;"),
+        (115, 10, ", not significantly different from guessing;"),
         (130, 10, "± 2.1;"),
         (60, 10, ", no better than guessing;"),
         (115, 100, "± 2.0;"),
         (5, 100, ", no better than guessing;"),
-        (500, 2, ", not told apart from guessing;"),
+        (500, 2, ", not significantly different from guessing;"),
     ],
 )
 def test_guessing_is_named_as_far_as_it_is_tested(correct: int, classes: int, words: str) -> None:
@@ -125,11 +125,10 @@ def test_a_contest_is_won_lost_or_undecided() -> None:
     assert "90.0% ± 1.9, global ones 80.0" in words(900, uniform=700, global_=800).replace(
         "global_", "global"
     )
-    assert "they win by 10.0 points" in words(900, uniform=700, other=800)
-    assert "they lose by 5.0 points" in words(850, uniform=900)
-    assert "did not pay" in words(850, uniform=900)
-    assert "cannot tell them apart" in words(900, uniform=899)
-    assert "nothing else" in words(900)
+    assert "10.0 points better" in words(900, uniform=700, other=800)
+    assert "5.0 points worse" in words(850, uniform=900)
+    assert "no significant difference" in words(900, uniform=899)
+    assert "no other allocation" in words(900)
 
 
 def test_the_rival_is_chosen_on_the_images_that_chose_and_judged_on_the_others() -> None:
@@ -141,12 +140,12 @@ def test_the_rival_is_chosen_on_the_images_that_chose_and_judged_on_the_others()
         {name: evaluation(correct) for name, correct in judging.items()},
     )
     assert "global ones 70.0%" in words
-    assert "they win by 15.0 points" in words
+    assert "15.0 points better" in words
 
 
 def test_what_was_chosen_on_some_images_is_judged_on_the_others() -> None:
     words = describe_choice(2000, {"fine": evaluation(915), "channel": evaluation(880)})
     assert words == (
-        "This preset was chosen on 2,000 test images. On the 1,000 that it never saw: "
+        "This preset was chosen on 2,000 test images. On the other 1,000: "
         "fine 91.5% ± 1.7, channel 88.0% ± 2.0."
     )

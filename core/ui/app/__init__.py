@@ -1,1 +1,1 @@
-"""The shell around the pages: menu, address, type and presenting."""
+"""The frame around every page: menu, URL, icon, styles and presentation mode."""

@@ -1,4 +1,4 @@
-"""What the address says beside what its controls take from it."""
+"""Query parameters of the URL that no control is bound to."""
 
 import math
 
@@ -6,19 +6,19 @@ import streamlit as st
 
 
 def drop_invalid_parameters() -> None:
-    """Take empty parameters and infinite numbers out, before any control is drawn.
+    """Delete empty and infinite query parameters; call it before any control is drawn.
 
-    Streamlit checks what an address gives to a control, but gives None to one that must have a
-    choice, and infinity to one of whole numbers.
+    Streamlit validates most values from the URL, but an empty value sets a required control to
+    None, and an infinite one crashes a control for whole numbers.
     """
-    unfit = [
+    invalid = [
         name
         for name, value in st.query_params.to_dict().items()
         if not value or _is_infinite(value)
     ]
-    for name in unfit:
+    for name in invalid:
         del st.query_params[name]
-    if unfit:  # what the address said when this run began is what controls would begin with
+    if invalid:  # controls of this run would still read the old parameters, so start a new run
         st.rerun()
 
 
@@ -30,7 +30,7 @@ def _is_infinite(text: str) -> bool:
 
 
 def set_query_parameter(name: str, value: str | None) -> None:
-    """Give the parameter this value, or take it out for None; says nothing where that is so."""
+    """Set a query parameter, or delete it if `value` is None; do nothing if it is unchanged."""
     if value is None:
         if name in st.query_params:
             del st.query_params[name]

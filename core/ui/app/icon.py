@@ -1,4 +1,4 @@
-"""The page's icon, drawn here: one by name would be fetched from a server on the network."""
+"""The page's icon, drawn here because Streamlit would download a named icon."""
 
 from PIL import Image, ImageDraw
 
@@ -7,7 +7,7 @@ PRUNED_CELLS = {(1, 0), (0, 2), (2, 1)}  # column, row
 
 
 def page_icon() -> Image.Image:
-    """A 3x3 kernel with some of its weights pruned, 48x48 pixels."""
+    """Draw a 3x3 kernel with some of its weights pruned, 48x48 pixels."""
     icon = Image.new("RGBA", (48, 48))
     draw = ImageDraw.Draw(icon)
     for column in range(3):

@@ -1,4 +1,4 @@
-"""The pages, and how a page that was started alone finds the rest of the app."""
+"""The menu of pages, and what to do when Streamlit runs a page without app.py."""
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -7,7 +7,7 @@ from core.errors import InputError
 
 
 def navigation() -> StreamlitPage:
-    """Draw the menu; return the page that is asked for."""
+    """Draw the menu and return the selected page."""
     return st.navigation(
         [
             st.Page(
@@ -23,7 +23,7 @@ def navigation() -> StreamlitPage:
 
 
 def run_page(page: StreamlitPage) -> None:
-    """Run a page; what a person can put right is a sentence on it, wherever it was met."""
+    """Run a page; show an InputError raised anywhere in it as a warning."""
     try:
         page.run()
     except InputError as error:
@@ -31,10 +31,10 @@ def run_page(page: StreamlitPage) -> None:
 
 
 def restart_app() -> None:
-    """Start over with app.py, which draws the sidebar, on the same page.
+    """Run app.py, which draws the sidebar, and then the same page.
 
-    Because the folder is called pages, Streamlit runs a page alone if its URL is the first that a
-    new server is asked for. It no longer does once any script has called st.navigation.
+    If the first request to a new server is for a page, Streamlit runs that page without app.py,
+    because the folder is called pages. It stops doing so once a script calls st.navigation.
     """
     navigation()
     st.rerun()

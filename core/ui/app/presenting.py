@@ -1,4 +1,4 @@
-"""The app before an audience: larger type, the view alone, the ratio on the arrow keys."""
+"""Presentation mode: larger type, no controls around the view, arrow keys move the ratio."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -15,20 +15,20 @@ PARAMETER = "present"
 TOGGLE = "presenting"
 PLAYING = "playing"
 NEXT_RATIO = "next_ratio"
-STEP = 0.05  # of the ratio, at an arrow key
-SECONDS_PER_FRAME = 0.1  # beside what drawing takes
+STEP = 0.05  # change of the ratio for each press of an arrow key
+SECONDS_PER_FRAME = 0.1  # in addition to the time that drawing takes
 TYPE_SCALE = 1.25
-# What stands in a container whose key starts with "aside" is for the one at the desk alone.
+# Containers whose key starts with "aside" are hidden while presenting.
 STYLE = f"""<style>
 html {{ font-size: {TYPE_SCALE:.0%}; }}
 [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stExpandSidebarButton"],
 [data-testid="stPopover"], [data-testid="stTooltipIcon"], [class*="st-key-aside"]
 {{ display: none; }}
 [data-testid="stMainBlockContainer"] {{ padding: 0.5rem 2rem; }}
-/* The way out is on every page, in the corner, beside the keys. */
+/* The Leave button is in the corner of every page, beside the other buttons. */
 .st-key-leave {{ position: fixed; top: 0.5rem; right: 2rem; width: auto; z-index: 100; }}
 .st-key-keys {{ padding-right: 7.5rem; }}
-/* A stop of the tour has its own title and sentence; the keys work unseen. */
+/* A stop of the tour has its own title; the buttons stay in the page so that keys still work. */
 .stApp:has(.st-key-tour_banner) .st-key-in_words {{ display: none; }}
 .stApp:has(.st-key-tour_banner) :is(.st-key-question, .st-key-leave)
 {{ position: absolute; opacity: 0; pointer-events: none; }}
@@ -40,7 +40,7 @@ def is_presenting() -> bool:
 
 
 def present_control() -> None:
-    """The toggle, and `?present=1` in the URL; before the sidebar's slider, which it may move."""
+    """Draw the toggle, kept in the URL as `?present=1`; call it before the slider is drawn."""
     state = st.session_state
     if TOGGLE not in state:
         state[TOGGLE] = st.query_params.get(PARAMETER) == "1"
@@ -49,8 +49,8 @@ def present_control() -> None:
     presenting = st.toggle(
         "Present",
         key=TOGGLE,
-        help="Larger type and the view alone. The arrow keys move the ratio, P plays it on to "
-        "0.95, Esc comes back here.",
+        help="Larger type, without the sidebar. The arrow keys move the ratio, P animates it up to "
+        "0.95, Esc leaves this mode.",
     )
     if presenting:
         st.html(STYLE)
@@ -58,14 +58,14 @@ def present_control() -> None:
 
 
 def leave_button() -> None:
-    """Back to the whole app, from any page; in its main part, because the sidebar is hidden."""
+    """Draw the button that leaves presentation mode, on the page because the sidebar is hidden."""
     if is_presenting():
         st.button("Leave", key="leave", shortcut="Esc", on_click=_leave)
 
 
 @contextmanager
 def presented(bench: Workbench, question: str) -> Iterator[None]:
-    """Around what answers the page's question: the keys, and the next frame while playing."""
+    """Draw the question, and while presenting the buttons; after the view, move on if playing."""
     if not is_presenting():
         st.subheader(question)
         yield
@@ -88,9 +88,9 @@ def presented(bench: Workbench, question: str) -> Iterator[None]:
 
 
 def playable(bench: Workbench) -> list[float]:
-    """The ratios at which both methods were measured in the sidebar's settings, ascending."""
+    """Return the ratios at which both methods are stored for these settings, ascending."""
     settings = bench.settings
-    if settings.match != "ratio":  # then the methods' own ratios hardly ever were
+    if settings.match != "ratio":  # matched by parameters, the ratios are rarely stored
         return []
     known = [
         {point.ratio for point in bench.known.curve(settings.point(name, 0.5))}
@@ -130,7 +130,7 @@ def _move(ratio: float) -> None:
 
 
 def _play(playing: bool, ratio: float, ratios: Sequence[float]) -> None:
-    """Start, from the beginning where the end was reached, or stop."""
+    """Start or stop playing; start from the first ratio if the last one is reached."""
     st.session_state[PLAYING] = playing
     if playing and ratio >= ratios[-1]:
         st.session_state["ratio"] = ratios[0]

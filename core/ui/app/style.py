@@ -1,10 +1,10 @@
-"""The little that themes cannot say, as CSS."""
+"""CSS for what a Streamlit theme cannot set."""
 
 import streamlit as st
 
-# The theme's grey for charts has a contrast of 3.8 on white; this is the colour of the page's text.
-# The sentences about the slider's position are two or three lines on a wide page, always as high.
-# Metrics in a row share it evenly, so that none moves when another's number gets longer.
+# Charts use the page's text colour, because the theme's grey has a contrast of only 3.8 on white.
+# The sentences above the chart get a fixed height, so the chart does not move.
+# Metrics in a row have equal widths, so none moves when another's number gets longer.
 STYLE = """<style>
 [data-testid="stVegaLiteChart"] svg text { fill: currentColor; }
 [data-testid="stHorizontalBlock"] > :has(> [data-testid="stMetric"]) { flex: 1 1 0; }

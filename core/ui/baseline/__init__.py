@@ -1,1 +1,1 @@
-"""What the page Baseline shows."""
+"""The content of the page Baseline."""

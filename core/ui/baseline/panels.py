@@ -1,4 +1,4 @@
-"""What the page Baseline shows: the loaded network, the images, the form that trains one."""
+"""The page Baseline: the loaded network, the images and the training form."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ OPTIMISER_LABELS = {"muon": "Muon", "sgd": "SGD with Nesterov momentum"}
 
 
 def show_baseline(settings: Settings) -> None:
-    """The checkpoint in use, its provenance and its training curve."""
+    """Show the current checkpoint, its provenance and its training curve."""
     if settings.baseline is None:
         st.info(
             f"There is no trained baseline for {DATASETS[settings.dataset].title} yet: "
@@ -51,7 +51,7 @@ def show_baseline(settings: Settings) -> None:
         delta=f"{percent(low)} to {percent(high)} (95%)",
         delta_color="off",
         delta_arrow="off",
-        help="On the whole test set. The interval covers the choice of test images, "
+        help="On the whole test set. The interval accounts for the choice of test images, "
         "not the training seed.",
     )
     numbers[1].metric("Test images right", f"{accuracy['correct']:,} of {accuracy['seen']:,}")
@@ -60,7 +60,7 @@ def show_baseline(settings: Settings) -> None:
     numbers[2].metric(
         "Epochs",
         in_all or NOT_RECORDED,
-        delta=f"below: the last {last}" if in_all > last else None,
+        delta=f"charts: the last {last}" if in_all > last else None,
         delta_color="off",
         delta_arrow="off",
     )
@@ -68,8 +68,8 @@ def show_baseline(settings: Settings) -> None:
     _training_curve(loaded)
     if in_all > last:
         st.caption(
-            f"These {last} epochs went on from a network of {in_all - last}, at a high rate again "
-            "(a warm restart): it first gets worse, to end up better."
+            f"These {last} epochs continued from a network of {in_all - last} epochs, with a high "
+            "learning rate again (a warm restart): accuracy first drops, then ends higher."
         )
     with st.expander("Where it comes from"):
         st.table(
@@ -86,8 +86,8 @@ def _training_curve(loaded: Checkpoint) -> None:
         ends = pd.DataFrame(
             [epoch_row(end["epoch"], end["correct"], end["seen"]) for end in history["epochs"]]
         )
-    except (KeyError, TypeError, ValueError):  # left out, or written by another program
-        st.caption(f"The curve of its training is {NOT_RECORDED} in the file.")
+    except (KeyError, TypeError, ValueError):  # missing, or written by another program
+        st.caption(f"The training curve is {NOT_RECORDED} in the file.")
         return
     epochs = loaded.metadata.get("epochs", len(ends))
     loss = charts.loss_curve(curve, epochs)
@@ -121,7 +121,7 @@ def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
         ("Recipe", _settings(metadata.get("recipe"))),
         ("Seed", _text(metadata.get("seed"))),
         ("Started from", _start_text(metadata)),
-        ("Learnt", _targets_text(metadata)),
+        ("Trained on", _targets_text(metadata)),
         *_earlier(metadata),
         ("Training images held out", _text(metadata.get("held_out"))),
         ("Precision of its accuracy", _text(accuracy.get("precision"))),
@@ -136,19 +136,19 @@ def _text(value: Any) -> str:
 
 
 def _settings(recorded: Any) -> str:
-    """Named values, such as those of a recipe, in one line."""
+    """Format named values, such as a recipe, in one line."""
     if not isinstance(recorded, Mapping):
         return _text(recorded)
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recorded.items())
 
 
 def _earlier(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How the baselines were trained that this one goes on from, as far as its file knows."""
+    """Describe the training of the baselines that this one continued from, if recorded."""
     return [
         (
             f"Recipe of {each['fingerprint']}",
             f"{_settings(each['recipe'])}; started from {_start_text(each)}; "
-            f"learnt {_targets_text(each)}",
+            f"trained on {_targets_text(each)}",
         )
         for each in earlier_trainings(metadata)
         if each.get("recipe")
@@ -158,7 +158,7 @@ def _earlier(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _start_text(metadata: Mapping[str, Any]) -> str:
     start = metadata.get("started_from")
     if not start:
-        return "weights drawn by the seed" if "seed" in metadata else NOT_RECORDED
+        return "random weights from the seed" if "seed" in metadata else NOT_RECORDED
     return f"the weights {start['fingerprint']}, after {start['epochs']} epochs"
 
 
@@ -166,11 +166,11 @@ def _targets_text(metadata: Mapping[str, Any]) -> str:
     teachers = metadata.get("teachers")
     if not teachers:
         return "the labels" if "recipe" in metadata else NOT_RECORDED
-    return f"what the baselines {' and '.join(teachers)} answer, on the mean"
+    return f"the mean probabilities of the baselines {' and '.join(teachers)}"
 
 
 def show_data(settings: Settings) -> DataSet | None:
-    """The state of the images; where CIFAR-10 is missing, how to get it."""
+    """Describe the images and return the data set; if CIFAR-10 is missing, offer the download."""
     try:
         dataset = load_dataset(settings.dataset)
     except DataMissingError as error:
@@ -191,12 +191,12 @@ def show_data(settings: Settings) -> DataSet | None:
 
 
 def training_form(dataset: DataSet) -> None:
-    """Choose a recipe, train with live charts, and use the result."""
+    """Draw the training form; train with live charts and offer to use the result."""
     st.caption(
-        "Trained once and kept in checkpoints/local. Don't touch the page while it trains: any "
-        "click stops it, and Train resumes from the last finished epoch. On two cores with native "
-        "bf16 an epoch takes about 6 minutes on CIFAR-10 and 12 seconds on the digits; on two that "
-        "have only AVX2, 36 minutes and 1 minute."
+        "The network is saved in checkpoints/local. Don't touch the page while it trains: a click "
+        "stops it, and Train resumes from the last finished epoch. An epoch takes about 6 minutes "
+        "on CIFAR-10 and 12 seconds on the digits with two cores that have native bf16; with two "
+        "cores that have only AVX2, 36 minutes and 1 minute."
     )
     with st.form("train", border=False):
         epochs_column, optimiser_column, seed_column, button_column = st.columns(
@@ -220,7 +220,7 @@ def training_form(dataset: DataSet) -> None:
 
 
 def _offer(trained: Checkpoint) -> None:
-    """Say how good it is, and how it becomes the baseline in use."""
+    """Show the accuracy of a trained network and a button that selects it as the baseline."""
     accuracy = trained.metadata["accuracy"]
     st.success(
         f"{trained.path.stem}: {accuracy['correct']:,} of {accuracy['seen']:,} test images right. "

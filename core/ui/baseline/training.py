@@ -1,4 +1,4 @@
-"""Training from a page: live charts, progress, time left."""
+"""Training on a page, with live charts, progress and the time left."""
 
 import pandas as pd
 import streamlit as st
@@ -16,10 +16,10 @@ from core.ui.parts.chart import show_chart
 
 
 def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None:
-    """Train, or load what was trained already; None where it could not be done.
+    """Train a baseline, or load it if it exists; return None if that fails.
 
-    Any other interaction stops the training; asked for again, it goes on from its last finished
-    epoch. Before each step it waits for the evaluations that other viewers have asked for.
+    Any other interaction with the page stops the training; the next call resumes from the last
+    finished epoch. Before each step the training waits for evaluations of other viewers.
     """
     bar = st.progress(0.0, "Preparing …")
     waiting = st.empty()
@@ -55,7 +55,7 @@ def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None
 
 
 def epoch_row(epoch: int, correct: int, seen: int) -> dict[str, float]:
-    """A row of the frame that `charts.validation_curve` draws."""
+    """Return one row of the frame that `charts.validation_curve` draws."""
     low, high = wilson_interval(correct, seen)
     return {"epoch": epoch, "accuracy": correct / seen, "low": low, "high": high, "seen": seen}
 
@@ -69,7 +69,7 @@ def _show_step(bar: st.delta_generator.DeltaGenerator, step: Step) -> None:
 
 
 def _thinned(steps: list[dict[str, float]], most: int = 400) -> pd.DataFrame:
-    """At most so many of the steps, evenly, the last one among them."""
+    """Return at most `most` evenly spaced steps, including the last one."""
     every = -(-len(steps) // most)
     return pd.DataFrame(steps[::-1][::every][::-1])
 

@@ -1,1 +1,1 @@
-"""What a page works with: the baseline, and what is known of it."""
+"""What every page works with: the settings, the loaded baseline and its stored results."""

@@ -1,4 +1,4 @@
-"""What all sessions share: loaded once, bounded, never changed."""
+"""Resources cached for all sessions: bounded in number and never modified."""
 
 import os
 from dataclasses import replace
@@ -21,11 +21,11 @@ from core.specs.pruning import PruningSpec
 
 HEATMAP_RATIOS = tuple(step * 5 / 100 for step in range(20))
 FileVersion = tuple[str, int]
-"""A file's path and its time of change, so that a swapped file is a new key."""
+"""A file's path and modification time, so a replaced file gets a new cache key."""
 
 
 def file_version(path: Path) -> FileVersion:
-    """Raises InputError where the file went away since it was listed."""
+    """Return the cache key of a file. Raises InputError if the file was deleted meanwhile."""
     try:
         return str(path), path.stat().st_mtime_ns
     except OSError as error:
@@ -33,7 +33,7 @@ def file_version(path: Path) -> FileVersion:
 
 
 def load_dataset(name: str) -> DataSet:
-    """Raises core.errors.InputError as `loading.load` does; errors are not cached."""
+    """Load a data set, cached. Raises InputError as `loading.load` does; errors are not cached."""
     return _load_dataset(name, os.environ.get("CIFAR10_DIR"))
 
 
@@ -43,7 +43,7 @@ def _load_dataset(name: str, configured: str | None) -> DataSet:  # noqa: ARG001
 
 
 def load_store() -> ResultStore:
-    """The results of this machine and those that ship, as the files are now."""
+    """Return the store of local and shipped results, updated from the current files."""
     store = _load_store(paths.CHECKPOINTS)
     store.refresh()
     return store
@@ -66,7 +66,7 @@ def load_pruner(file: FileVersion) -> Pruner:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def load_pruned(file: FileVersion, spec: PruningSpec | None) -> Pruned:
-    """The pruned network; the baseline itself for None."""
+    """Return the pruned network, or the baseline if `spec` is None."""
     if spec is None:
         return Pruned(load_checkpoint(file).network, ())
     return load_pruner(file).prune(spec)
@@ -91,7 +91,7 @@ def load_matching_ratio(file: FileVersion, spec: PruningSpec, part: float) -> fl
 def sparsity_frame(
     file: FileVersion, spec_at_zero: PruningSpec, ratios: tuple[float, ...] = HEATMAP_RATIOS
 ) -> pd.DataFrame:
-    """What is left of each layer at each ratio; the columns are those of the dictionary below."""
+    """Return what is left of each layer at each ratio; for the columns see the dictionary below."""
     pruner = load_pruner(file)
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Whose turn it is to use the processor: one session at a time, first come, first served."""
+"""A queue for the processor: one session evaluates at a time, in order of arrival."""
 
 import threading
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ Event = TypeVar("Event")
 
 
 class Queue:
-    """Tickets in the order in which they were drawn; the first one's holder may go."""
+    """A first-in, first-out queue; the holder of the first ticket may run."""
 
     def __init__(self) -> None:
         self._tickets: list[object] = []
@@ -26,7 +26,7 @@ class Queue:
         return ticket
 
     def count_ahead(self, ticket: object, seconds: float) -> int:
-        """How many go before it, after waiting at most so long until nobody does."""
+        """Wait up to `seconds` until `ticket` is first; return how many tickets are ahead of it."""
         with self._changed:
             self._changed.wait_for(lambda: self._tickets[0] is ticket, seconds)
             return self._tickets.index(ticket)
@@ -44,9 +44,10 @@ def _evaluations() -> Queue:
 
 @contextmanager
 def evaluation_turn(notice: DeltaGenerator | None = None) -> Iterator[None]:
-    """Wait until no other session evaluates; moving a control while waiting gives up the place.
+    """Wait until no other session evaluates, then hold the turn within the block.
 
-    A wait is announced in the slot `notice`, or else where the page is.
+    Moving a control while waiting leaves the queue. The slot `notice` shows that the session
+    waits; by default the notice appears at the current position of the page.
     """
     queue = _evaluations()
     ticket = queue.join()
@@ -59,10 +60,10 @@ def evaluation_turn(notice: DeltaGenerator | None = None) -> Iterator[None]:
 
 
 def yield_to_evaluations(events: Iterator[Event], notice: DeltaGenerator) -> Iterator[Event]:
-    """Pass the events of long work on, each worked out once everybody who came before is done.
+    """Pass on the events of a long task, letting waiting evaluations run before each event.
 
-    Nobody waits for the work in return: a step of training can take half a minute, so an evaluation
-    that is asked for meanwhile begins at once, and the next step waits for it.
+    The task holds no turn itself, since one training step can take half a minute: an evaluation
+    requested during a step starts at once, and the next step waits for it.
     """
     while True:
         with evaluation_turn(notice):
@@ -75,11 +76,10 @@ def yield_to_evaluations(events: Iterator[Event], notice: DeltaGenerator) -> Ite
 
 
 def _wait(queue: Queue, ticket: object, notice: DeltaGenerator) -> None:
-    # Each notice is also where Streamlit stops a session whose viewer moved on.
+    # Updating the notice also lets Streamlit stop a session whose viewer has moved on.
     while ahead := queue.count_ahead(ticket, SECONDS_BETWEEN_CHECKS):
         others = "1 evaluation" if ahead == 1 else f"{ahead} evaluations"
         notice.caption(
-            f":material/hourglass_top: Waiting for {others} of other viewers, first come, first "
-            "served …"
+            f":material/hourglass_top: Waiting for {others} of other viewers to finish …"
         )
     notice.empty()

@@ -1,4 +1,4 @@
-"""What a page works with: the settings, the baseline, and what is measured of it."""
+"""What a page works with: the settings, the baseline and its measured results."""
 
 from dataclasses import dataclass
 
@@ -35,11 +35,11 @@ class Workbench:
 
     @property
     def classes(self) -> int:
-        """How many classes the baseline tells apart."""
+        """Number of classes of the baseline."""
         return self.checkpoint.network.classes
 
     def specs(self) -> dict[str, PruningSpec]:
-        """How each method prunes at the slider's position."""
+        """Return each method's pruning spec at the current position of the slider."""
         settings = self.settings
         specs = {name: settings.spec(name, settings.ratio) for name in GRANULARITIES}
         if settings.match == "parameters":
@@ -56,9 +56,9 @@ class Workbench:
 
 
 def open_workbench() -> Workbench:
-    """Load what the sidebar asks for; without a baseline, say what to do and stop the page.
+    """Load the baseline and results for the sidebar's settings; stop the page if there is none.
 
-    Raises InputError where the baseline is damaged or gone, or the store of results out of use.
+    Raises InputError if the baseline is damaged or missing, or if the results cannot be read.
     """
     settings = current_settings()
     if settings.baseline is None:
@@ -80,7 +80,7 @@ def open_workbench() -> Workbench:
 def known_results_of(
     file: FileVersion, loaded: Checkpoint, store: ResultStore, settings: Settings
 ) -> KnownResults:
-    """What is known of a baseline, on the test images that the settings ask for."""
+    """Return the known results of a baseline on the test images chosen in `settings`."""
     return KnownResults(
         store,
         loaded,

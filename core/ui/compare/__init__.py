@@ -1,1 +1,1 @@
-"""What the page Compare shows."""
+"""The content of the page Compare."""

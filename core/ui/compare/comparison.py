@@ -1,4 +1,4 @@
-"""The comparison of both methods: cards, words, curve, costs, in slots that do not jump."""
+"""The comparison of both methods: cards, sentences, curves and costs, in fixed slots."""
 
 from dataclasses import dataclass, replace
 from itertools import product
@@ -30,7 +30,7 @@ CURVE_RATIOS = tuple(step / 10 for step in range(10))
 
 @dataclass
 class Subject:
-    """One method at the slider's position, and what is known of it so far."""
+    """One method at the current ratio, with its result if there is one."""
 
     spec: PruningSpec
     reading: Reading | None
@@ -38,7 +38,7 @@ class Subject:
 
 
 class Comparison:
-    """One run of the page. Slots are reserved first and filled as numbers become known."""
+    """One run of the page: it reserves slots first and fills them as results arrive."""
 
     def __init__(self, bench: Workbench):
         self._bench = bench
@@ -46,7 +46,7 @@ class Comparison:
         self._recovery = bench.settings.recovery
         self._subjects = {name: self._subject(spec) for name, spec in bench.specs().items()}
         self._baseline_cost = self._cost_of_baseline()
-        self._measured_bytes: dict[str, int] = {}  # compressed files that no result knows
+        self._measured_bytes: dict[str, int] = {}  # compressed sizes that no result contains
         self._notice = st.empty()
         self._cards: dict[str, DeltaGenerator] = {}
         for name, column in zip(GRANULARITIES, st.columns(len(GRANULARITIES)), strict=True):
@@ -63,7 +63,7 @@ class Comparison:
         self._draw_table()
 
     def measure(self) -> None:
-        """Measure what is not known yet, each batch on the screen as it comes."""
+        """Measure missing results, updating the page after every batch."""
         unknown, unpaired = self._unknown(), self._unpaired()
         if unknown or unpaired or (self._curves.asked_to_fill and self._unknown_on_curves()):
             if self._known.images is None:
@@ -73,12 +73,12 @@ class Comparison:
                 self._measure(unknown, unpaired)
         elif any(each.reading and each.reading.is_nearest for each in self._subjects.values()):
             self._notice.caption(
-                f"In these settings {self._bench.settings.ratio:.2f} was not measured, and "
-                "measuring it needs the images: the nearest measured ratio is shown.",
+                f"The ratio {self._bench.settings.ratio:.2f} was not measured with these settings, "
+                "and measuring it needs the images. The nearest measured ratio is shown.",
                 help=self._known.missing_images_reason,
             )
         elif self._curves.asked_to_fill:
-            self._notice.caption("Both curves are measured at 0, 0.1 … 0.9 already.")
+            self._notice.caption("Both curves are already measured at 0, 0.1 … 0.9.")
         for name, (spec, compressed) in self._compressed().items():
             if compressed is None:
                 self._measured_bytes[name] = load_compressed_bytes(self._bench.file, spec)
@@ -89,7 +89,7 @@ class Comparison:
         return [name for name, subject in self._subjects.items() if subject.reading is None]
 
     def _unpaired(self) -> list[str]:
-        """What is known but not compared, since the baseline was not measured in its precision."""
+        """Return methods whose result lacks a baseline in the same precision to compare with."""
         return [
             name
             for name, subject in self._subjects.items()
@@ -97,7 +97,7 @@ class Comparison:
         ]
 
     def _unknown_on_curves(self) -> list[Point]:
-        """What filling in the curves would measure."""
+        """Return the points that filling in the curves would measure."""
         points = [
             Point(self._bench.settings.spec(name, ratio), recovery)
             for ratio, name, recovery in product(CURVE_RATIOS, GRANULARITIES, BY_LABEL.values())
@@ -105,7 +105,7 @@ class Comparison:
         return [point for point in points if self._known.result(point) is None]
 
     def _subject(self, spec: PruningSpec) -> Subject:
-        """What the store knows; the nearest ratio where nothing can be measured on this machine."""
+        """Look up a method's result; without images, use the nearest measured ratio."""
         point = Point(spec, self._recovery)
         if reading := self._known.read(point):
             return Subject(spec, reading, reading.result.cost)
@@ -115,7 +115,7 @@ class Comparison:
         return Subject(spec, None, self._bench.cost(spec))
 
     def _measure(self, unknown: list[str], unpaired: list[str]) -> None:
-        """The baseline, then what is unknown at the slider, then the curve if it was asked for."""
+        """Measure the baseline, then the missing methods, then the curves if requested."""
         if unknown or unpaired:
             events = self._known.measure_on_local_images(BASELINE)
             measured(self._progress, "Evaluating the baseline", events)
@@ -142,7 +142,7 @@ class Comparison:
             self._fill_in()
 
     def _fill_in(self) -> None:
-        """Measure all curves; every point is drawn once it is known, and kept."""
+        """Measure the missing points of all curves; store and draw each one when it is done."""
         wanted = self._unknown_on_curves()
         for done, point in enumerate(wanted):
             for event in self._known.measure(point):
@@ -151,7 +151,7 @@ class Comparison:
                     self._progress.progress(
                         min(part, 1.0),
                         f"TableDefaults in the curves: {done + 1} of {len(wanted)} points "
-                        "(moving any control stops it; what is measured stays)",
+                        "(moving any control stops it; finished points are kept)",
                     )
             self._draw_curves()
         self._progress.empty()
@@ -161,7 +161,7 @@ class Comparison:
         return known.cost if known else self._bench.cost(None)
 
     def _compressed(self) -> dict[str, tuple[PruningSpec | None, int | None]]:
-        """Each network's spec and the size of its compressed file, where a result knows it."""
+        """Return each network's spec and its compressed size in bytes, None if not stored."""
         baseline = self._known.result(BASELINE)
         known: dict[str, tuple[PruningSpec | None, Result | None]] = {"Baseline": (None, baseline)}
         for name, each in self._subjects.items():
@@ -206,7 +206,7 @@ class Comparison:
                     self._bench.classes,
                 )
             )
-        # Unpruned, both sides are the same network. Always two lines, so that nothing jumps.
+        # At ratio 0 both sides are the same network. Always draw two lines, so the chart stays put.
         lines = list(dict.fromkeys(describe([side]) for side in sides))
         lines += ["\u00a0"] * (len(GRANULARITIES) - len(lines))
         if is_set(BEST):
@@ -214,7 +214,7 @@ class Comparison:
         self._words.markdown("  \n".join(f":small[{line}]" for line in lines))
 
     def _describe_held_out_accuracy(self) -> str | None:
-        """The chosen settings on the images that they were not chosen on, where both are known."""
+        """Describe the preset's accuracy on the images it was not chosen on, or return None."""
         chosen_on = self._known.on_subset(CHOICE_IMAGES, CHOICE_SEED)
         results = {n: each.reading.result for n, each in self._subjects.items() if each.reading}
         if len(results) < len(GRANULARITIES) or not can_be_paired(*results.values()):
@@ -239,6 +239,6 @@ class Comparison:
 
 
 def show_comparison(bench: Workbench) -> None:
-    """Draw the page's content; returns when everything at the slider's position is measured."""
+    """Draw the page; return when everything at the current ratio is measured."""
     with st.container(gap="xsmall"):
         Comparison(bench).measure()

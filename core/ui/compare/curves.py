@@ -1,4 +1,4 @@
-"""The curves of accuracy, with what is chosen and downloaded beside them."""
+"""The accuracy curves, with their controls and downloads."""
 
 import pandas as pd
 import streamlit as st
@@ -24,9 +24,9 @@ PICKS = "picks"
 
 
 class CurveChart:
-    """The chart in its slot, drawn anew as points come in; its controls are below it.
+    """The chart, redrawn as points arrive, with its controls below.
 
-    `is_final` says that nothing is still to be measured at the slider.
+    `is_final` means that nothing has to be measured at the current ratio.
     """
 
     def __init__(self, bench: Workbench, baseline: Cost, is_final: bool):
@@ -36,13 +36,13 @@ class CurveChart:
         self._chance = 1 / bench.classes
         place = st.container()
         self._x, self._study, self.asked_to_fill, self._downloads = _controls()
-        # A slot that can be filled again is emptied at first, and a chart taken away is drawn anew
-        # instead of moved: so only where numbers are still to come.
+        # st.empty() removes the previous chart, which is then rebuilt instead of updated. So use it
+        # only if this run will redraw the chart.
         self._slot = place if is_final and not self.asked_to_fill else place.empty()
         self._times_drawn = 0
 
     def draw(self, places: dict[str, dict[str, float]]) -> None:
-        """All that is known by now. `places`: where each method stands on each of the axes."""
+        """Draw all known points. `places` maps method -> axis -> current position (0 to 1)."""
         points = curve_frame(self._known, self._settings, self._baseline)
         unpruned = self._known.result(BASELINE)
         by_ratio = self._settings.match == "ratio"
@@ -56,15 +56,15 @@ class CurveChart:
             self._study,
             picking,
         )
-        # A key cannot be drawn twice in one run, and the chart is, where points come in live.
-        # A point that is clicked a second time is news only to a chart that knows of no click.
+        # Each redraw in a run needs a new key. So does the chart after each click: clicking the
+        # same point again changes nothing in a chart that still has it selected.
         key = f"curve_{st.session_state.get(PICKS, 0)}_{self._times_drawn}"
         self._times_drawn += 1
         show_chart(
             drawing,
             key,
             alt="Accuracy of both pruning methods against the amount pruned, as pruned and with "
-            "batch-norm recalibrated, as far as measured.",
+            "batch-norm recalibrated.",
             slot=self._slot,
             on_select=(lambda: _move_slider(key)) if by_ratio else None,
             selection=picking,
@@ -89,7 +89,7 @@ CURVE_COLUMNS = (
 
 
 def curve_frame(known: KnownResults, settings: Settings, baseline: Cost) -> pd.DataFrame:
-    """The frame of `charts.accuracy_against`: everything known in these settings."""
+    """Return all known points for these settings, as `charts.accuracy_against` takes them."""
     rows = []
     for method in GRANULARITIES:
         for name, recovery in BY_LABEL.items():
@@ -113,7 +113,7 @@ def curve_frame(known: KnownResults, settings: Settings, baseline: Cost) -> pd.D
 
 
 def removed(pruned: Cost | CurvePoint, baseline: Cost) -> dict[str, float]:
-    """The parts of the baseline that are gone, by their columns in a curve's frame."""
+    """Return the fractions removed from the baseline, by column of a curve's frame."""
     return {
         "parameters_removed": 1 - pruned.nonzero / baseline.nonzero,
         "macs_removed": 1 - pruned.macs / baseline.macs,
@@ -121,7 +121,7 @@ def removed(pruned: Cost | CurvePoint, baseline: Cost) -> dict[str, float]:
 
 
 def _move_slider(chart: str) -> None:
-    """Set the slider to the ratio that was clicked; runs before the slider is drawn."""
+    """Set the slider to the clicked ratio; as a callback it runs before the slider is drawn."""
     picked = st.session_state[chart]["selection"].get(PICKED, [])
     if picked:
         st.session_state["ratio"] = min(float(picked[0]["ratio"]), HIGHEST_RATIO)
@@ -129,7 +129,7 @@ def _move_slider(chart: str) -> None:
 
 
 def _controls() -> tuple[str, bool, bool, DeltaGenerator]:
-    """What the x axis shows, whether the study is drawn, whether to fill in, where downloads go."""
+    """Draw the controls; return x column, study shown?, fill in pressed?, slot for downloads."""
     row = st.container(key="aside_controls")
     axis, study, fill, downloads = row.columns([4, 3, 3, 2], vertical_alignment="bottom")
     x = axis.segmented_control(
@@ -139,7 +139,7 @@ def _controls() -> tuple[str, bool, bool, DeltaGenerator]:
         required=True,
         key="x",
         bind="query-params",
-        help="Zeros save no executed MACs, so against MACs fine-grained pruning stays at 0.",
+        help="Zeros do not save MACs, so fine-grained pruning stays at 0 on the MACs axis.",
     )
     overlay = study.toggle(
         "Original study",
@@ -147,13 +147,13 @@ def _controls() -> tuple[str, bool, bool, DeltaGenerator]:
         key="study",
         bind="query-params",
         disabled=x != "ratio",
-        help="Open shapes: a ResNet-18 after 5 epochs, pruned without recovery. It is known by "
-        "ratio only.",
+        help="Open shapes: a ResNet-18 after 5 epochs, pruned without recovery. The study gives "
+        "results by ratio only.",
     )
     pressed = fill.button(
         "Fill in the curves",
         icon=":material/show_chart:",
-        help="Measures what is not known yet of both methods at 0, 0.1 … 0.9, as pruned and "
+        help="Measures the missing points of both methods at 0, 0.1 … 0.9, as pruned and "
         "recalibrated, on the test images chosen in the sidebar.",
         width="stretch",
     )

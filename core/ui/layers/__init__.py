@@ -1,4 +1,4 @@
-"""What the page Layers shows, part by part."""
+"""The content of the page Layers."""
 
 from core.ui.layers.overview import show_overview
 from core.ui.layers.views import show_layer_views

@@ -1,4 +1,4 @@
-"""A budget, solved: ratios layer by layer from the scan, beside one ratio for all."""
+"""The view Budget: the best ratio for each layer within a limit, against one ratio for all."""
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
@@ -50,7 +50,7 @@ Event = Recovering | Evaluation
 
 @dataclass(frozen=True)
 class Asked:
-    """What the form says."""
+    """The values of the form."""
 
     method: str  # of GRANULARITIES
     goal: str  # of GOALS
@@ -59,18 +59,18 @@ class Asked:
 
 @dataclass(frozen=True)
 class Solved:
-    """Ways to meet one budget, by name, for the settings that they were asked for in."""
+    """The solution of a budget with its rivals, and the settings that it was solved for."""
 
     asked: Asked
     file: tuple[str, int]
-    spec: PruningSpec  # of the sidebar: method, criterion, scope
+    spec: PruningSpec  # method, criterion and scope of the sidebar
     recovery: str
-    part: float  # of the quantity, left at most
-    contenders: Mapping[str, PruningSpec]
+    part: float  # largest fraction of the quantity that may be left, 0 to 1
+    contenders: Mapping[str, PruningSpec]  # by name, SOLVED and its rivals
 
 
 def show_budget(bench: Workbench) -> None:
-    """The form, and what was solved last as far as it is of these settings."""
+    """Draw the form and the last solution, if it was solved for the current settings."""
     st.markdown("**Budget**: the best ratio for each layer within a limit, from the scan of layers")
     asked = _form()
     progress = st.empty()
@@ -83,8 +83,8 @@ def show_budget(bench: Workbench) -> None:
     solved: Solved | None = st.session_state.get(STATE)
     if solved is None or not _is_of_these_settings(bench, solved):
         st.caption(
-            f"Chosen on up to {SCAN_IMAGES:,} test images, judged on the others, against one ratio "
-            "for all layers and against global allocation."
+            f"The ratios are chosen on up to {SCAN_IMAGES:,} test images. On the other test images "
+            "they are compared with one ratio for all layers and with global allocation."
         )
         return
     results = _results(bench, solved, progress)
@@ -93,7 +93,7 @@ def show_budget(bench: Workbench) -> None:
 
 
 def _form() -> Asked | None:
-    """What to solve, once the button is pressed."""
+    """Draw the form; return its values if the button was pressed, else None."""
     with st.form("budget", border=False):
         method_column, goal_column, limit_column, button_column = st.columns(
             [4, 3, 2, 2], vertical_alignment="bottom"
@@ -109,9 +109,9 @@ def _form() -> Asked | None:
             "Limit on",
             list(GOALS),
             key="budget_goal",
-            help="Parameters that are not zero, or multiply-accumulates: in percent of the "
-            "baseline's; those of fine-grained pruning are theoretical. Accuracy: in points below "
-            "the baseline's; the fewest parameters are searched for that keep within them.",
+            help="Parameters (non-zero) and MACs: in percent of the baseline's; for fine-grained "
+            "pruning, MACs are theoretical. Accuracy: in points below the baseline's; searches for "
+            "the fewest parameters within this loss.",
         )
         limit = limit_column.number_input(
             "Limit (% or points)",
@@ -128,7 +128,7 @@ def _form() -> Asked | None:
 
 
 def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
-    """Raises InputError where there is no scan, or nothing that meets the budget."""
+    """Solve a budget. Raises InputError if the scan is missing or nothing meets the budget."""
     spec = bench.specs()[asked.method]
     network = bench.checkpoint.network
     quantity = GOALS[asked.goal][0]
@@ -148,7 +148,7 @@ def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
     pruner = load_pruner(bench.file)
     for allocation in METHODS[spec.method].allocations:
         rival = replace(unpruned, allocation=allocation)
-        with suppress(InputError):  # one ratio for all may not meet what single ones do
+        with suppress(InputError):  # no single ratio may meet a budget that separate ratios meet
             contenders[allocation] = replace(
                 rival, ratio=smallest_ratio(pruner, rival, quantity, part)
             )
@@ -159,7 +159,7 @@ def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
 def _sensitivities(
     bench: Workbench, spec: PruningSpec, names: tuple[str, ...]
 ) -> dict[str, Sensitivity]:
-    """What the scan found; groups out of scope bear nothing."""
+    """Return the scanned sensitivity of each unit; groups out of scope cannot be pruned."""
     losses = losses_of(bench, spec)
     groups = {group.name: group for group in bench.checkpoint.network.groups}
     found = {}
@@ -167,7 +167,7 @@ def _sensitivities(
         rows = losses[(losses["unit"] == name) & (losses["ratio"] > 0)].sort_values("ratio")
         if len(rows) < len(SCAN_RATIOS):
             raise InputError(
-                "What single layers bear was not measured in these settings: scan them first, "
+                "The sensitivity scan for these settings is missing or incomplete: scan first, "
                 "under Sensitivity."
             )
         is_out = METHODS[spec.method].prunes_groups and not groups[name].is_in(spec.scope)
@@ -186,7 +186,10 @@ def _search(
     most_lost: float,
     progress: DeltaGenerator,
 ) -> float:
-    """The smallest part of the parameters that keeps within a loss, on the images of the scan."""
+    """Return the smallest fraction of parameters that loses at most `most_lost` accuracy.
+
+    The accuracy is measured on the images of the scan.
+    """
     known = bench.known.on_subset(SCAN_IMAGES, SCAN_SEED)
     if known.images is None:
         raise InputError(
@@ -230,9 +233,10 @@ def _is_of_these_settings(bench: Workbench, solved: Solved) -> bool:
 
 
 def _results(bench: Workbench, solved: Solved, progress: DeltaGenerator) -> dict[str, Result]:
-    """Each contender on the whole test set: known, or measured now; nothing without images.
+    """Return the result of each contender on the whole test set, measuring missing ones.
 
-    All are on the same images, this machine's where there are any, and in the same precision.
+    All results are on the same images and in the same precision. Without local images, only stored
+    results are used; if one is missing, return {}.
     """
     known, recovery = bench.known.on_subset(LARGEST_SUBSET, 0), bench.settings.recovery
     points = {name: Point(spec, recovery) for name, spec in solved.contenders.items()}
@@ -282,18 +286,18 @@ def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> No
     show_chart(
         drawing,
         "contenders",
-        alt="The accuracy of each way to meet the budget, with its interval.",
+        alt="The accuracy of each contender within the budget, with its interval.",
     )
     if others:
         st.caption(
-            f"The ratios, and the strongest rival to compare with, were chosen on {SCAN_IMAGES:,} "
-            "test images, with losses taken to add up; all are judged on the other "
+            f"The ratios and the strongest rival were chosen on {SCAN_IMAGES:,} test images, "
+            "assuming that the losses of single layers add up. All are judged on the other "
             f"{found['seen'].max():,}."
         )
     else:
         st.caption(
-            "Chosen and judged on the same images, since this data set has no others: the first "
-            "number is too good."
+            "This data set has no other test images, so the ratios are judged on the images that "
+            "chose them: their accuracy is overestimated."
         )
     with st.expander("The ratios that were chosen"):
         ratios = solved.contenders[SOLVED].overrides

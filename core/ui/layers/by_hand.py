@@ -1,4 +1,4 @@
-"""Ratios by hand: a layer, or a group of channels, can have one of its own."""
+"""The view By hand: set the ratio of single layers or groups of channels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,20 +19,20 @@ from core.ui.parts.cards import method_card
 from core.ui.parts.notices import explain_missing_images
 from core.ui.parts.progress import measured
 
-TOLERABLE_LOSS = 0.01  # of the accuracy, lost by one layer alone
+TOLERABLE_LOSS = 0.01  # of accuracy, when one layer is pruned alone
 
 
 @dataclass
 class TableDefaults:
-    """What the table began with; another version of it is another widget."""
+    """The initial ratios of the table. A new version makes Streamlit create a new widget."""
 
     ratios: dict[str, float] = field(default_factory=dict)
     version: int = 0
 
 
 def show_by_hand(bench: Workbench) -> None:
-    """A table of ratios, and what the whole network is then worth."""
-    st.markdown("**Ratios by hand**: where the table is empty, the slider's ratio holds")
+    """Draw a table of ratios, and compare the resulting network with the slider's ratio."""
+    st.markdown("**Ratios by hand**: empty rows use the slider's ratio")
     name = st.segmented_control(
         "Method", list(GRANULARITIES), default=GRANULARITIES[0], required=True, key="by_hand"
     )
@@ -45,7 +45,7 @@ def show_by_hand(bench: Workbench) -> None:
 
 
 def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
-    """The editor; the ratios that it holds."""
+    """Draw the table editor; return its ratios by layer or group."""
     key = f"own_{name}"
     defaults: TableDefaults = st.session_state.setdefault(key, TableDefaults())
     reset, copy = st.columns(2)
@@ -97,7 +97,7 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
                 max_value=HIGHEST_RATIO,
                 step=0.01,
                 format="%.2f",
-                help="0 leaves it alone; empty, it takes part in the slider's ratio.",
+                help="0 prunes nothing here; an empty cell uses the slider's ratio.",
             ),
         },
     )
@@ -106,9 +106,9 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
 
 
 def tolerable_ratios(losses: pd.DataFrame) -> dict[str, float]:
-    """For each unit the largest ratio up to which it never cost TOLERABLE_LOSS or more; 0 for none.
+    """Return for each unit the largest ratio up to which every loss is below TOLERABLE_LOSS.
 
-    `losses`: unit, ratio, lost (0 to 1).
+    The ratio is 0 if there is none. Columns of `losses`: unit, ratio, lost (0 to 1).
     """
     found = {}
     for unit, of_unit in losses.sort_values("ratio").groupby("unit", sort=False):
@@ -132,7 +132,7 @@ def _size(bench: Workbench, spec: PruningSpec, unit: str) -> int:
 
 
 def _cards(bench: Workbench, specs: Mapping[str, PruningSpec]) -> None:
-    """What each is worth; what is not known is measured, if it can be."""
+    """Draw a card for each spec; measure missing results if the images are available."""
     known, recovery = bench.known, bench.settings.recovery
     slots = {name: st.empty() for name in specs}
     progress = st.empty()

@@ -1,4 +1,4 @@
-"""One layer before and after, by both methods at the slider's position."""
+"""The view Close-up: one layer before and after pruning, by both methods."""
 
 import io
 
@@ -21,7 +21,7 @@ CHANNELS = GRANULARITIES[1]
 
 
 def show_close_up(bench: Workbench, layer: str) -> None:
-    """Numbers, the distribution of the weights, the map of the kernels, the order of channels."""
+    """Show a layer's numbers, weight distribution, kernel map and channel ranking."""
     specs = bench.specs()
     st.markdown(f"**{layer}**, before and after")
     st.table(_numbers(bench, specs, layer))
@@ -36,18 +36,17 @@ def show_close_up(bench: Workbench, layer: str) -> None:
             show_chart(
                 distribution,
                 f"distribution_{name}",
-                alt=f"The distribution of the weights of {layer}; grey is what {name} pruning "
-                "cuts.",
+                alt=f"The distribution of the weights of {layer}; grey: pruned by {name} pruning.",
             )
             kernels = charts.kernel_map(maps[name], largest_norm)
             show_chart(
                 kernels,
                 f"kernels_{name}",
                 alt=f"The norms of the kernels of {layer} after {name} pruning, output by input "
-                "channels; what is gone comes last.",
+                "channels; pruned channels come last.",
             )
             if pictures := kernel_pictures(bench.file, spec, layer):
-                st.image(pictures, caption="Its kernels in colour; grey is 0, a cross is gone")
+                st.image(pictures, caption="Kernels in colour; grey: 0, cross: removed filter")
             stem = f"{layer}-{name.lower()}"
             downloads[f"weights-{stem}"] = (distribution, bins)
             downloads[f"kernels-{stem}"] = (kernels, maps[name])
@@ -65,7 +64,7 @@ def show_close_up(bench: Workbench, layer: str) -> None:
 
 
 def _numbers(bench: Workbench, specs: dict[str, PruningSpec], layer: str) -> pd.DataFrame:
-    """Weights and MACs of the layer, and its share of each network's."""
+    """Return a table of the layer's weights and MACs, and its share of the whole network."""
     columns = {}
     for name, spec in {"Baseline": None, **specs}.items():
         macs = load_pruned(bench.file, spec).network.macs
@@ -76,12 +75,12 @@ def _numbers(bench: Workbench, specs: dict[str, PruningSpec], layer: str) -> pd.
             f"{macs[layer] / 1e6:,.1f} M" if macs[layer] >= 1e5 else f"{macs[layer] / 1e3:,.1f} k",
             _share(macs[layer], sum(macs.values())),
         ]
-    rows = ("Weights not zero", "share of all weights", "MACs executed", "share of all MACs")
+    rows = ("Non-zero weights", "Share of all weights", "MACs executed", "Share of all MACs")
     return pd.DataFrame(columns, index=list(rows))
 
 
 def _share(part: int, whole: int) -> str:
-    """In percent, with a digit more where there is little of it."""
+    """Format a share in percent, with a second decimal below 1%."""
     return f"{part / whole:.1%}" if part >= 0.01 * whole else f"{part / whole:.2%}"
 
 
@@ -94,27 +93,27 @@ def _weights_left(bench: Workbench, spec: PruningSpec | None) -> dict[str, int]:
 
 def _cut_in_words(threshold: float | None, cut: int) -> str:
     if not cut:
-        return "no weight of this layer goes"
+        return "no weight of this layer is pruned"
     if threshold is None:
-        return f"{cut:,} weights go, whatever their size"
-    return f"{cut:,} weights go: all at most {threshold:.3g} in size"
+        return f"{cut:,} weights are pruned, not by their size alone"
+    return f"{cut:,} weights are pruned: all with a magnitude up to {threshold:.3g}"
 
 
 def _coupling(structure: Structure, layer: str, method: str) -> str:
-    """Which layers share this layer's output channels, or why the channels stay."""
+    """Describe which layers share this layer's output channels, or why they cannot be pruned."""
     group = next((each for each in structure.groups if layer in each.producers), None)
     if not METHODS[method].prunes_groups:
-        return "Its filters are scored and masked for themselves, whatever couples them."
+        return "Filters of this layer are scored and masked independently of other layers."
     if group is None:
-        return f"{structure.fixed[layer]} Its inputs go with the layer before it."
+        return f"{structure.fixed[layer]} Its inputs are removed with the layer before it."
     others = [name for name in group.producers if name != layer]
     if not others:
         return (
-            "Its channels are not coupled with another layer's: they can be removed on their own."
+            "These channels are not coupled with another layer: they can be removed on their own."
         )
     return (
-        f"Its channels go together with those of {', '.join(others)}: a residual addition couples "
-        "them. The score is the mean over these layers."
+        f"These channels are removed together with those of {', '.join(others)}: a residual "
+        "addition couples them. The score is the mean over these layers."
     )
 
 
@@ -122,7 +121,7 @@ def _coupling(structure: Structure, layer: str, method: str) -> str:
 def distribution_frame(
     file: FileVersion, spec: PruningSpec, layer: str
 ) -> tuple[pd.DataFrame, float | None]:
-    """The frame of `charts.weight_distribution` but for the method, and the threshold."""
+    """Return the frame of `charts.weight_distribution` without `method`, and the threshold."""
     close_up = CloseUp.of(load_pruner(file), spec, layer)
     found = closeup.histogram(close_up)
     frame = pd.DataFrame(
@@ -133,7 +132,7 @@ def distribution_frame(
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def map_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame:
-    """The frame of `charts.kernel_map`; what was removed is two areas at most, not cells."""
+    """Return the frame of `charts.kernel_map`; removed channels become at most two areas."""
     found = closeup.kernel_map(CloseUp.of(load_pruner(file), spec, layer))
     rows, columns = found.kept.shape
     kept = found.kept.flatten()
@@ -165,7 +164,7 @@ def map_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame:
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def order_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame | None:
-    """The frame of `charts.channel_order` but for the method; None for what keeps all channels."""
+    """Return the frame of `charts.channel_order` without `method`; None if no channel can go."""
     pruner = load_pruner(file)
     group = next((each for each in pruner.baseline.groups if layer in each.producers), None)
     if group is None:
@@ -186,7 +185,7 @@ def order_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFram
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def kernel_pictures(file: FileVersion, spec: PruningSpec, layer: str) -> bytes | None:
-    """The stem's kernels as PNG; None for the other layers."""
+    """Return the kernels of the first layer as PNG; None for other layers."""
     close_up = CloseUp.of(load_pruner(file), spec, layer)
     if close_up.weights.shape[1:2] != (3,):
         return None

@@ -1,4 +1,4 @@
-"""Every layer at every ratio, and which layer the rest of the page is about."""
+"""The heatmaps of all layers at all ratios, and the choice of a layer for the views below."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,7 @@ MOST_NAMES = 3
 
 
 def show_overview(bench: Workbench) -> str:
-    """Draw both heatmaps and what stands out; return the layer that is selected."""
+    """Draw both heatmaps with a summary; return the selected layer."""
     settings, specs = bench.settings, bench.specs()
     frames = {
         name: sparsity_frame(bench.file, settings.spec(name, 0.0)).assign(method=name)
@@ -30,17 +30,17 @@ def show_overview(bench: Workbench) -> str:
     layers = list(dict.fromkeys(together["layer"]))
     slot = st.container(gap="xsmall")
     slot.markdown(
-        ":small[**How much of each layer is gone** at every ratio. White frame: the current ratio. "
-        "Orange: the selected layer. Grey bars: weights per layer.]"
+        ":small[**How much of each layer is removed** at every ratio. White frame: the current "
+        "ratio. Orange: the selected layer. Grey bars: weights per layer.]"
     )
     words, chosen = st.columns([5, 3], vertical_alignment="bottom")
-    # Before the chart, which marks what is selected here.
+    # Draw the select box before the chart, which marks the selected layer.
     selected: str = chosen.selectbox(
         "Layer to look at",
         layers,
         key="layer",
         bind="query-params",
-        help="A click on a row of the heatmaps selects its layer too.",
+        help="Clicking a row of the heatmaps also selects its layer.",
     )
     drawing = charts.layers_overview(
         together,
@@ -68,27 +68,27 @@ def show_overview(bench: Workbench) -> str:
 
 
 def _show_notes(bench: Workbench, specs: Iterable[PruningSpec]) -> None:
-    """Say which channels cannot be pruned and why, where it is more than the network's outputs."""
+    """Show which channels cannot be pruned and why, unless only the network's outputs cannot."""
     notes = dict.fromkeys(note for spec in specs for note in bench.pruned(spec).notes)
     if len(notes) > 1:
-        with st.expander(f"What stays, and why ({len(notes)})"):
+        with st.expander(f"What cannot be pruned, and why ({len(notes)})"):
             st.markdown("\n".join(f"- {note}" for note in notes))
 
 
 def _reason(spec: PruningSpec) -> str:
-    """Why the layers lost what they did, where every one gives up the same part."""
+    """Explain the layers' sparsity if all of them are pruned by the same ratio."""
     if spec.allocation != "uniform" or spec.ratio == 0 or spec.overrides:
         return ""
     if not METHODS[spec.method].prunes_groups:
-        return " Uniform allocation asks the same of all: choose *global* to see them differ."
+        return " Uniform allocation uses the same ratio in every layer; *global* does not."
     if spec.scope != "all":
         return ""
     stays = 1 - spec.ratio
-    return f" Outputs and inputs both go: 1 − {stays:.2f}² = {1 - stays**2:.0%}."
+    return f" Outputs and inputs are both removed: 1 − {stays:.2f}² = {1 - stays**2:.0%}."
 
 
 def stages_of(layers: list[str]) -> dict[str, list[str]]:
-    """Layers by the first part of their names."""
+    """Group layers by the first part of their names."""
     stages: dict[str, list[str]] = {}
     for layer in layers:
         stages.setdefault(layer.split(".")[0], []).append(layer)
@@ -96,9 +96,9 @@ def stages_of(layers: list[str]) -> dict[str, list[str]]:
 
 
 def describe_losses(now: pd.DataFrame) -> str:
-    """What stands out among the layers of a pruned network, in words.
+    """Describe which layers of a pruned network lost most.
 
-    `now`: layer, sparsity (0 to 1), channels, channels_left.
+    Columns of `now`: layer, sparsity (0 to 1), channels, channels_left.
     """
     collapsed = now[(now["channels_left"] == 1) & (now["channels"] > 1)]
     sparse = now[(now["sparsity"] > NEARLY_ALL) & ~now["layer"].isin(collapsed["layer"])]
@@ -112,7 +112,7 @@ def describe_losses(now: pd.DataFrame) -> str:
     sparsities = dict(zip(now["layer"], now["sparsity"], strict=True))
     most = max(sparsities, key=sparsities.__getitem__)
     if sparsities[most] == 0:
-        return "every layer is whole."
+        return "no layer lost any weights."
     if sparsities[most] - min(sparsities.values()) < 0.01:
         return f"every layer lost {sparsities[most]:.0%} of its weights."
     return f"{most} lost most, {sparsities[most]:.0%} of its weights."
@@ -126,7 +126,7 @@ def _names(layers: pd.DataFrame) -> str:
 
 
 def _select_clicked() -> None:
-    """Runs before the select box is drawn, which is when it can be set."""
+    """Select the clicked layer; as a callback it runs before the select box is drawn."""
     picked = st.session_state[CHART]["selection"].get(PICKED, [])
     if picked:
         st.session_state["layer"] = picked[0]["layer"]

@@ -1,4 +1,4 @@
-"""What each layer can bear: one pruned at a time, everything else as it was."""
+"""The view Sensitivity: the accuracy lost when one layer is pruned and all others are not."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -23,32 +23,32 @@ from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.notices import explain_missing_images
 
-HALF = 0.5  # the ratio that the words are about
-SCAN_SEED = 0  # of the draw of the images that a scan is on
+HALF = 0.5  # the ratio that the sentences describe
+SCAN_SEED = 0  # for drawing the images of a scan
 WHY_THEY_DIFFER = (
-    "A weight goes alone, the smallest first. A channel takes all of its weights along, large ones "
-    "too, and +2 means that it goes in two more layers, which a residual addition couples with "
-    "this one. Most of that drop comes from stale batch-norm statistics, not from the missing "
-    "channels: compare with *BN recalibrated*."
+    "Fine-grained pruning removes single weights, the smallest first. Removing a channel removes "
+    "all of its weights, also large ones; +2 means that the channel is also removed in two more "
+    "layers, which a residual addition couples with this one. Most of the drop comes from stale "
+    "batch-norm statistics, not from the missing channels: compare with *BN recalibrated*."
 )
 COLUMNS = ["unit", "recovery", "ratio", "accuracy", "low", "high", "correct", "seen", "lost"]
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """What is known of one method. `losses` has a row for each point, of COLUMNS.
+    """The known points of one method. `losses` has a row for each point, with COLUMNS.
 
-    At ratio 0 every unit has the unpruned network.
+    At ratio 0 every unit has the result of the unpruned network.
     """
 
     method: str  # as core calls it
     units: tuple[str, ...]
     losses: pd.DataFrame
-    missing: int  # points that were not measured
+    missing: int  # number of points that were not measured
 
 
 def show_sensitivity(bench: Workbench, layer: str) -> None:
-    """Heatmaps of what one layer alone costs, and the curves of the selected one."""
+    """Draw heatmaps of the accuracy lost by each layer alone, and the selected layer's curves."""
     above = st.container()
     scans = {name: load_scan(bench, bench.specs()[name]) for name in GRANULARITIES}
     if any(scan.missing for scan in scans.values()) and _scan_button(bench, scans):
@@ -58,7 +58,7 @@ def show_sensitivity(bench: Workbench, layer: str) -> None:
 
 
 def load_scan(bench: Workbench, spec: PruningSpec) -> Scan:
-    """What is known of a method and criterion; ratio and allocation of `spec` play no role."""
+    """Look up the scan of a method and criterion; ratio and allocation of `spec` are ignored."""
     known = bench.known.on_subset(SCAN_IMAGES, SCAN_SEED)
     found = units(bench.checkpoint.network, spec.method)
     points = _points(bench, spec)
@@ -87,18 +87,18 @@ def _points(bench: Workbench, spec: PruningSpec) -> list[Point]:
 
 
 def losses_of(bench: Workbench, spec: PruningSpec) -> pd.DataFrame:
-    """What the scan found of a method after the recovery that the sidebar asks for."""
+    """Return the scanned losses of a method with the sidebar's recovery."""
     losses = load_scan(bench, spec).losses
     label = next(name for name, each in BY_LABEL.items() if each == bench.settings.recovery)
     return losses[losses["recovery"] == label]
 
 
 def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
-    """Offer to measure what is missing; whether anything was measured."""
+    """Offer to measure missing points; return whether any were measured."""
     missing = sum(scan.missing for scan in scans.values())
     st.caption(
-        f"{missing:,} points of this scan were not measured yet: each layer, or group of channels, "
-        f"alone at {len(SCAN_RATIOS)} ratios, on up to {SCAN_IMAGES:,} test images."
+        f"{missing:,} points of this scan are not measured yet: each layer, or group of channels, "
+        f"pruned alone at {len(SCAN_RATIOS)} ratios, on up to {SCAN_IMAGES:,} test images."
     )
     if not st.button("Scan the layers", icon=":material/troubleshoot:", key="scan_layers"):
         return False
@@ -118,7 +118,7 @@ def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
                     (number + part) / len(GRANULARITIES),
                     f"{name}: {progress.finished} of {progress.missing} points"
                     + (f", about {left / 60:.0f} min left" if left is not None else "")
-                    + " (moving any control stops it; what is measured stays)",
+                    + " (moving any control stops it; finished points are kept)",
                 )
     except StoreError as error:
         st.warning(str(error), icon=":material/warning:")
@@ -127,7 +127,7 @@ def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
 
 
 def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
-    st.markdown("**What each layer bears**, pruned alone while all others stay whole")
+    st.markdown("**Sensitivity of each layer**: accuracy lost when only that layer is pruned")
     shown = st.segmented_control(
         "Accuracy",
         list(RECOVERY_LABELS),
@@ -135,8 +135,8 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
         required=True,
         key="scan",
         bind="query-params",
-        help="Recalibrated: batch-norm statistics estimated again after each pruning, and compared "
-        "with the baseline recalibrated likewise.",
+        help="Recalibrated: batch-norm statistics are re-estimated after pruning, and the loss is "
+        "relative to the recalibrated baseline.",
     )
     groups = bench.checkpoint.network.groups
     coupled = {group.name: len(group.producers) for group in groups if group.is_residual}
@@ -155,7 +155,7 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
             show_chart(
                 drawing,
                 f"sensitivity_{name}",
-                alt=f"Heatmap of the accuracy that {name} pruning of one layer alone costs.",
+                alt=f"Heatmap of the accuracy lost by {name} pruning of one layer alone.",
             )
         downloads[f"sensitivity-{name.lower()}"] = (drawing, losses)
     st.caption(WHY_THEY_DIFFER)
@@ -164,11 +164,11 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
         of_layer = charts.accuracy_against(
             "ratio", curves, None, 1 / bench.classes, {}, study=False
         )
-        st.caption(f"Accuracy of the whole network where only **{layer}** is pruned")
+        st.caption(f"Accuracy of the network if only **{layer}** is pruned")
         show_chart(
             of_layer,
             "sensitivity_curves",
-            alt=f"Accuracy against the ratio where only {layer} is pruned.",
+            alt=f"Accuracy against the ratio if only {layer} is pruned.",
         )
         downloads[f"sensitivity-{layer}"] = (of_layer, curves)
     if downloads:
@@ -176,14 +176,14 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
 
 
 def unit_of(groups: tuple[Group, ...], scan: Scan, layer: str) -> str:
-    """What is pruned when a layer is: itself, or its group of channels; "" for none."""
+    """Return the unit that is pruned with a layer: itself or its group of channels; "" for none."""
     if not METHODS[scan.method].prunes_groups:
         return layer if layer in scan.units else ""
     return next((group.name for group in groups if layer in group.producers), "")
 
 
 def _curves(groups: tuple[Group, ...], scans: Mapping[str, Scan], layer: str) -> pd.DataFrame:
-    """The selected unit of each method, as `charts.accuracy_against` takes it."""
+    """Return the points of the selected unit, as `charts.accuracy_against` takes them."""
     parts = [
         scan.losses[scan.losses["unit"] == unit_of(groups, scan, layer)].assign(method=name)
         for name, scan in scans.items()
@@ -194,10 +194,10 @@ def _curves(groups: tuple[Group, ...], scans: Mapping[str, Scan], layer: str) ->
 def describe_scan(
     losses: pd.DataFrame, labels: Mapping[str, str], coupled: Collection[str] = ()
 ) -> str:
-    """Which layers are fragile and which are padding, in words.
+    """Describe the most sensitive units and how many are insensitive.
 
-    `losses`: unit, ratio, lost (0 to 1). `labels` names the units. `coupled`: those that a residual
-    addition couples, which are set against the others.
+    Columns of `losses`: unit, ratio, lost (0 to 1). `labels` names the units. `coupled` are the
+    units that a residual addition couples; their mean is compared with that of the others.
     """
     half = losses[losses["ratio"] == HALF].sort_values("lost", kind="stable")
     if not len(half):
@@ -207,20 +207,20 @@ def describe_scan(
     worst = labels[units_found[-1]]
     if unharmed == len(lost):
         text = (
-            "pruning half of any single one costs less than 1 point; the worst is "
+            "pruning half of any single unit costs less than 1 point; the worst is "
             f"{worst}, {decimal(lost[-1])}."
         )
     else:
         text = (
-            f"half of {worst} alone costs {decimal(lost[-1])} points; "
-            f"{unharmed} of {len(lost)} cost less than 1."
+            f"pruning half of {worst} alone costs {decimal(lost[-1])} points; "
+            f"{unharmed} of {len(lost)} units cost less than 1."
         )
     if not coupled:
         return text
     means = 100 * half.groupby(half["unit"].isin(coupled))["lost"].mean()
-    if len(means) < 2:  # the scan has only begun
+    if len(means) < 2:  # an incomplete scan
         return text
     return (
-        f"{text} On average half of a residual stream costs {decimal(means[True])}, half of what "
-        f"is inside a block {decimal(means[False])}."
+        f"{text} On average, half of a residual stream costs {decimal(means[True])} points, half "
+        f"of the channels inside a block {decimal(means[False])}."
     )

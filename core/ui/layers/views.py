@@ -1,4 +1,4 @@
-"""What the page says of its layers below the overview, one view at a time."""
+"""The views of a layer below the overview, as tabs."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ VIEWS = ("Sensitivity", "Close-up", "By hand", "Budget")
 
 
 def show_layer_views(bench: Workbench, layer: str) -> None:
-    """Tabs, of which only the open one is worked out."""
+    """Draw the tabs; only the open one is computed."""
     tabs = st.tabs(VIEWS, key="view", on_change="rerun", bind="query-params")
     sensitivity, close_up, by_hand, budget = tabs
     if sensitivity.open:

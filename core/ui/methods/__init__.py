@@ -1,4 +1,4 @@
-"""What the page Methods shows."""
+"""The content of the page Methods."""
 
 from core.ui.methods.explanation import show_explanation
 from core.ui.methods.findings import show_findings

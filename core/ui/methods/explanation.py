@@ -1,4 +1,4 @@
-"""What is done here and how, in words, formulas and papers."""
+"""The explanation of all methods and measures: text, formulas and papers."""
 
 from pathlib import Path
 
@@ -8,5 +8,5 @@ TEXT = Path(__file__).with_name("text.md")
 
 
 def show_explanation() -> None:
-    """The text; its links lead to the settings that show what it claims."""
+    """Show the text; its links open views that demonstrate its claims."""
     st.markdown(TEXT.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What was found, in one table: every number leads to the settings that show it."""
+"""A table of measured accuracies; every number links to the view that shows it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,14 +31,14 @@ NOT_MEASURED = "–"
 class Row:
     label: str
     method: str  # of GRANULARITIES
-    options: Mapping[str, str] = field(default_factory=dict)  # of the sidebar, where not usual
+    options: Mapping[str, str] = field(default_factory=dict)  # sidebar options that differ
 
     def within(self, settings: Settings) -> Settings:
-        """The settings with this row's."""
+        """Return `settings` with the options of this row."""
         return replace(settings, **pruning_settings({**USUAL, **self.options}))
 
     def link(self, settings: Settings, baseline: str, ratio: float) -> str:
-        """The address of the view that shows it, within this server; `baseline` by its name."""
+        """Return the relative URL of the view for this row; `baseline` is its name."""
         dataset = DATASETS[settings.dataset].label
         said = {**self.options, "dataset": dataset}
         differing = {key: option for key, option in said.items() if option != USUAL[key]}
@@ -69,7 +69,7 @@ ROWS = (
 
 
 def show_findings(bench: Workbench) -> None:
-    """Accuracies of the sidebar's baseline at some ratios, as far as they were measured."""
+    """Show the measured accuracies of the sidebar's baseline at RATIOS, and its recipe."""
     header = f"| Accuracy in % at | {' | '.join(f'{ratio:.1f}' for ratio in RATIOS)} |"
     lines = [header, "| --- |" + " ---: |" * len(RATIOS)]
     found: list[Result] = []
@@ -95,15 +95,15 @@ def show_findings(bench: Workbench) -> None:
 
 
 def recipe_in_words(metadata: Mapping[str, Any]) -> str:
-    """How a baseline was trained, from what its file records."""
+    """Describe how a baseline was trained, from its metadata."""
     if "recipe" not in metadata:
-        return "It is not recorded in its file."
+        return "The file does not record it."
     recipe = Recipe.from_json(metadata["recipe"])
     parts = [
         f"{recipe.epochs} epochs of batches of {recipe.batch_size} images",
-        f"{OPTIMISER_LABELS[recipe.optimiser]}, its rate rising to {recipe.learning_rate:g} in the "
-        f"first {recipe.warm_up:.0%} of the steps and then "
-        + ("staying there" if recipe.schedule == "constant" else "falling to 0"),
+        f"{OPTIMISER_LABELS[recipe.optimiser]}, learning rate rising to {recipe.learning_rate:g} "
+        f"in the first {recipe.warm_up:.0%} of the steps and then "
+        + ("constant" if recipe.schedule == "constant" else "falling to 0"),
         f"momentum {recipe.momentum:g}",
         _targets(metadata, recipe),
         f"images moved by up to {recipe.translate} pixels"
@@ -115,7 +115,7 @@ def recipe_in_words(metadata: Mapping[str, Any]) -> str:
     ]
     text = "; ".join(parts) + "."
     if start := metadata.get("started_from"):
-        text += f" It went on from a network of {start['epochs']} epochs (a warm restart)."
+        text += f" It continued from a network of {start['epochs']} epochs (a warm restart)."
     return text
 
 
@@ -123,7 +123,7 @@ def _sharpness(recipe: Recipe) -> list[str]:
     if not recipe.sharpness_aware:
         return []
     return [
-        f"sharpness-aware (SAM) within {recipe.sharpness_radius:g} in the last "
+        f"sharpness-aware (SAM, radius {recipe.sharpness_radius:g}) in the last "
         f"{recipe.sharpness_aware} epochs"
     ]
 
@@ -132,8 +132,8 @@ def _targets(metadata: Mapping[str, Any], recipe: Recipe) -> str:
     teachers = metadata.get("teachers")
     if not teachers:
         return f"label smoothing {recipe.label_smoothing:g}"
-    to = " to each image and its mirror image" if recipe.mirror_teachers else ""
-    return f"the mean answers of {len(teachers)} earlier networks{to} learnt instead of the labels"
+    views = ", averaged over each image and its mirror image," if recipe.mirror_teachers else ""
+    return f"targets: the mean probabilities of {len(teachers)} networks{views} instead of labels"
 
 
 def _measured(bench: Workbench, row: Row, ratio: float) -> Result | None:
@@ -142,26 +142,26 @@ def _measured(bench: Workbench, row: Row, ratio: float) -> Result | None:
 
 
 def _remark(found: Sequence[Result]) -> str:
-    """Of what the numbers of the table are."""
+    """Describe the network, images and interval behind the table's numbers."""
     if not found:
-        return "Nothing of this was measured for this baseline yet: open the page Compare."
+        return "Nothing in this table was measured for this baseline yet: open the page Compare."
     sizes = sorted({result.key.subset for result in found})
     images = " or ".join(f"{size:,}" for size in sizes)
     copies = {KNOWN_COPIES.get(result.key.data) for result in found} - {None}
     of = "".join(f", of {copy}" for copy in copies)
     return (
-        f"The sidebar's baseline, by L1 unless said otherwise, on {images} test images{of}, with "
-        "half of the 95% interval. Each number leads to the settings that show it."
+        f"The sidebar's baseline, by L1 unless stated, on {images} test images{of}, with "
+        "half the width of the 95% interval. Each number links to the view that shows it."
     )
 
 
 def _effect_of_recalibration(known: KnownResults) -> str:
-    """What recalibration does to the unpruned baseline; empty where it was not measured."""
+    """Describe how recalibration changes the unpruned baseline; "" if it was not measured."""
     before = known.result(BASELINE)
     after = known.result(Point(UNPRUNED, recovery.RECALIBRATED))
     if before is None or after is None or not can_be_paired(before, after):
         return ""
     test = mcnemar(before.evaluation.is_right, after.evaluation.is_right)
-    how_sure = "" if test.significant else ", which these images cannot tell apart"
+    how_sure = "" if test.significant else ", which is no significant difference"
     start, end = (accuracy_in_words(each.evaluation) for each in (before, after))
-    return f"It takes this baseline, with nothing pruned, from {start} to {end}{how_sure}."
+    return f"It changes this baseline, with nothing pruned, from {start} to {end}{how_sure}."

@@ -1,4 +1,4 @@
-"""The numbers of one network, as people read them."""
+"""Cards and tables with the accuracy and cost of one network."""
 
 from typing import Literal
 
@@ -29,7 +29,7 @@ def method_card(
     reading: Reading | None,
     so_far: Evaluation | None = None,
 ) -> None:
-    """Fill `slot` with one method's numbers: of the reading, or of the evaluation under way."""
+    """Fill `slot` with one method's numbers, from `reading` or from the running evaluation."""
     evaluation = reading.result.evaluation if reading else so_far
     test = reading.test if reading else None
     source = "stored" if reading and not reading.is_live else "live"
@@ -40,7 +40,7 @@ def method_card(
             + (" (nearest measured)" if reading and reading.is_nearest else ""),
             help=f"{how.sentence} {after.sentence}".strip(),
         )
-        # A row that stays one on a phone, where columns would be stacked.
+        # A horizontal container, because st.columns would be stacked on a phone.
         row = st.container(horizontal=True, gap="xsmall")
         with row:
             _accuracy(evaluation, _change(evaluation, reading), test)
@@ -70,7 +70,7 @@ def method_card(
 def _accuracy(evaluation: Evaluation | None, difference: str, test: PairedTest | None) -> None:
     color: Literal["off", "red", "green"] = "off"
     arrow: Literal["off", "up", "down"] = "off"
-    if test is not None and test.significant:  # a true minus says neither to Streamlit
+    if test is not None and test.significant:  # Streamlit does not parse U+2212 as a minus
         color, arrow = ("red", "down") if test.lost > test.gained else ("green", "up")
     st.metric(
         "Accuracy",
@@ -78,15 +78,14 @@ def _accuracy(evaluation: Evaluation | None, difference: str, test: PairedTest |
         delta=difference,
         delta_color=color,
         delta_arrow=arrow,
-        help="The difference is to the baseline, on the same images; grey where these images "
-        "cannot tell the two apart."
+        help="Difference from the baseline on the same images; grey if it is not significant."
         if evaluation
         else None,
     )
 
 
 def _change(evaluation: Evaluation | None, reading: Reading | None) -> str:
-    """The difference to the baseline, or how far the evaluation is."""
+    """Return the difference from the baseline, or the progress of the evaluation."""
     if evaluation is None:
         return "not measured"
     if reading is None:
@@ -105,7 +104,7 @@ def _interval(evaluation: Evaluation | None, source: str) -> str:
 
 
 def _compared(reading: Reading | None) -> str:
-    """What the paired test says, or why there is none: always a line, so that nothing jumps."""
+    """Describe the paired test, or why there is none; always one line, to fix the card's height."""
     if reading is None:
         return "\u00a0"
     test = reading.test
@@ -113,7 +112,7 @@ def _compared(reading: Reading | None) -> str:
         precision = reading.result.key.precision
         return f"Not compared: the baseline was not measured in {precision} on these images"
     if not test.lost and not test.gained:
-        return "The same images right as with the baseline"
+        return "Correct on exactly the same images as the baseline"
     flips = f"{test.lost:,} newly wrong, {test.gained:,} newly right"
     if test.significant:
         return f"{flips} (p\u00a0{_p_value(test.p_value)})"
@@ -121,14 +120,14 @@ def _compared(reading: Reading | None) -> str:
 
 
 def _provenance(result: Result) -> str:
-    """Where a number comes from, for the tooltip."""
+    """Describe where a result comes from, for the tooltip."""
     origin = result.origin
     how = f"in {result.key.precision} on {origin.device}, with {origin.versions}"
     when = origin.date[:10]
     when_and_how = f"on {when}, {how}{_images(result)}."
     if not origin.file:
         return f"Measured on this machine {when_and_how}"
-    return f"Precomputed; comes with the app ({origin.file}). Measured {when_and_how}"
+    return f"Precomputed, shipped with the app ({origin.file}). Measured {when_and_how}"
 
 
 def _images(result: Result) -> str:
@@ -141,10 +140,10 @@ def _p_value(p_value: float) -> str:
 
 
 def cost_table(costs: dict[str, Cost], compressed: dict[str, int]) -> None:
-    """Every cost of the baseline (the first entry) and both methods, in full."""
+    """Draw a table of all costs of the baseline (the first entry) and both methods."""
     rows = {
         "Parameters stored": [f"{cost.parameters:,}" for cost in costs.values()],
-        "of them non-zero": [f"{cost.nonzero:,}" for cost in costs.values()],
+        "Non-zero parameters": [f"{cost.nonzero:,}" for cost in costs.values()],
         "MACs executed": [f"{cost.macs / 1e6:,.1f} M" for cost in costs.values()],
         "MACs on non-zeros (theoretical)": [
             f"{cost.macs_nonzero / 1e6:,.1f} M" for cost in costs.values()
@@ -156,12 +155,12 @@ def cost_table(costs: dict[str, Cost], compressed: dict[str, int]) -> None:
     }
     st.table(pd.DataFrame.from_dict(rows, orient="index", columns=list(costs)))
     st.caption(
-        "Zeros neither shrink a dense file nor speed up a dense network: fine-grained pruning "
-        "saves bytes only where the file is compressed, and its smaller MAC count is what a kernel "
-        "that skips every zero would execute. Channel removal makes the tensors themselves smaller."
+        "Zeros don't shrink a dense file and don't speed up a dense network. Fine-grained pruning "
+        "saves bytes only in the compressed file, and its theoretical MACs assume a kernel that "
+        "skips every zero. Removing channels makes the tensors themselves smaller."
     )
 
 
 def millions(number: float) -> str:
-    """Such as 7.82 M."""
+    """Format a count in millions, such as 7.82 M."""
     return f"{number / 1e6:.2f} M" if number < 1e8 else f"{number / 1e6:.0f} M"

@@ -1,4 +1,4 @@
-"""How a drawing gets onto a page."""
+"""Showing a drawing on a page."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,10 +18,10 @@ def show_chart(
     on_select: Callable[[], None] | None = None,
     selection: str | None = None,
 ) -> None:
-    """Draw it in `slot`, or else where the page is; `alt` is for those who cannot see it.
+    """Draw a chart in `slot`, or at the current position of the page; `alt` is its alt text.
 
-    One that is drawn several times in a run has no key. `on_select` is called when a mark is picked
-    by the named `selection` of the drawing.
+    Pass no key for a chart that is drawn several times in one run. `on_select` is called when the
+    drawing's parameter named `selection` selects a mark.
     """
     content: dict[str, Any] = drawing.for_page(TYPE_SCALE if is_presenting() else 1)
     (slot or st).vega_lite_chart(

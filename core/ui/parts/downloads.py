@@ -1,4 +1,4 @@
-"""What is on the screen as files: numbers as CSV, charts as SVG and PNG."""
+"""Download buttons: numbers as CSV, charts as SVG and PNG."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,9 +15,9 @@ MIME_TYPES = {"CSV": "text/csv", "SVG": "image/svg+xml", "PNG": "image/png"}
 
 
 def offer_downloads(drawing: Drawing, points: pd.DataFrame, name: str, key: str = "") -> None:
-    """Three buttons in a row; the file is made when one is pressed.
+    """Draw three download buttons in a row; each file is made when its button is pressed.
 
-    `key` tells the buttons from those of the same name that were drawn before in the same run.
+    `key` keeps widget keys unique if buttons with the same `name` were drawn earlier in this run.
     """
     contents = {
         "CSV": partial(_as_csv, points),
@@ -38,7 +38,7 @@ def offer_downloads(drawing: Drawing, points: pd.DataFrame, name: str, key: str 
 
 
 def offer_all(downloads: Mapping[str, tuple[Drawing, pd.DataFrame]]) -> None:
-    """A popover with the three buttons of each chart, by the name of its files."""
+    """Draw a popover with the buttons of each chart; `downloads` maps file name to content."""
     with st.popover("Download", icon=":material/download:"):
         for name, (drawing, frame) in downloads.items():
             if len(downloads) > 1:

@@ -1,4 +1,4 @@
-"""Calm words for what is missing."""
+"""Messages about missing images, and the download of CIFAR-10."""
 
 import streamlit as st
 
@@ -7,18 +7,18 @@ from core.errors import InputError
 
 
 def explain_missing_images(reason: str) -> None:
-    """Say why nothing new can be evaluated, and what works all the same."""
+    """Say why nothing new can be evaluated, and what works without images."""
     st.info(
-        f"{reason}\n\nThese settings were not measured before, so their accuracy needs the images. "
-        "Without them, pruning, sparsity, costs and all stored results work; the data set of "
-        "handwritten digits works without a download.",
+        f"{reason}\n\nThese settings are not stored, so measuring their accuracy needs the images. "
+        "Pruning, sparsity, costs and all stored results work without them, and the handwritten "
+        "digits need no download.",
         icon=":material/image_not_supported:",
     )
     st.page_link("pages/baseline.py", label="Get the images", icon=":material/download:")
 
 
 def offer_download() -> None:
-    """A button that fetches CIFAR-10, with progress."""
+    """Draw a button that downloads CIFAR-10, with a progress bar."""
     if not st.button("Download CIFAR-10 (170 MB)", icon=":material/download:"):
         return
     bar = st.progress(0.0, "Connecting …")

@@ -1,4 +1,4 @@
-"""How far a measurement is, in one line."""
+"""The progress of a measurement, in one line."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from core.sweeps.reading import Reading
 def show_progress(
     slot: DeltaGenerator, what: str, event: Recovering | Evaluation | Reading
 ) -> None:
-    """Fill `slot` with a bar; a reading leaves it as it is."""
+    """Show a progress bar in `slot`; ignore a `Reading`."""
     match event:
         case Evaluation():
             slot.progress(event.seen / event.total, f"{what}: {percent(event.accuracy)}")
@@ -24,9 +24,9 @@ def show_progress(
 def measured(
     slot: DeltaGenerator, what: str, events: Iterator[Recovering | Evaluation | Reading]
 ) -> Reading:
-    """The reading that the events end with, their progress shown in `slot` meanwhile.
+    """Consume `events`, show their progress in `slot`, and return the final reading.
 
-    All events are taken, since the next measurement waits for the end of this one.
+    Always exhaust the generator: it holds a turn that the next measurement waits for.
     """
     reading = None
     for event in events:

@@ -1,4 +1,4 @@
-"""What the numbers say, in words: generated, and no surer than the numbers are."""
+"""Sentences generated from the numbers, which claim no more than the tests support."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ RECALIBRATED = RECOVERIES["bn"].phrase
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One method at the slider's position; all evaluations are on the same images."""
+    """One method at the current ratio; all evaluations are on the same images."""
 
     doing: str  # such as "removing channels"
     ratio: float
-    pruned: Evaluation | None  # one of the two at least is known
+    pruned: Evaluation | None  # `pruned` or `recalibrated` must be given
     recalibrated: Evaluation | None
     baseline: Evaluation
     classes: int  # of the data set
 
 
 def accuracy_in_words(evaluation: Evaluation) -> str:
-    """An accuracy and half its interval's width, such as 20.5% ± 0.8."""
+    """Format an accuracy with half the width of its interval, such as 20.5% ± 0.8."""
     return percent_within(evaluation.accuracy, *evaluation.interval)
 
 
 def describe(sides: list[Side]) -> str:
-    """A sentence or two about each side; empty where nothing is known."""
+    """Describe each side in a sentence; return "" if there are no sides."""
     return " ".join(_describe(side) for side in sides)
 
 
@@ -56,7 +56,7 @@ def _against_baseline(pruned: Evaluation, baseline: Evaluation, classes: int) ->
     if is_no_better_than_guessing(*counts):
         return ", no better than guessing"
     if not is_better_than_guessing(*counts):
-        return ", not told apart from guessing"
+        return ", not significantly different from guessing"
     if not mcnemar(baseline.is_right, pruned.is_right).significant:
         return f" (no clear change from the unpruned {percent(baseline.accuracy)})"
     return ""
@@ -70,35 +70,34 @@ def _recovered(pruned: Evaluation, recalibrated: Evaluation) -> str:
 
 
 def describe_choice(chosen_on: int, judged: Mapping[str, Evaluation]) -> str:
-    """How settings that were chosen on some images do on the others, by method."""
+    """Describe the accuracy of chosen settings on the images they were not chosen on."""
     kept = ", ".join(f"{method} {accuracy_in_words(each)}" for method, each in judged.items())
     seen = min(each.seen for each in judged.values())
-    return (
-        f"This preset was chosen on {chosen_on:,} test images. On the {seen:,} that it never saw: "
-        f"{kept}."
-    )
+    return f"This preset was chosen on {chosen_on:,} test images. On the other {seen:,}: {kept}."
 
 
 def describe_contest(
     chosen: str, choosing: Mapping[str, Evaluation], judging: Mapping[str, Evaluation]
 ) -> str:
-    """Whether `chosen` won against its strongest rival; both mappings hold every contender.
+    """Describe how `chosen` compares with its strongest rival; both mappings hold all contenders.
 
-    The rival is the best of the others on the images that chose, and the images that judge play no
-    part in that: the best of several on the same images would look better than it is.
+    The rival is the best other contender in `choosing`, and only the comparison uses `judging`:
+    picking the best of several on the images that judge would overestimate it.
     """
     mine = judging[chosen]
     rivals = [name for name in choosing if name != chosen]
     if not rivals:
-        return f"Ratios {chosen} keep {accuracy_in_words(mine)}; nothing else meets the budget."
+        return (
+            f"Ratios {chosen} keep {accuracy_in_words(mine)}; no other allocation meets the budget."
+        )
     name = max(rivals, key=lambda each: choosing[each].correct)
     rival = judging[name]
     start = (
         f"Ratios {chosen} keep {accuracy_in_words(mine)}, {name} ones {accuracy_in_words(rival)}"
     )
     if not mcnemar(rival.is_right, mine.is_right).significant:
-        return f"{start}: these images cannot tell them apart."
+        return f"{start}: no significant difference."
     points = 100 * (mine.accuracy - rival.accuracy)
     if points > 0:
-        return f"{start}: they win by {decimal(points)} points."
-    return f"{start}: they lose by {decimal(-points)} points, so they did not pay here."
+        return f"{start}: {decimal(points)} points better."
+    return f"{start}: {decimal(-points)} points worse."

@@ -1,1 +1,1 @@
-"""The controls that all pages share."""
+"""The sidebar: controls that all pages share."""

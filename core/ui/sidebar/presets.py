@@ -1,4 +1,4 @@
-"""Settings with a name: what the study did, what the textbook does, what works best."""
+"""Presets of the sidebar: the original study, the textbook way, and the best settings found."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ USUAL = {
 @dataclass(frozen=True)
 class Preset:
     name: str
-    sidebar: Mapping[str, str]  # each control's key and its option
+    sidebar: Mapping[str, str]  # control key -> selected option
 
 
 BEST = Preset(
@@ -33,7 +33,7 @@ BEST = Preset(
         **USUAL,
         "baseline": FULL,
         "recovery": RECOVERIES["bn"].label,
-        # As `python -m core choose` ranks them: l1 and global for weights, and for channels:
+        # The winners of `python -m core choose`: l1 and global for weights; for channels:
         "weights": "global",
         "allocation": "global",
         "scope": "internal",
@@ -48,9 +48,9 @@ PRESETS = (
 
 
 def preset_control() -> None:
-    """Shows which preset the sidebar is set to, if any, and sets it to another.
+    """Draw the presets: show which one the sidebar matches, and apply the one that is clicked.
 
-    Drawn after the sidebar's other controls, in a place above them.
+    Call it after the other controls, whose values it compares, in a container above them.
     """
     now = next((preset.name for preset in PRESETS if is_set(preset)), None)
     st.session_state["preset"] = now
@@ -59,23 +59,23 @@ def preset_control() -> None:
         [preset.name for preset in PRESETS],
         key="preset",
         on_change=_apply,
-        help="As in the study: 5 epochs of training, filters zeroed in place layer by layer, "
-        "nothing done afterwards. Textbook: the well-trained baseline, the same part of every "
-        "layer or group by L1 norm, channels really removed. Best without training: the "
-        "allocations, groups and criterion that kept most on 2,000 test images, on average with "
-        "30, 50 and 70% of the parameters removed, and batch-norm recalibrated. At a given "
-        "ratio others may keep more.",
+        help="As in the study: 5 epochs of training, filters zeroed in place in each layer, "
+        "no recovery. Textbook: the well-trained baseline, the same ratio for every "
+        "layer or group, by L1 norm, channels removed. Best without training: the "
+        "allocations, groups and criterion with the best accuracy on 2,000 test images, averaged "
+        "over 30, 50 and 70% of the parameters removed, with batch-norm recalibrated. At a single "
+        "ratio, other settings may do better.",
         width="stretch",
     )
 
 
 def is_set(preset: Preset) -> bool:
-    """Whether the sidebar says just what the preset does."""
+    """Return whether the sidebar's controls are set as in the preset."""
     return all(st.session_state.get(key) == option for key, option in preset.sidebar.items())
 
 
 def _apply() -> None:
-    """Runs before the controls are drawn, which is when they can be set."""
+    """Set the controls to the chosen preset; as a callback it runs before they are drawn."""
     chosen = next((p for p in PRESETS if p.name == st.session_state["preset"]), None)
     if chosen is None:  # the preset in use was clicked again
         return

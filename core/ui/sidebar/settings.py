@@ -1,4 +1,4 @@
-"""The controls in the sidebar, which all pages share and the URL keeps."""
+"""The sidebar's controls, shared by all pages and kept in the URL."""
 
 import re
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ from core.specs.vocabulary import (
 from core.ui.app.navigation import restart_app
 
 LARGEST_SUBSET = 10_000
-UNKNOWN = "unknown_baseline"  # in the session: what the address asked for in vain
+UNKNOWN = "unknown_baseline"  # session key: a baseline named in the URL that does not exist
 
-# What a control offers, which the URL shows too, and what core calls it. The first is the default.
+# Option as shown in the control and the URL -> name in core. The first option is the default.
 DATASET_OPTIONS = {each.label: name for name, each in DATASETS.items()}
 CRITERION_OPTIONS = {each.label: name for name, each in CRITERIA.items()}
 WEIGHT_ALLOCATIONS = {ALLOCATIONS[name].label: name for name in METHODS["fine"].allocations}
@@ -43,14 +43,14 @@ MATCHES = {"ratio": "ratio", "parameters left": "parameters"}
 
 @dataclass(frozen=True)
 class Settings:
-    """What the sidebar says, checked: values from a URL can be anything the widgets accept."""
+    """The validated settings of the sidebar."""
 
     dataset: str
     baseline: Path | None  # None where the data set has no baseline yet
     subset: int
     seed: int
     ratio: float  # in hundredths, 0 to 0.95
-    match: str  # "ratio" or "parameters": what the two methods have in common
+    match: str  # "ratio" or "parameters": what is equal for both methods
     recovery: Recovery
     weight_allocation: str  # of fine-grained pruning
     criterion: str
@@ -59,13 +59,13 @@ class Settings:
     channel_method: str  # "channel" or "channel-mask"
 
     def point(self, method_name: str, ratio: float) -> Point:
-        """One side of the comparison at `ratio`, after the recovery that was chosen."""
+        """Return one side of the comparison at `ratio`, with the chosen recovery."""
         return Point(self.spec(method_name, ratio), self.recovery)
 
     def spec(self, method_name: str, ratio: float) -> PruningSpec:
-        """The pruning of one side of the comparison at `ratio`."""
+        """Return the pruning spec of one side of the comparison at `ratio`."""
         if method_name == FINE_GRAINED:
-            # What scores channels only leaves single weights to their magnitude.
+            # Single weights fall back to L1 if the criterion can only score channels.
             criterion = self.criterion if self.criterion in METHODS["fine"].criteria else "l1"
             spec = PruningSpec("fine", ratio, criterion, self.weight_allocation, seed=self.seed)
         else:
@@ -81,7 +81,7 @@ class Settings:
 
 
 def shared_controls() -> None:
-    """Draw the sidebar's controls. Every widget is bound to a query parameter of its key's name."""
+    """Draw the sidebar's controls, each bound to the query parameter named like its key."""
     by_parameters = st.session_state.get("match") == "parameters left"
     st.slider(
         "Parameters removed" if by_parameters else "Pruning ratio",
@@ -112,9 +112,9 @@ def shared_controls() -> None:
         step=100,
         key="subset",
         bind="query-params",
-        help="How many test images a new setting is evaluated on, drawn evenly from the classes: "
-        "more images give narrower intervals and longer waits. Where a result on the whole test "
-        "set is stored, that is shown.",
+        help="Number of test images for new measurements, the same number from each class. "
+        "More images give narrower intervals but take longer. If a result on the whole test "
+        "set is stored, that one is shown.",
     )
     seed.number_input(
         "Seed",
@@ -124,21 +124,21 @@ def shared_controls() -> None:
         step=1,
         key="seed",
         bind="query-params",
-        help="Of the draw of test images, and of the criterion random.",
+        help="Seed for drawing the test images and for the criterion random.",
     )
     _choice("Data set", "dataset", DATASET_OPTIONS, _DATASET_HELP)
     _baseline_control(DATASET_OPTIONS[st.session_state["dataset"]])
 
 
 def _baseline_control(dataset: str) -> None:
-    """Offer the data set's baselines, the default one first, which is chosen unless told."""
+    """Offer the data set's baselines; the default one is first and preselected."""
     default = default_baseline(dataset)
     names = sorted(by_name(dataset).items(), key=lambda item: item[1] != default)
     if not names:
         return
     offered = [name for name, _ in names]
     is_new = "baseline" not in st.session_state
-    asked = st.query_params.get("baseline", "")  # before the control takes an unknown one out
+    asked = st.query_params.get("baseline", "")  # the control will delete an unknown name
     st.selectbox(
         "Baseline", offered, key="baseline", bind="query-params", on_change=_forget_unknown
     )
@@ -151,26 +151,26 @@ def _forget_unknown() -> None:
 
 
 def warn_about_unknown_baseline() -> None:
-    """Say that the address names a baseline that is not here, until another one is chosen."""
+    """Warn that the URL names a missing baseline, until the user chooses another one."""
     asked = st.session_state.get(UNKNOWN)
     if asked is None:
         return
-    # Nothing of an address is shown but what a file may well be called.
+    # Show the name only if it looks like a file name: a URL could contain markup.
     name = f" `{asked}`" if re.fullmatch(r"[\w.() -]{1,80}", asked, re.ASCII) else ""
     st.warning(
-        f"The address asks for a baseline{name} that is not on this machine, or belongs to another "
-        f"data set: the numbers are those of `{st.session_state['baseline']}`.",
+        f"The URL asks for a baseline{name} that is not on this machine, or belongs to another "
+        f"data set. The page shows `{st.session_state['baseline']}` instead.",
         icon=":material/link_off:",
     )
 
 
 def baseline_names(dataset_label: str) -> list[str]:
-    """What the control Baseline offers for a data set."""
+    """Return the names that the control Baseline offers for a data set."""
     return list(by_name(DATASET_OPTIONS[dataset_label]))
 
 
 def current_settings() -> Settings:
-    """What `shared_controls` was set to in this run."""
+    """Return the settings that `shared_controls` has in this run."""
     require_sidebar()
     state = st.session_state
     dataset = DATASET_OPTIONS[state["dataset"]]
@@ -186,7 +186,7 @@ def current_settings() -> Settings:
 
 
 def pruning_settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of `Settings` from what the controls of these keys are set to."""
+    """Translate options by control key into fields of `Settings`."""
     return {
         "match": MATCHES[options["match"]],
         "recovery": Recovery.named(RECOVERY_OPTIONS[options["recovery"]]),
@@ -199,18 +199,18 @@ def pruning_settings(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def require_sidebar() -> None:
-    """Start over with the whole app where the page was started alone."""
+    """Restart with app.py if the page was run without it."""
     if "dataset" not in st.session_state:
         restart_app()
 
 
 def baseline_name(baseline: Path, dataset: str) -> str:
-    """What the sidebar and addresses call one of the data set's baselines."""
+    """Return the name of a baseline in the sidebar and in URLs."""
     return next(name for name, path in by_name(dataset).items() if path == baseline)
 
 
 def select_baseline(dataset: str, baseline: Path) -> None:
-    """Set the sidebar to a baseline; only from a callback, before the widgets are drawn."""
+    """Select a baseline in the sidebar; call it only from a callback, before widgets are drawn."""
     st.session_state["dataset"] = DATASETS[dataset].label
     st.session_state["baseline"] = baseline_name(baseline, dataset)
     _forget_unknown()
@@ -230,7 +230,7 @@ def _choice(label: str, key: str, options: dict[str, str], help_text: str) -> No
 
 
 def _notes(criterion: str, channels: str) -> list[str]:
-    """What the present settings do not mean for one of the methods."""
+    """Return notes on settings that have no effect on one of the methods."""
     notes = []
     if criterion == "L2":
         notes.append("For single weights, L1 and L2 give the same ranking.")
@@ -238,38 +238,39 @@ def _notes(criterion: str, channels: str) -> list[str]:
         notes.append("BN γ scores channels; single weights are scored by L1.")
     if channels == "masked":
         notes.append(
-            "Masked filters go layer by layer: allocation and groups do not apply to them."
+            "Filters are masked in each layer separately: allocation and groups have no effect."
         )
     return notes
 
 
 _RATIO_HELP = (
-    "The part that each method removes: of single weights, or of every group's channels. "
-    "Matched by parameters left, each method gets the ratio that removes this part of them all."
+    "The fraction of single weights, or of each group's channels, that is removed. "
+    "When matched by parameters left, each method uses the ratio that removes this fraction of "
+    "all parameters."
 )
-_CRITERION_HELP = "How a weight or a channel is scored; the lowest scores go first."
-_DATASET_HELP = "The digits are scikit-learn's: small, and always at hand."
+_CRITERION_HELP = "How a weight or a channel is scored; the lowest scores are removed first."
+_DATASET_HELP = "The digits come with scikit-learn: small, no download needed."
 _RECOVERY_HELP = (
-    "Which result the cards show; the chart shows both. Recalibrating estimates every "
-    "batch-norm's statistics again from up to 2,000 training images, without any gradient."
+    "Which result the cards show; the chart shows both. Recalibration re-estimates every "
+    "batch-norm's statistics from up to 2,000 training images, without training."
 )
 _MATCH_HELP = (
-    "At the same ratio channel pruning removes far more parameters, because a layer loses outputs "
-    "and inputs: near 1-(1-r)². Matched by parameters, both leave networks of the same size."
+    "At the same ratio, channel pruning removes far more parameters, because a layer loses outputs "
+    "and inputs: about 1-(1-r)². Matched by parameters, both networks have the same size."
 )
 _CHANNELS_HELP = (
-    "Removed: the network really becomes narrower, and channels that a residual addition couples "
-    "go together. Masked: filters are zeroed in place, each layer for itself."
+    "Removed: the network becomes narrower; channels coupled by a residual addition are removed "
+    "together. Masked: filters are zeroed in place, in each layer separately."
 )
 _ALLOCATION_HELP = (
-    "Uniform: every layer or group gives up the same part. Global: one threshold for all, "
-    "so that some give up more."
+    "Uniform: the same ratio for every layer or group. Global: one threshold for all of them, "
+    "so some lose more than others."
 )
 _WEIGHTS_HELP = (
-    f"{_ALLOCATION_HELP} LAMP: one threshold too, for scores that protect each layer's last "
-    "weights. ERK: the larger a layer, the sparser, by its shape alone."
+    f"{_ALLOCATION_HELP} LAMP: a global threshold on scores that protect the last weights of each "
+    "layer. ERK: larger layers become sparser, computed from the layer's shape alone."
 )
 _SCOPE_HELP = (
-    "All groups, or the internal ones only: then the residual streams between the blocks "
+    "All groups, or only those inside a block, so that the residual streams between blocks "
     "keep their width."
 )

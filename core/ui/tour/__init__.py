@@ -1,1 +1,1 @@
-"""What the page Tour shows."""
+"""The content of the page Tour."""

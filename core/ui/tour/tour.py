@@ -1,4 +1,4 @@
-"""A guided tour: views of the app with a sentence each, usable as a talk."""
+"""A guided tour: a list of views with a short text each, which can be presented as a talk."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from core.ui.sidebar.presets import USUAL
 from core.ui.sidebar.settings import baseline_names, require_sidebar
 
 PARAMETER = "tour"
-ARRIVING = "arriving"  # in the session: the stop is a new one, whose page may be another
+ARRIVING = "arriving"  # session key: the stop has just changed, so its page must be opened
 
 
 @dataclass(frozen=True)
@@ -22,43 +22,43 @@ class Stop:
     title: str
     sentence: str
     page: str  # of the folder pages
-    settings: Mapping[str, str | float]  # what differs from the usual ones, as the URL says it
+    settings: Mapping[str, str | float]  # query parameters that differ from USUAL
 
 
 STOPS = (
     Stop(
         "The baseline",
-        "A ResNet-18 that was trained once. Everything else starts from this file: how often is "
-        "it right, and how sure can we be of that?",
+        "A ResNet-18 that was trained once. Everything else starts from this file. How accurate is "
+        "it, and how certain is that number?",
         "baseline",
         {},
     ),
     Stop(
         "Half of all weights",
-        "Fine-grained pruning sets the smallest half of each layer's weights to zero. Compare the "
-        "accuracy on the left with the arithmetic: zeros are multiplied like any other number.",
+        "Fine-grained pruning sets the smallest half of each layer's weights to zero. Accuracy "
+        "hardly drops (left), but MACs stay the same: zeros are multiplied like any other number.",
         "compare",
         {"ratio": 0.5},
     ),
     Stop(
         "A third of all channels",
-        "Channel pruning takes whole channels out, so the network really becomes smaller and "
-        "needs fewer operations. Without repair, accuracy collapses (right).",
+        "Channel pruning removes whole channels, so the network becomes smaller and "
+        "needs fewer operations. Without recovery, accuracy collapses (right).",
         "compare",
         {"ratio": 0.3},
     ),
     Stop(
         "What batch-norm gives back",
-        "The same channels are gone, and no weight was trained: only the means and variances that "
-        "batch-norm uses were estimated again. Most of the drop came from stale statistics, not "
+        "The same channels are removed, and no weight was trained. Only the means and variances "
+        "that batch-norm uses were re-estimated. Most of the drop came from stale statistics, not "
         "from the missing channels.",
         "compare",
         {"ratio": 0.3, "recovery": "BN recalibrated"},
     ),
     Stop(
         "Which layers pay",
-        "With one threshold for all, some layers give up nearly everything and others hardly "
-        "anything: not every layer needs what it has.",
+        "With one threshold for all layers, some lose nearly everything and others hardly "
+        "anything: not every layer needs all of its weights.",
         "layers",
         {"ratio": 0.5, "weights": "global", "allocation": "global"},
     ),
@@ -66,7 +66,7 @@ STOPS = (
 
 
 def show_tour() -> None:
-    """The stops as a list, each with a way in and a link to share."""
+    """Show the stops as a list, each with a button that opens it and a link to share."""
     require_sidebar()
     for number, stop in enumerate(STOPS, 1):
         with st.container(border=True):
@@ -81,13 +81,13 @@ def show_tour() -> None:
         type="primary",
         icon=":material/slideshow:",
         on_click=_present,
-        help="Larger type and the views alone; the keys page up and page down, which a "
-        "presenter's remote control sends, move on and back.",
+        help="Larger type, without the sidebar. Page Up and Page Down, the keys of a "
+        "presenter's remote control, move back and on.",
     )
 
 
 def tour_banner() -> None:
-    """The sentence of the stop where the tour is, if it is under way, with the ways on and back."""
+    """Show the current stop's text and the buttons Back, Next and End, if the tour is running."""
     state = st.session_state
     if PARAMETER not in state:
         asked = st.query_params.get(PARAMETER, "")
@@ -121,7 +121,7 @@ def tour_banner() -> None:
 
 
 def link_to(number: int) -> str:
-    """The address of a stop's view, within this server."""
+    """Return the relative URL of a stop's view."""
     stop = STOPS[number - 1]
     page = "" if stop.page == "compare" else stop.page
     return f"/{page}?{urlencode({**stop.settings, PARAMETER: number})}"
@@ -131,7 +131,7 @@ _NUMBERS = {str(number) for number in range(1, len(STOPS) + 1)}
 
 
 def _set(number: int) -> None:
-    """Move the tour and the sidebar; before the sidebar is drawn. 0 ends the tour."""
+    """Move the tour and set the sidebar, as a callback before it is drawn; 0 ends the tour."""
     st.session_state[PARAMETER] = number
     st.session_state[ARRIVING] = number > 0
     if not number:
@@ -149,7 +149,7 @@ def _present() -> None:
 
 
 def _go(number: int) -> None:
-    """To the stop's page. Giving no parameters would clear those of widgets, which is refused."""
+    """Open the stop's page; Streamlit refuses to switch without any query parameters."""
     parameters = {PARAMETER: str(number)}
     if is_presenting():
         parameters[presenting.PARAMETER] = "1"
