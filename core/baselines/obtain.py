@@ -1,4 +1,4 @@
-"""The baseline of a data set: from its checkpoint, else trained once and cached."""
+"""Load a baseline from its checkpoint, or train it once and save it."""
 
 import copy
 import errno
@@ -27,12 +27,12 @@ from core.training import EpochEnd, History, Recipe, Split, Step, train
 
 SECONDS_BETWEEN_CHECKS = 0.5
 START_FIELDS = ("recipe", "seed", "held_out", "teachers", "started_from")
-"""What a baseline's metadata says of the one that it started from, besides its weights."""
+"""Metadata about the baseline that training started from, besides its weights."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Another process trains this very baseline; `step` is how far it says it is."""
+    """Another process trains the same baseline; `step` is its progress, if known."""
 
     step: Step | None
 
@@ -44,13 +44,12 @@ def obtain(
     folder: Path | None = None,
     device: torch.device | None = None,
 ) -> Iterator[Step | EpochEnd | Waiting | Checkpoint]:
-    """Load the baseline or train it; the last event is the Checkpoint, read back from its file.
+    """Load or train a baseline; the last event is the Checkpoint, read back from its file.
 
-    Of several processes that ask at once one trains, the others wait and pass its progress on. A
-    training that was killed goes on from its last finished epoch. With `out` the file is written
-    there and, unless `overwrite`, an existing one is loaded instead of trained again; a file there
-    that is no such baseline raises CheckpointError and is left alone. Training runs on `device`,
-    the best one unless told.
+    If several processes request the same baseline, one trains; the others wait and pass on its
+    progress. A killed training resumes from its last finished epoch. `out` is the path to write;
+    if the file exists, it is loaded unless `overwrite` is set. Raises CheckpointError, leaving the
+    file alone, if it holds another baseline. `device` defaults to the best one.
     """
     folder = folder or paths.CHECKPOINTS
     name = request.file_name()
@@ -76,8 +75,8 @@ def obtain(
         )
     except (OSError, SafetensorError) as error:
         raise InputError(
-            f"Training stopped: {working.parent} cannot be written ({error}). Make room there and "
-            "start it again: it goes on from its last finished epoch."
+            f"Training stopped: {working.parent} cannot be written ({error}). Free disk space and "
+            "start it again: it resumes from its last finished epoch."
         ) from error
     finally:
         if lock.is_locked:
@@ -87,22 +86,22 @@ def obtain(
 
 
 def _make_writable(folder: Path) -> None:
-    """Raise InputError now rather than after the training."""
+    """Create a folder. Raise InputError now, not after the training, if it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise InputError(
-            f"{folder} cannot be written ({error.strerror}): a baseline cannot be trained. "
+            f"{folder} cannot be written ({error.strerror}), so a baseline cannot be trained. "
             "Make the folder writable, or choose another place with --out."
         ) from error
 
 
 def _acquire(lock: filelock.BaseFileLock, progress_file: Path) -> Generator[Waiting, None, bool]:
-    """Take the lock; while another process has it, yield what that one says of its progress.
+    """Acquire the lock; while another process holds it, yield that process's progress.
 
-    Returns whether there was a wait.
+    Return whether it had to wait.
     """
     waited = False
     while True:
@@ -170,7 +169,7 @@ def _train_and_save(
 
 
 def _started_from(request: Request) -> dict[str, Any] | None:
-    """Which weights training started from, and how those were trained, back to the first ones."""
+    """Describe the weights training started from, and recursively how those were trained."""
     if request.start is None:
         return None
     start = request.start
@@ -182,12 +181,12 @@ def _started_from(request: Request) -> dict[str, Any] | None:
 
 
 def _teachers(request: Request) -> list[str] | None:
-    """Their fingerprints; None where labels were learnt, as in files that know of no teachers."""
+    """Return the teachers' fingerprints; None for training on labels, as in older files."""
     return [each.fingerprint for each in request.teachers] or None
 
 
 def _measure(network: Network, request: Request, device: torch.device) -> dict[str, Any]:
-    """Correct and seen on the whole test set, of the weights as the file holds them."""
+    """Evaluate the network on the whole test set, with its weights rounded as in the file."""
     as_stored = copy.deepcopy(network.module)
     as_stored.load_state_dict(checkpoint.stored_tensors(network.module))
     precision = resolve_precision("auto", device)
@@ -224,8 +223,8 @@ def _checked(path: Path, request: Request) -> Checkpoint:
         or Recipe.from_json(loaded.metadata.get("recipe", {})) != request.recipe
     ):
         raise checkpoint.CheckpointError(
-            f"{path} holds another network, or one of another recipe, than the baseline asked "
-            "for. Take another seed or move the file away; on the command line, name another file "
+            f"{path} holds another network, or one of another recipe, than the requested baseline. "
+            "Use another seed or move the file away; on the command line, choose another file "
             "with --out, or replace it with --overwrite."
         )
     return loaded

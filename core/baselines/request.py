@@ -1,4 +1,4 @@
-"""Which baseline is asked for."""
+"""A request for a baseline."""
 
 import hashlib
 import json
@@ -20,33 +20,33 @@ LARGEST_SEED = 2**32 - 1
 
 @dataclass(frozen=True)
 class Request:
-    """Which baseline is asked for."""
+    """A request for a baseline."""
 
     dataset: DataSet = field(compare=False)
     recipe: Recipe
     seed: int = 0
     architecture: Architecture = field(default_factory=Architecture)
     width: int = FULL_WIDTH  # as in Plan
-    held_out: int = 0  # training images that do not train but validate
-    start: Checkpoint | None = None  # whose weights training starts from; drawn by the seed if None
-    teachers: tuple[Checkpoint, ...] = ()  # whose answers are learnt instead of the labels
+    held_out: int = 0  # training images used for validation instead
+    start: Checkpoint | None = None  # provides the initial weights; None draws them from the seed
+    teachers: tuple[Checkpoint, ...] = ()  # their probabilities replace the labels as targets
 
     def __post_init__(self) -> None:
         for role, each in (("start from", self.start), *(("learn from", t) for t in self.teachers)):
             if each is not None and each.metadata.get("kind") != "baseline":
                 raise InputError(
                     f"{each.path} holds no baseline, so training cannot {role} it: "
-                    "choose one that train has written."
+                    "choose a file written by train."
                 )
         if self.start is not None and not self.describes(self.start.network):
             raise InputError(
-                f"{self.start.path} holds a {self.start.network.architecture} of other widths or "
-                f"settings than the {self.architecture} of width {self.width} asked for, so "
+                f"{self.start.path} holds a {self.start.network.architecture} with other widths or "
+                f"settings than the requested {self.architecture} of width {self.width}, so "
                 "training cannot start from it."
             )
         if self.recipe.mirror_teachers and not self.teachers:
             raise InputError(
-                "Only teachers can answer mirror images: name some, or learn the labels as usual."
+                "Only teachers can predict mirror images: name some, or train on the labels."
             )
         if type(self.seed) is not int or not 0 <= self.seed <= LARGEST_SEED:
             raise InputError(
@@ -65,14 +65,14 @@ class Request:
         )
 
     def describes(self, network: Network) -> bool:
-        """Whether a network has the architecture and the shapes that are asked for."""
+        """Return whether a network has the requested architecture and shapes."""
         wanted = self.plan.on_meta().state_dict()
         return network.architecture == self.architecture and {
             name: tensor.shape for name, tensor in network.tensors().items()
         } == {name: tensor.shape for name, tensor in wanted.items()}
 
     def file_name(self) -> str:
-        """Such as resnet18-cifar10-5ep.safetensors; departures from the usual are named."""
+        """Return a name such as resnet18-cifar10-5ep.safetensors, with all non-default settings."""
         parts = [self.architecture.name, self.dataset.name, f"{self.recipe.epochs}ep"]
         if self.recipe.optimiser != "muon":
             parts.append(self.recipe.optimiser)
@@ -89,9 +89,10 @@ class Request:
         return "-".join(parts) + ".safetensors"
 
     def working_name(self) -> str:
-        """What its unfinished training is called; unlike a file's, no other request has this name.
+        """Return the name for files of an unfinished training, unique to this request.
 
-        Two recipes with the same file name would otherwise lose what the other one has behind it.
+        Two recipes can have the same `file_name`. With one working name they would overwrite each
+        other's saved state.
         """
         decisive = {"recipe": self.recipe.to_json(), "data": self.dataset.fingerprint}
         digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
@@ -99,9 +100,9 @@ class Request:
 
 
 def epochs_in_all(metadata: Mapping[str, Any]) -> int:
-    """Of a baseline's training, with those of the baselines that it went on from.
+    """Return a baseline's epochs, including those of the baselines that it continued from.
 
-    Epochs that are not recorded count as none.
+    Epochs that are not recorded count as 0.
     """
     before = (metadata.get("started_from") or {}).get("epochs", 0)
     return int(before + metadata.get("epochs", 0))

@@ -1,4 +1,4 @@
-"""The baselines that are there already."""
+"""The baselines that exist on this machine."""
 
 from pathlib import Path
 
@@ -7,19 +7,19 @@ from core.errors import InputError
 from core.networks import checkpoint
 
 DEFAULTS = {"cifar10": "resnet18-cifar10"}
-"""The baseline that a data set opens with, by its name, where it ships."""
+"""The file stem of each data set's default baseline, which is shipped."""
 
 
 def available(dataset: str, folder: Path | None = None) -> list[Path]:
-    """The checkpoints of a data set's baselines: those that ship first, then local ones.
+    """Return the checkpoints of a data set's baselines: shipped ones first, then local ones.
 
-    `folder` is CHECKPOINTS unless told. Files that are no checkpoints, or hold a pruned network,
-    are left out.
+    `folder` defaults to CHECKPOINTS. Files that are not checkpoints, or hold a pruned network, are
+    skipped.
     """
     folder = folder or paths.CHECKPOINTS
     found = []
     for path in [
-        *sorted(folder.glob("*.safetensors"), key=lambda path: path.stem),  # the shortest first
+        *sorted(folder.glob("*.safetensors"), key=lambda path: path.stem),  # a prefix comes first
         *sorted((folder / paths.LOCAL).glob("*ep*.safetensors")),
     ]:
         try:
@@ -32,7 +32,7 @@ def available(dataset: str, folder: Path | None = None) -> list[Path]:
 
 
 def by_name(dataset: str, folder: Path | None = None) -> dict[str, Path]:
-    """The available baselines by a name that is theirs alone: `X (local)` where `X` ships too."""
+    """Return the baselines by unique name: the file stem, or `X (local)` if `X` is also shipped."""
     found: dict[str, Path] = {}
     for path in available(dataset, folder):
         found[f"{path.stem} (local)" if path.stem in found else path.stem] = path
@@ -40,9 +40,6 @@ def by_name(dataset: str, folder: Path | None = None) -> dict[str, Path]:
 
 
 def default_baseline(dataset: str, folder: Path | None = None) -> Path | None:
-    """The baseline to take where none is named: the data set's default, else the first available.
-
-    None where there is none at all.
-    """
+    """Return a data set's default baseline, else the first available one; None if there is none."""
     baselines = by_name(dataset, folder)
     return baselines.get(DEFAULTS.get(dataset, ""), next(iter(baselines.values()), None))

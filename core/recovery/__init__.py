@@ -1,1 +1,1 @@
-"""What is done to a network after pruning."""
+"""Recovery: regaining accuracy after pruning."""

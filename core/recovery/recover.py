@@ -1,4 +1,4 @@
-"""What is done to a network after pruning, so that it finds back some of what it knew."""
+"""Recovery: regain some accuracy after pruning."""
 
 from collections.abc import Generator
 
@@ -19,7 +19,7 @@ def recover(
     precision: str = "auto",
     device: torch.device | None = None,
 ) -> Generator[Recovering, None, Network]:
-    """Yield progress, return the recovered network; for `none` the network itself."""
+    """Yield progress and return the recovered network; for `none`, the network itself."""
     if recovery.method == NO_RECOVERY:
         return network
     images = calibration_images(dataset, recovery)
@@ -33,14 +33,14 @@ def recover_fully(
     precision: str = "auto",
     device: torch.device | None = None,
 ) -> Network:
-    """What `recover` returns."""
+    """Run `recover` to its end and return the recovered network."""
     return finished(recover(network, recovery, dataset, precision, device))
 
 
 def calibration_images(dataset: DataSet, recovery: Recovery) -> Tensor:
-    """The training images that the statistics come from, uint8 (images, 3, H, W).
+    """Draw the training images for the statistics, uint8 (images, 3, H, W).
 
-    All of them where the data set has fewer.
+    Use all training images if the data set has fewer than the recovery asks for.
     """
     size = min(recovery.images, len(dataset.train_labels))
     return dataset.train_images[subset_indices(dataset.train_labels, size, recovery.seed)]

@@ -1,1 +1,1 @@
-"""Questions that take many measurements to answer."""
+"""Studies: questions that need many measurements."""

@@ -1,4 +1,4 @@
-"""Which settings work best without training: they compete at equal numbers of parameters."""
+"""Find the best settings without training, compared at equal numbers of parameters."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,15 +13,15 @@ from core.specs.vocabulary import METHODS, SCOPES
 
 CHOICE_IMAGES = 2000
 CHOICE_SEED = 0
-PARTS = (0.3, 0.5, 0.7)  # of all parameters, removed
+PARTS = (0.3, 0.5, 0.7)  # fractions of all parameters that are removed
 RANDOM = "random"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Settings, and what they reached at the ratios that remove each of the parts."""
+    """Settings, with their ratio and accuracy for each fraction of parameters removed."""
 
-    spec: PruningSpec  # its ratio is without meaning
+    spec: PruningSpec  # its ratio is ignored
     ratios: tuple[float, ...]
     accuracies: tuple[float, ...]
 
@@ -31,7 +31,7 @@ class Candidate:
 
 
 def candidates(method: str) -> list[PruningSpec]:
-    """Every setting of a method that is not left to chance, each once."""
+    """Return every distinct setting of a method, without the random criterion."""
     specs = [
         PruningSpec(method, 0.5, criterion, allocation, scope).canonical()
         for criterion in METHODS[method].criteria
@@ -45,10 +45,10 @@ def candidates(method: str) -> list[PruningSpec]:
 def contest(
     pruner: Pruner, specs: Sequence[PruningSpec], parts: Sequence[float] = PARTS
 ) -> dict[PruningSpec, list[Point]]:
-    """What must be measured of each candidate, with batch-norm recalibrated.
+    """Return the points to measure for each candidate, with batch-norm recalibrated.
 
-    They meet where they remove the same `parts` of all parameters: at equal ratios settings that
-    spare some layers would look better than they are.
+    Candidates are compared where they remove the same fractions (`parts`) of all parameters. At
+    equal ratios, settings that leave some layers alone would look too good.
     """
     recovery = Recovery.named("bn")
     return {
@@ -63,7 +63,7 @@ def contest(
 def rank(
     points: dict[PruningSpec, list[Point]], accuracy_of: Callable[[Point], float]
 ) -> list[Candidate]:
-    """The candidates of a contest, the best first."""
+    """Return the candidates of a contest, the highest mean accuracy first."""
     found = [
         Candidate(
             spec,

@@ -1,4 +1,4 @@
-"""One layer before and after pruning, as little as a person can look at."""
+"""One layer before and after pruning, reduced to an amount of data that can be drawn."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ KERNELS_IN_A_ROW = 16
 
 @dataclass(frozen=True, eq=False)
 class CloseUp:
-    """The weights of one layer of the baseline, and which of them stay."""
+    """The weights of one layer of the baseline, and which of them are kept."""
 
     weights: Tensor  # fp32 (out, in) or (out, in, height, width)
     kept: Tensor  # bool, of the same shape
@@ -29,7 +29,7 @@ class CloseUp:
 
     @property
     def threshold(self) -> float | None:
-        """The largest magnitude that goes; None where magnitude alone did not decide."""
+        """Largest pruned magnitude; None if some kept weight is smaller."""
         if self.kept.all():
             return None
         magnitudes = self.weights.abs()
@@ -40,7 +40,7 @@ class CloseUp:
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """How many weights lie in each bin: the last bin includes its right edge."""
+    """The number of weights in each bin; the last bin includes its right edge."""
 
     edges: np.ndarray  # (bins + 1,), ascending, symmetric about 0
     kept: np.ndarray  # int64 (bins,)
@@ -48,10 +48,10 @@ class Histogram:
 
 
 def histogram(close_up: CloseUp, bins: int = BINS) -> Histogram:
-    """The distribution of a layer's weights, those that stay and those that go."""
+    """Count a layer's kept and pruned weights by value."""
     weights = close_up.weights.flatten()
     most = max(float(weights.abs().max()), torch.finfo(torch.float32).tiny)
-    # The bin of each weight, as a number that says too whether it stays.
+    # Encode bin and kept/pruned in one number, so that one bincount is enough.
     position = ((weights + most) * (bins / (2 * most))).to(torch.int64).clamp_(0, bins - 1)
     counts = torch.bincount(position + bins * close_up.kept.flatten(), minlength=2 * bins).numpy()
     return Histogram(np.linspace(-most, most, bins + 1), counts[bins:], counts[:bins])
@@ -59,19 +59,19 @@ def histogram(close_up: CloseUp, bins: int = BINS) -> Histogram:
 
 @dataclass(frozen=True, eq=False)
 class KernelMap:
-    """Kernels, (out, in), gathered in cells: what stays comes first, in both directions."""
+    """Kernels (out, in) merged into cells; kept channels come first in both directions."""
 
-    row_edges: np.ndarray  # int64 (rows + 1,): which output channels, in this order
-    column_edges: np.ndarray  # int64 (columns + 1,): which input channels
+    row_edges: np.ndarray  # int64 (rows + 1,): output channels of each row, in sorted order
+    column_edges: np.ndarray  # int64 (columns + 1,): input channels, likewise
     norms: np.ndarray  # (rows, columns): mean L2 norm of the kernels as pruned
-    kept: np.ndarray  # (rows, columns): the part of the weights that stays, 0 to 1
+    kept: np.ndarray  # (rows, columns): fraction of the weights that are kept, 0 to 1
 
 
 def kernel_map(close_up: CloseUp, most_cells: int = MOST_CELLS) -> KernelMap:
-    """Where in a layer the weights are, in at most so many cells.
+    """Map a layer's kept weights, in at most `most_cells` cells.
 
-    Output and input channels of which nothing stays come last, so that what was removed with them
-    is seen as one area; no cell is of both kinds.
+    Output and input channels without kept weights come last, so that they form one area. No cell
+    mixes such channels with others.
     """
     outputs, inputs = close_up.weights.shape[:2]
     kernels = (close_up.weights * close_up.kept).reshape(outputs, inputs, -1)
@@ -91,12 +91,12 @@ def kernel_map(close_up: CloseUp, most_cells: int = MOST_CELLS) -> KernelMap:
 
 
 def _last_where(is_last: Tensor) -> Tensor:
-    """Positions, those that are last behind the others, else in order."""
+    """Return all positions in order, with those where `is_last` is True moved to the end."""
     return is_last.int().sort(stable=True).indices
 
 
 def _edges(rows: int, columns: int, most_cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """Even parts of both directions, so many of each as fit; the shorter one is kept whole."""
+    """Split both directions evenly into as many parts as fit; don't merge a short direction."""
     row_parts = min(rows, max(1, math.isqrt(most_cells)))
     column_parts = min(columns, most_cells // row_parts)
     row_parts = min(rows, most_cells // column_parts)
@@ -107,7 +107,7 @@ def _edges(rows: int, columns: int, most_cells: int) -> tuple[np.ndarray, np.nda
 
 
 def _with_edge_at(place: int, edges: np.ndarray) -> np.ndarray:
-    """As many edges, the nearest of which between the ends is moved to `place`."""
+    """Move the inner edge that is nearest to `place` there; the ends stay."""
     inner = edges[1:-1]
     if not len(inner) or place in (edges[0], edges[-1]):
         return edges
@@ -124,14 +124,14 @@ def _means(matrix: np.ndarray, row_edges: np.ndarray, column_edges: np.ndarray) 
 
 
 def kernel_pictures(close_up: CloseUp, scale: int = 9, gap: int = 4) -> np.ndarray:
-    """The kernels of a first layer, which see colours, as one picture: uint8 (height, width, 4).
+    """Draw the kernels of a layer with RGB input as one picture, uint8 (height, width, 4).
 
-    Sixteen in a row, with transparent gaps of `gap` pixels; each weight is `scale` pixels wide. All
-    are on one scale: grey is 0, brighter is more. A filter of which nothing stays is crossed out.
-    Raises ValueError for a layer that does not see three colours.
+    Each row has 16 kernels, with transparent gaps of `gap` pixels; each weight is `scale` pixels
+    wide. All kernels share one scale: grey is 0, brighter is larger. Filters without kept weights
+    are crossed out. Raises ValueError for a layer without three input channels.
     """
     if close_up.weights.ndim != 4 or close_up.weights.shape[1] != 3:
-        raise ValueError("Only a convolution of three input channels has kernels in colour.")
+        raise ValueError("Only a convolution with three input channels has kernels in colour.")
     weights = (close_up.weights * close_up.kept).permute(0, 2, 3, 1).numpy()  # (out, h, w, 3)
     most = max(float(close_up.weights.abs().max()), float(np.finfo(np.float32).tiny))
     colours = (127.5 * (1 + weights / most)).round().astype(np.uint8)
@@ -152,7 +152,7 @@ def kernel_pictures(close_up: CloseUp, scale: int = 9, gap: int = 4) -> np.ndarr
 
 
 def _cross(height: int, width: int) -> np.ndarray:
-    """The opacity of a faint tile with a cross on it, uint8 (height, width)."""
+    """Return the opacity of a faint tile with a cross on it, uint8 (height, width)."""
     rows, columns = np.mgrid[0:height, 0:width]
     falling = np.abs(rows * (width - 1) - columns * (height - 1)) < max(height, width)
     opacity: np.ndarray = np.where(falling | falling[:, ::-1], 255, 50).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What each layer can bear: one pruned at a time, all others as they were."""
+"""Sensitivity scan: the accuracy when one layer is pruned and all others are not."""
 
 from collections.abc import Generator, Iterator, Sequence
 from functools import partial
@@ -26,10 +26,10 @@ SCAN_IMAGES = 2000
 
 
 def units(network: Network, method: str) -> tuple[str, ...]:
-    """What is pruned at a time, in network order.
+    """Return the names of the units that can be pruned separately, in network order.
 
-    For `channel` the groups, by their names, because their members cannot be pruned apart; for
-    `channel-mask` the convolutions; for `fine` every prunable layer.
+    For `channel` these are the groups, whose layers must be pruned together; for `channel-mask` the
+    convolutions; for `fine` all prunable layers.
     """
     if METHODS[method].prunes_groups:
         return tuple(group.name for group in network.groups)
@@ -48,9 +48,9 @@ def scan_points(
     criterion: str = "l1",
     seed: int = 0,
 ) -> list[Point]:
-    """The unpruned network, then each unit at each ratio, from the input to the output.
+    """Return the points of a scan: the unpruned network, then each unit at each ratio, in order.
 
-    `seed` is of the criterion `random`.
+    `seed` is used by the criterion `random`.
     """
     specs = [
         PruningSpec(method, 0.0, criterion, seed=seed, overrides=((unit, ratio),))
@@ -65,12 +65,12 @@ def scan_points(
 
 
 class ScanMeasurer(Measurer):
-    """Measures what `Measurer` does, with the same counts, but runs only what pruning changed.
+    """A `Measurer` with the same counts that only runs the segments changed by pruning.
 
-    What the segments before the first changed one make of the images is the same for all points.
-    It is kept, for the last such segment, so points should come in the network's order: up to
-    130 kB an image of the subset for each recovery, and as much for each image that recovery uses.
-    The compressed size, which takes as long as such an evaluation, is left out.
+    The activations in front of the first changed segment are the same as in the unpruned network.
+    They are cached for one segment, so measure points in network order. The cache takes up to
+    130 kB per image of the subset for each recovery, and as much per image used by the recovery.
+    The compressed size is not measured, because it takes as long as one evaluation.
     """
 
     def __init__(self, *arguments: Any, **named: Any):
@@ -126,19 +126,19 @@ class ScanMeasurer(Measurer):
 
 
 class _PrefixCache:
-    """What the first segments of a network make of batches, kept for the last segment asked for."""
+    """A cache of the activations in front of the segment that was requested last."""
 
     def __init__(self, segments: Sequence[Segment], batches: Sequence[Tensor]):
         self._segments = segments
         self._batches = batches
-        self._kept = [(0, batch) for batch in batches]  # each with the segments it has passed
+        self._kept = [(0, batch) for batch in batches]  # (segments passed, activations)
 
     @property
     def images(self) -> int:
         return sum(map(len, self._batches))
 
     def before(self, segment: int) -> Iterator[Tensor]:
-        """The inputs of a segment, batch by batch. The generator can be dropped at any of them."""
+        """Yield the inputs of a segment, batch by batch. Can be dropped at any batch."""
         for number, batch in enumerate(self._batches):
             passed, kept = self._kept[number]
             if passed > segment:
@@ -149,7 +149,7 @@ class _PrefixCache:
 
 
 def first_changed_segment(one: Network, other: Network) -> int:
-    """The first of a network's segments in which two of them differ; past the last for none."""
+    """Return the first segment whose tensors differ, or the number of segments if none do."""
     tensors = other.tensors()
     changed = [
         name for name, tensor in one.tensors().items() if not torch.equal(tensor, tensors[name])

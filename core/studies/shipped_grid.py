@@ -1,4 +1,4 @@
-"""What the results that come with the repository are of."""
+"""The points of the results that are shipped with the repository."""
 
 from core.baselines.shelf import DEFAULTS
 from core.specs.grid import grid
@@ -6,10 +6,10 @@ from core.specs.point import Point
 from core.specs.vocabulary import RECOVERIES
 
 FULL = DEFAULTS["cifar10"]
-"""The baseline that the app opens with."""
+"""The default baseline of the app."""
 
 FIVE_EPOCHS = "resnet18-cifar10-5ep"
-"""The baseline of the study, trained as short as there."""
+"""The baseline of the original study, trained for as few epochs."""
 
 EVERY_HUNDREDTH = tuple(step / 100 for step in range(96))
 EVERY_TWENTIETH = EVERY_HUNDREDTH[::5]
@@ -17,7 +17,7 @@ BOTH = tuple(RECOVERIES)
 
 
 def shipped_points(name: str) -> list[Point]:
-    """The grid of a baseline by its file's stem, the curves that are seen first coming first."""
+    """Return the points of the baseline with this file stem; the default curves come first."""
     default_ratios = EVERY_HUNDREDTH if name == FULL else EVERY_TWENTIETH
     points = [
         *grid(["fine", "channel"], EVERY_TWENTIETH, recoveries=BOTH),

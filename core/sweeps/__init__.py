@@ -1,1 +1,1 @@
-"""Many measurements of one baseline, each made once and kept."""
+"""Many measurements of one baseline; each is made once and stored."""

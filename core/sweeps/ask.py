@@ -1,4 +1,4 @@
-"""One question: known already, or else measured once and kept."""
+"""Look up one result, or measure and store it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +16,7 @@ Event = Recovering | Evaluation
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The end of `ask`."""
+    """The final event of `ask`."""
 
     result: Result
     is_new: bool  # measured now
@@ -29,10 +29,9 @@ def ask(
     keep: Callable[[Result], None],
     turn: Turn = nullcontext,
 ) -> Iterator[Event | Answer]:
-    """Yield progress and last the answer: known, or else measured within a turn and kept.
+    """Yield progress and finally the answer: known, or measured within a turn and kept.
 
-    Whether it is known is looked up again once the turn has come, since another process may have
-    measured it meanwhile.
+    Look the result up again within the turn: another process may have measured it while waiting.
     """
     if found := known():
         yield Answer(found, is_new=False)

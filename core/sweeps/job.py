@@ -1,4 +1,4 @@
-"""What to measure with, as plain data that another process can be given."""
+"""A measuring job as plain data that can be sent to another process."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ Kind = TypeVar("Kind", bound=Measurer)
 
 @dataclass(frozen=True)
 class Job:
-    """A baseline and the test images that its prunings are measured on; it can be pickled."""
+    """A baseline and the test images to measure on; can be pickled."""
 
     checkpoint: Path
-    dataset: str | None = None  # the one that the baseline was trained on for None
-    subset: int | None = None  # test images; all of them for None
-    seed: int = 0  # of their draw
+    dataset: str | None = None  # None means the data set that the baseline was trained on
+    subset: int | None = None  # number of test images; None means all
+    seed: int = 0  # for drawing them
     precision: str = "auto"
     device: str = "auto"
 
     def measurer(self, kind: type[Kind], load: Callable[[str], DataSet] = loading.load) -> Kind:
-        """Load the baseline, and the images by `load`. Raises InputError where one is missing."""
+        """Load the baseline, and the images with `load`. Raises InputError if one is missing."""
         loaded = checkpoint.load(self.checkpoint, self.dataset)
         return kind(
             loaded,

@@ -1,4 +1,4 @@
-"""What is known of a baseline's prunings, and the means to find out the rest."""
+"""Look up stored results of a baseline, and measure missing ones."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
@@ -26,11 +26,11 @@ BASELINE = Point(UNPRUNED, NOTHING)
 
 
 class KnownResults:
-    """Answers questions about one baseline: from the store, else by measuring, once.
+    """Results of one baseline: read from the store, or measured once and stored.
 
-    The store is asked first for the images that the baseline was evaluated on after its training,
-    which need not be on this machine. Only what the store lacks needs images, and loads them;
-    where there are none, `images` raises InputError. One measurement runs within a `turn`.
+    The store is first searched for results on the images that the baseline was evaluated on after
+    training, which need not be on this machine. Images are loaded only if a result is missing; the
+    callable `images` raises InputError if there are none. Each measurement runs within a `turn`.
     """
 
     def __init__(
@@ -47,20 +47,20 @@ class KnownResults:
     ):
         self.store = store
         self.turn = turn
-        self.subset = subset  # test images that a new measurement is made on
+        self.subset = subset  # number of test images for new measurements
         self.seed = seed
         self._checkpoint = checkpoint
         self._load_images = images
         self._pruner = pruner
         self._device = device or best_device()
         self._precision = resolve_precision(precision, self._device)
-        self._found: dict[Point, Result] = {}  # asked for several times in a run
+        self._found: dict[Point, Result] = {}  # cache: a run of a page looks points up repeatedly
         self.missing_images_reason = (
             ""  # why there are none, once `images` was asked for and is None
         )
 
     def on_subset(self, subset: int, seed: int) -> "KnownResults":
-        """The same baseline on other test images."""
+        """Return the results of the same baseline on other test images."""
         return KnownResults(
             self.store,
             self._checkpoint,
@@ -82,14 +82,14 @@ class KnownResults:
             return None
 
     def read(self, point: Point) -> Reading | None:
-        """What the store knows, on the whole test set if it has that; None where it is missing."""
+        """Return the stored reading, preferably on the whole test set; None if there is none."""
         result = self.result(point)
         return None if result is None else self._reading(result)
 
     def read_nearest(self, point: Point) -> Reading | None:
-        """The nearest ratio that was measured, never an interpolation.
+        """Return the reading at the nearest measured ratio, without interpolation.
 
-        None where only the unpruned network is known, which is on every curve.
+        Return None if only the unpruned network, which is on every curve, is known.
         """
         ratios = [each.ratio for each in self.curve(point)]
         if not any(ratios):
@@ -99,22 +99,22 @@ class KnownResults:
         return None if result is None else self._reading(result, is_nearest=True)
 
     def measure(self, point: Point) -> Iterator[Event | Reading]:
-        """Yield progress and last the reading; a known one at once. Needs the images."""
+        """Yield progress and finally the reading; if it is stored, only that. Needs the images."""
         if known := self.read(point):
             yield known
         else:
             yield from self.measure_on_local_images(point)
 
     def measure_on_local_images(self, point: Point) -> Iterator[Event | Reading]:
-        """As `measure`, but only what is known on this machine's images counts.
+        """Like `measure`, but accept only stored results on this machine's images.
 
-        For all that is compared with a live result: shipped ones may be on another copy of the
-        data set.
+        Use it for results that are compared with a live one: shipped results may be on another copy
+        of the data set.
         """
         measurer = self.measurer()
 
         def keep(result: Result) -> None:
-            with suppress(StoreError):  # shown all the same, and measured again next time
+            with suppress(StoreError):  # still show the result; it is measured again next time
                 self.store.put([result], measurer.test_labels)
 
         for event in ask(
@@ -126,14 +126,14 @@ class KnownResults:
                 yield event
 
     def lacks_reference(self, reading: Reading) -> bool:
-        """Whether measuring the baseline here would give a reading its missing reference."""
+        """Return whether measuring the baseline here would provide the missing reference."""
         if reading.reference is not None or self.images is None:
             return False
         asked = replace(reading.result.key, spec=UNPRUNED, recovery=NOTHING)
         return self.measurer().key(BASELINE) == asked
 
     def result(self, point: Point) -> Result | None:
-        """The best result there is, without what it is compared with."""
+        """Return the best stored result of a point, or None."""
         if point not in self._found:
             found = self.store.find(self._key(point))
             if found is None and self.images is not None:
@@ -144,7 +144,7 @@ class KnownResults:
         return self._found[point]
 
     def curve(self, point: Point) -> list[CurvePoint]:
-        """What is known at every ratio of the point's settings, ascending."""
+        """Return the known points at all ratios of the point's settings, ascending."""
         anywhere = Point(
             replace(point.spec, ratio=1.0), point.recovery
         )  # not 0, where methods meet
@@ -154,10 +154,10 @@ class KnownResults:
         return self.store.curve(self.measurer().key(anywhere)) or shipped
 
     def counts(self, points: Sequence[Point]) -> list[tuple[int, int] | None]:
-        """Correct and seen of each, all of one recovery, measured on the very subset.
+        """Return (correct, seen) of each point on exactly this subset; None for missing ones.
 
-        All on the same images, those of the baseline's results or else this machine's, and in one
-        precision, the one that more of them are known in.
+        All points must have the same recovery. All counts are on the same images, those of the
+        baseline's results or else this machine's, and in the precision with more known points.
         """
         found = self._counts([self._key(point) for point in points])
         if any(count is not None for count in found) or self.images is None:
@@ -165,7 +165,7 @@ class KnownResults:
         return self._counts([self.measurer().key(point) for point in points])
 
     def restrict_to_subset(self, result: Result) -> Result:
-        """A result on this subset, or cut down to it from the whole test set."""
+        """Restrict a result on the whole test set to this subset, unless it is on it already."""
         labels = self._labels_of(result)
         size = min(self.subset, len(labels))
         if result.key.subset == size:
@@ -173,12 +173,12 @@ class KnownResults:
         return result.on_subset(size, self.seed, labels)
 
     def evaluate_outside_subset(self, result: Result) -> Evaluation | None:
-        """A result on those images that are not in this subset; None where there are none."""
+        """Evaluate a result on the images outside this subset; None if there are none."""
         labels = self._labels_of(result)
         return result.evaluate_outside(min(self.subset, len(labels)), self.seed, labels)
 
     def measurer(self, kind: type[Measurer] = Measurer) -> Measurer:
-        """What measures on this machine's images. Raises InputError where there are none."""
+        """Return a measurer on this machine's images. Raises InputError if there are none."""
         if self.images is None:
             raise InputError(self.missing_images_reason)
         if kind is Measurer:
@@ -205,7 +205,7 @@ class KnownResults:
         return Reading(result, self.reference(result), is_live, is_nearest)
 
     def reference(self, result: Result) -> Result | None:
-        """The unpruned baseline on the very images of a result, in its precision."""
+        """Return the unpruned baseline on the same images and in the same precision, or None."""
         known = self.result(BASELINE)
         if known is not None and can_be_paired(known, result):
             return known
@@ -215,13 +215,13 @@ class KnownResults:
         return found.on_subset(result.key.subset, result.key.subset_seed, self._labels_of(result))
 
     def _find_on_local_images(self, point: Point) -> Result | None:
-        """What the store knows on this machine's images, in the precision asked for."""
+        """Look up a stored result on this machine's images, in the requested precision."""
         if self.images is None:
             return None
         return self._find_in_same_precision(self.measurer().key(point))
 
     def _find_in_same_precision(self, key: Key) -> Result | None:
-        """The best answer to a key that a paired test can use."""
+        """Look up the best stored result in exactly the key's precision, as paired tests need."""
         found = self.store.find(key)
         if found is not None and found.key.precision == key.precision:
             return found
@@ -246,7 +246,7 @@ class KnownResults:
         return labels
 
     def _key(self, point: Point) -> Key:
-        """On the images that the baseline was evaluated on after its training."""
+        """Return the key of a point on the images that the baseline was evaluated on."""
         data = str(self._checkpoint.metadata["data"]["fingerprint"])
         labels = self.store.test_labels(data)
         is_whole = labels is not None and self.subset >= len(labels)

@@ -1,4 +1,4 @@
-"""Many prunings of one baseline, measured and kept: only what the store does not have yet."""
+"""Measuring many prunings of one baseline."""
 
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -26,10 +26,10 @@ from core.specs.recovery import Recovery
 
 
 class Measurer:
-    """Measures prunings of one baseline on one subset; what they share is prepared once.
+    """Measures prunings of one baseline on one subset, and prepares the shared data once.
 
-    The subset is the whole test set unless told. `pruner` is made from the checkpoint unless there
-    is one already. Raises InputError for a subset that cannot be drawn.
+    By default the subset is the whole test set and `pruner` is created from the checkpoint. Raises
+    InputError for a subset that cannot be drawn.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class Measurer:
 
     @property
     def test_labels(self) -> np.ndarray:
-        """The whole test set's classes, compact (images,)."""
+        """Labels of the whole test set, compact (images,)."""
         return compact(self._dataset.test_labels.numpy())
 
     def measure(self, point: Point) -> Iterator[Recovering | Evaluation | Result]:
-        """Yield progress batch by batch, and last the result. Can be dropped at any event."""
+        """Yield progress batch by batch, and finally the result. Can be dropped at any event."""
         pruned = self._prune(point.spec)
         network = yield from self._recover(pruned, point.recovery)
         evaluation = None
@@ -79,7 +79,7 @@ class Measurer:
         for evaluation in stopwatch.timed(self._classify(network, point.recovery)):
             yield evaluation
         assert evaluation is not None
-        order = torch.argsort(self._chosen).numpy()  # from the order drawn to the test set's
+        order = torch.argsort(self._chosen).numpy()  # sorts drawn images into test set order
         yield Result(
             key=self.key(point),
             predictions=compact(evaluation.predictions[order]),
@@ -108,7 +108,7 @@ class Measurer:
 
     @cached_property
     def _inputs(self) -> tuple[Tensor, ...]:
-        """The test images of the subset, normalised once for all points, in batches."""
+        """The subset's test images in batches, normalised once for all points."""
         images = self._dataset.test_images[self._chosen].to(self._device)
         inputs = self.checkpoint.network.inputs(images, DTYPES[self._precision])
         return torch.split(inputs, BATCH_SIZES[self._device.type])
@@ -118,7 +118,7 @@ class Measurer:
         return self._dataset.test_labels[self._chosen]
 
     def _prune(self, spec: PruningSpec) -> Network:
-        """The pruned network; the last one is kept for the recoveries that share it."""
+        """Prune the network; cache the last one, which several recoveries may share."""
         if self._last is None or self._last[0] != spec:
             self._pruner = self._pruner or Pruner(self.checkpoint.network)
             self._last = (spec, self._pruner.prune(spec).network)
@@ -126,13 +126,13 @@ class Measurer:
 
 
 class _Stopwatch:
-    """Adds up the time that an iterable takes, without what its reader does between two items."""
+    """Measures the time an iterator takes, without the time its consumer takes between items."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     def timed(self, evaluations: Iterable[Evaluation]) -> Iterator[Evaluation]:
-        """Pass every evaluation on; `seconds` is complete once all have been read."""
+        """Pass on every evaluation; `seconds` is final once all have been read."""
         remaining = iter(evaluations)
         while True:
             started = time.perf_counter()

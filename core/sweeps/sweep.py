@@ -1,4 +1,4 @@
-"""Many prunings of one baseline, measured and kept: only what the store does not have yet."""
+"""Measure many prunings of one baseline and store the results; skip stored ones."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -15,11 +15,11 @@ from core.sweeps.measurer import Measurer
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Of a sweep: `result` is set where a point was measured."""
+    """The progress of a sweep; `result` is set when a point has been measured."""
 
     point: Point
-    finished: int  # points, of those that were missing
-    missing: int  # points, when the sweep began
+    finished: int  # points finished, out of `missing`
+    missing: int  # points missing when the sweep began
     seconds_left: float | None  # None until the first point is finished
     result: Result | None = None
 
@@ -30,12 +30,12 @@ def sweep(
     store: ResultStore,
     turn: Turn = nullcontext,
 ) -> Iterator[Progress]:
-    """Measure the points that the store lacks, and keep each as soon as it is finished.
+    """Measure the points that the store lacks, and store each result as soon as it is finished.
 
-    The generator can be dropped, or its process killed, at any event: what was finished is in the
-    store, and the next sweep goes on from there. Each point is measured within a `turn`, so that
-    others can have theirs between two points; what one of them measured meanwhile is not measured
-    again. Raises StoreError where nothing can be kept.
+    The generator can be dropped, or its process killed, at any event: finished results are in the
+    store, and the next sweep continues from there. Each point is measured within a `turn`, so that
+    other sessions can run between two points; points that they measure meanwhile are skipped.
+    Raises StoreError if results cannot be stored.
     """
 
     def keep(result: Result) -> None:
@@ -64,7 +64,7 @@ def sweep(
 
 
 def _work(point: Point) -> float:
-    """About how long a point takes, of what the unpruned network takes."""
+    """Estimate the time of a point, relative to evaluating the unpruned network."""
     kept = 1 - point.spec.ratio if METHODS[point.spec.method].prunes_groups else 1.0
     recovering = 0.3 if point.recovery.method == "bn" else 0.0
     return 0.1 + (1 + recovering) * kept**2

@@ -1,4 +1,4 @@
-"""Ratios layer by layer that meet a budget, chosen by what each layer bears."""
+"""Find a ratio for each layer that meets a budget, from the layers' sensitivities."""
 
 from core.studies.budget.problem import QUANTITIES, Problem, problem_of, quantity_of
 from core.studies.budget.search import smallest_part, smallest_ratio

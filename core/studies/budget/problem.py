@@ -1,4 +1,4 @@
-"""What a budget counts: how much of a quantity is left once units have given up so many each."""
+"""What a budget counts: how much of a quantity is left after pruning each unit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ QUANTITIES = ("parameters", "macs")
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Units that can give up weights or channels one by one, and what is left then.
+    """Units that lose weights or channels, and the quantity that is left.
 
-    `left` takes how many each unit gave up, int64 (..., units), and returns (...,).
+    `left` takes the number of weights or channels that each unit lost, int64 (..., units), and
+    returns the quantity left, (...,).
     """
 
     names: tuple[str, ...]
@@ -31,7 +32,7 @@ class Problem:
 
 
 def weights_problem(network: Network, quantity: str) -> Problem:
-    """For fine-grained pruning: parameters that are not zero, or the MACs on them (theoretical)."""
+    """Count non-zero parameters, or theoretical MACs on them, for fine-grained pruning."""
     _check(quantity)
     layers = network.layers
     sizes = np.array([layer.weight.numel() for layer in layers.values()])
@@ -40,7 +41,7 @@ def weights_problem(network: Network, quantity: str) -> Problem:
     else:
         each = np.ones(len(sizes))
     fixed = _unprunable(network) if quantity == "parameters" else 0
-    # The lowest weights go first, so those that are zero already are gone before any counts.
+    # The smallest weights are pruned first, so pruning existing zeros saves nothing.
     zeros = np.array([int((layer.weight == 0).sum()) for layer in layers.values()])
 
     def left(gone: np.ndarray) -> np.ndarray:
@@ -51,7 +52,7 @@ def weights_problem(network: Network, quantity: str) -> Problem:
 
 
 def channels_problem(network: Network, quantity: str) -> Problem:
-    """For channel pruning: parameters that are there, or MACs executed."""
+    """Count stored parameters or executed MACs for channel pruning."""
     _check(quantity)
     groups = network.groups
     layers = network.layers
@@ -63,7 +64,7 @@ def channels_problem(network: Network, quantity: str) -> Problem:
         for name, repeat in group.consumers
     }
     macs = network.macs
-    # A layer's quantity is a product of its outputs and inputs, of which a group may own either.
+    # A layer's quantity is proportional to outputs x inputs; each may belong to a group.
     out_size, in_size, each = [], [], []
     out_gone, in_gone = np.zeros((2, len(layers), len(groups)), dtype=np.int64)
     for row, (name, layer) in enumerate(layers.items()):
@@ -76,7 +77,7 @@ def channels_problem(network: Network, quantity: str) -> Problem:
         if name in inputs:
             number, repeat = inputs[name]
             in_gone[row, number] = repeat
-    # What batch-norms and biases have for each channel goes with it.
+    # Parameters of batch-norms and biases are removed with their channel.
     along = np.array(
         [
             sum(
@@ -100,7 +101,7 @@ def channels_problem(network: Network, quantity: str) -> Problem:
 
 
 def problem_of(network: Network, method: str, quantity: str) -> Problem:
-    """Raises InputError for a method or a quantity that has none."""
+    """Return the problem of a method and quantity. Raises InputError if there is none."""
     match method:
         case "fine":
             return weights_problem(network, quantity)
@@ -110,7 +111,7 @@ def problem_of(network: Network, method: str, quantity: str) -> Problem:
 
 
 def quantity_of(found: Cost, method: str, quantity: str) -> float:
-    """What a problem of the method counts, of a network that was pruned by it."""
+    """Return the quantity that the method's problem counts, from a network's cost."""
     _check(quantity)
     if METHODS[method].prunes_weights:
         return found.macs_nonzero if quantity == "macs" else found.nonzero
@@ -123,13 +124,13 @@ def _check(quantity: str) -> None:
 
 
 def _unprunable(network: Network) -> int:
-    """Parameters that are no prunable layer's weights: batch-norm's and biases."""
+    """Count the parameters that are not weights of prunable layers: batch-norms and biases."""
     weights = sum(layer.weight.numel() for layer in network.layers.values())
     return sum(parameter.numel() for parameter in network.module.parameters()) - weights
 
 
 def _parameters_along(module: nn.Module, name: str) -> int:
-    """The parameters that go with a layer's channels, its weights left out."""
+    """Count a layer's parameters that belong to its output channels, without its weights."""
     layer = module.get_submodule(name)
     own = sum(parameter.numel() for parameter in layer.parameters())
     if isinstance(layer, nn.Conv2d | nn.Linear):

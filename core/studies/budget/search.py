@@ -1,4 +1,4 @@
-"""Bisection, in hundredths: one ratio that meets a budget, one budget that keeps an accuracy."""
+"""Bisection in hundredths: the ratio that meets a budget, the budget that keeps an accuracy."""
 
 import math
 from bisect import bisect_left
@@ -17,10 +17,9 @@ Event = TypeVar("Event")
 
 
 def smallest_ratio(pruner: Pruner, spec: PruningSpec, quantity: str, part: float) -> float:
-    """The smallest ratio, in hundredths, that leaves at most `part` of a quantity.
+    """Return the smallest ratio, in hundredths, that leaves at most `part` (0 to 1) of a quantity.
 
-    For allocations that know one ratio only; that of `spec` plays no role. Raises InputError where
-    even HIGHEST_RATIO leaves more.
+    The ratio of `spec` is ignored. Raises InputError if even HIGHEST_RATIO leaves more.
     """
 
     def left(hundredths: int) -> float:
@@ -31,7 +30,7 @@ def smallest_ratio(pruner: Pruner, spec: PruningSpec, quantity: str, part: float
     budget = part * left(0)
     if left(highest) > budget:
         raise InputError(
-            f"To leave at most {part:.1%} is impossible with one ratio up to {HIGHEST_RATIO}."
+            f"Leaving at most {part:.1%} is impossible with one ratio up to {HIGHEST_RATIO}."
         )
     return bisect_left(range(highest), True, key=lambda each: left(each) <= budget) / 100
 
@@ -39,11 +38,12 @@ def smallest_ratio(pruner: Pruner, spec: PruningSpec, quantity: str, part: float
 def smallest_part(
     loss_of: Callable[[float], Generator[Event, None, float]], least: float, most_lost: float
 ) -> Generator[Event, None, float]:
-    """The smallest part, in hundredths from `least` on, whose loss is at most `most_lost`.
+    """Return the smallest part, in hundredths from `least` up, whose loss is at most `most_lost`.
 
-    `loss_of` measures a part and returns the accuracy lost, 0 to 1; its events are passed on. The
-    loss is taken to fall as more is left; where it does not, the answer still keeps within it. 1
-    where nothing less does.
+    `loss_of` measures a part and returns the accuracy lost (0 to 1); its events are passed on. The
+    bisection assumes that more parameters lose less accuracy. If they don't, the returned part may
+    not be the smallest one, but its measured loss is within the limit. Return 1 if no smaller part
+    is within the limit.
     """
     low, high = math.ceil(100 * least - 1e-9) - 1, 100
     while high - low > 1:

@@ -1,7 +1,7 @@
-"""A ratio for each unit: the greedy choice by what each of them bears.
+"""A greedy solver that chooses a ratio for each unit from its sensitivity.
 
-It goes back to Li et al., "Pruning Filters for Efficient ConvNets", 2017, and He et al., "AMC:
-AutoML for Model Compression", 2018, who compare against it.
+The idea is from Li et al., "Pruning Filters for Efficient ConvNets", 2017; He et al., "AMC: AutoML
+for Model Compression", 2018, compare against it.
 """
 
 from bisect import bisect_left
@@ -13,23 +13,23 @@ import numpy as np
 from core.errors import InputError
 from core.studies.budget.problem import Problem
 
-STEPS = 40  # sizes of each unit that are weighed against each other
+STEPS = 40  # candidate sizes of each unit
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What accuracy was lost when one unit alone was pruned, as a scan measured it."""
+    """The accuracy lost at each ratio when one unit alone is pruned, as measured by a scan."""
 
     ratios: tuple[float, ...]  # ascending, above 0
-    losses: tuple[float, ...]  # 0 to 1; by chance they may be below 0, or fall
+    losses: tuple[float, ...]  # 0 to 1; noise can make them negative or decreasing
 
     @property
     def largest_ratio(self) -> float:
-        """Beyond it nothing is known."""
+        """The largest ratio that was scanned."""
         return self.ratios[-1]
 
     def losses_at(self, ratios: np.ndarray) -> np.ndarray:
-        """For planning only: made to rise, and linear between what was measured."""
+        """Interpolate the losses linearly, made non-decreasing; use them only for planning."""
         rising = np.maximum.accumulate([0.0, *self.losses])
         losses: np.ndarray = np.interp(ratios, [0.0, *self.ratios], rising)
         return losses
@@ -38,20 +38,20 @@ class Sensitivity:
 def solve(
     problem: Problem, sensitivities: Mapping[str, Sensitivity], part: float
 ) -> dict[str, float]:
-    """A ratio for each unit such that at most `part`, 0 to 1, of the quantity is left.
+    """Return a ratio for each unit, so that at most `part` (0 to 1) of the quantity is left.
 
-    Step by step the unit gives up more that loses the least accuracy for what it saves, as far as
-    the scan foresees, losses being taken to add up. At the end no unit could have a single weight
-    or channel back. Units that give up nothing are left out. Raises InputError where even the
-    largest ratios of the scan leave more.
+    In each step, prune the unit that loses the least accuracy per quantity saved, assuming that the
+    losses of the scan add up. At the end, give back weights or channels that the budget allows to
+    keep. Units that lose nothing are left out. Raises InputError if even the largest ratios of the
+    scan leave more.
     """
     budget = part * problem.everything
     planner = _Planner(problem, sensitivities)
     if problem.left(planner.most) > budget:
         least = minimum_part(problem, sensitivities)
         raise InputError(
-            f"To leave at most {part:.1%} is impossible: pruned as far as the scan went, "
-            f"{least:.1%} are left. Ask for more."
+            f"Leaving at most {part:.1%} is impossible: at the largest scanned ratios, "
+            f"{least:.1%} are left. Raise the limit."
         )
     gone = np.zeros(len(problem.names), dtype=np.int64)
     while problem.left(gone) > budget:
@@ -67,19 +67,19 @@ def solve(
 
 
 def minimum_part(problem: Problem, sensitivities: Mapping[str, Sensitivity]) -> float:
-    """What is left of the quantity, 0 to 1, where every unit gives up as much as was scanned."""
+    """Return the fraction of the quantity (0 to 1) left at the largest ratios of the scan."""
     return float(problem.left(_Planner(problem, sensitivities).most)) / problem.everything
 
 
 class _Planner:
-    """Which unit should give up how much next."""
+    """Chooses which unit to prune next, and how far."""
 
     def __init__(self, problem: Problem, sensitivities: Mapping[str, Sensitivity]):
         self._problem = problem
         self._sensitivities = [sensitivities[name] for name in problem.names]
         largest = np.array([sensitivity.largest_ratio for sensitivity in self._sensitivities])
         self.most = np.floor(largest * problem.sizes + 1e-9).astype(np.int64)
-        # Each candidate: which unit, and how many it would have given up then.
+        # Each candidate: a unit, and how many weights or channels it has lost in total.
         candidates = [
             (unit, number)
             for unit, most in enumerate(self.most)
@@ -91,11 +91,11 @@ class _Planner:
         )
 
     def losses(self, gone: np.ndarray) -> np.ndarray:
-        """Of accuracy, (units,), each for itself."""
+        """Return the accuracy lost by each unit alone, (units,)."""
         return np.array([self._loss(unit, number) for unit, number in enumerate(gone)])
 
     def cheapest(self, gone: np.ndarray) -> tuple[int, int]:
-        """The unit, and how many it should give up in all, that lose least for what they save."""
+        """Return the candidate (unit, total) that loses the least accuracy per quantity saved."""
         ahead = self._numbers > gone[self._units]
         units, numbers = self._units[ahead], self._numbers[ahead]
         then = np.repeat(gone[None], len(units), 0)
@@ -111,11 +111,11 @@ class _Planner:
 
 
 def _fewest(problem: Problem, gone: np.ndarray, unit: int, budget: float, most: int) -> int:
-    """How few `unit` must give up for the budget; `most` where even that does not meet it."""
+    """Return the fewest that `unit` must lose to meet the budget; `most` if it is not enough."""
 
     def meets(number: int) -> bool:
         then = gone.copy()
         then[unit] = number
         return bool(problem.left(then) <= budget)
 
-    return bisect_left(range(int(most)), True, key=meets)  # more gone is never more left
+    return bisect_left(range(int(most)), True, key=meets)  # `left` never rises with `number`
