@@ -1,4 +1,4 @@
-"""The store of measured results: what was measured once is never measured again."""
+"""The store of measured results, so that nothing is measured twice."""
 
 from core.results.database import StoreError
 from core.results.key import ALGORITHM, Key

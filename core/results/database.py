@@ -1,4 +1,4 @@
-"""The SQLite file behind the store: begun, upgraded, and set aside where it cannot be used."""
+"""The SQLite file behind the store: creating, upgrading and replacing it if it is damaged."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from core.errors import InputError
 from core.files import written_atomically
 
 APPLICATION_ID = 0x5052554E  # "PRUN", in the file's header
-SECONDS_TO_WAIT = 20  # for another thread or process that writes
+SECONDS_TO_WAIT = 20  # for a lock held by another thread or process
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 UNWRITABLE = (
     *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
@@ -28,35 +28,36 @@ UNWRITABLE_ERRNO = (
     *(errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EEXIST, errno.ENOTDIR),  # a file where the folder should be
 )
-SIDE_FILES = ("-journal", "-wal", "-shm")  # the ends of SQLite's own files beside a database
+SIDE_FILES = ("-journal", "-wal", "-shm")  # suffixes of the files SQLite writes beside a database
 
 Answer = TypeVar("Answer")
 Action = Callable[[sqlite3.Connection], Answer]
 
 
 class StoreError(InputError):
-    """The store cannot be read or written; the sentence says why."""
+    """The store cannot be read or written; the message says why."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The tables of a file, and how files of older versions get them."""
+    """The tables of the database, and the upgrades from older versions."""
 
     version: int
     schema: str
-    upgrades: Mapping[int, str] = field(default_factory=dict)  # SQL by the version it starts from
+    upgrades: Mapping[int, str] = field(default_factory=dict)  # old version -> SQL script
 
 
 class Database:
-    """One file for any number of threads and processes.
+    """One SQLite file, shared by any number of threads and processes.
 
-    Reading waits only while SQLite commits. Writing takes a lock of its own too, so that no file is
-    written while it is set aside: SQLite finds a file's journal by its name alone.
+    Readers wait only while SQLite commits. Writers also take a file lock, so that nobody writes to
+    a file while it is renamed: SQLite finds a file's journal by name, and would pair it with the
+    wrong database.
 
-    A file that is damaged, foreign or of an unknown layout is set aside under a new name, as
-    `notes` says, and `refill` is called for the new one. Where the folder cannot be written, a copy
-    in a temporary folder serves until the process ends. Where nothing can be written, as on a full
-    disk, results are still read, and `trouble` says why nothing is kept.
+    A file that is damaged, foreign or of an unknown layout is renamed, which adds a note to
+    `notes`, and `refill` is called to fill the new file. If the folder is not writable, a copy in a
+    temporary folder is used until the process ends. If nothing can be written, for example on a
+    full disk, results can still be read, and `trouble` says why new ones are not stored.
     """
 
     def __init__(self, path: Path, layout: Layout, refill: Callable[[], None] = lambda: None):
@@ -73,7 +74,7 @@ class Database:
             self._use_temporary_copy(error)
 
     def read(self, action: Action[Answer]) -> Answer:
-        """Run `action` on a connection that only reads; it may run twice. Raises StoreError."""
+        """Run `action` on a read-only connection; it may run twice. Raises StoreError."""
         with self._errors():
             return self._with_repair(lambda: _on_connection(self.path, "ro", action))
 
@@ -89,7 +90,7 @@ class Database:
         self.trouble = ""
 
     def probe(self) -> None:
-        """Bring `trouble` up to date by writing a page beside the file, which leaves no trace."""
+        """Update `trouble`: try to write 4 kB to a temporary file in the same folder."""
         with suppress(StoreError), self._errors():
             with tempfile.TemporaryFile(dir=self.path.parent, buffering=0) as file:
                 file.write(bytes(4096))
@@ -108,7 +109,7 @@ class Database:
                 self._prepare()
 
     def _use_temporary_copy(self, why: StoreError) -> None:
-        """Go on with a copy in a temporary folder. Raises `why` where that is full too."""
+        """Switch to a copy in a temporary folder. Raises `why` if that cannot be written either."""
         path = self.path
         try:
             self._elsewhere = tempfile.TemporaryDirectory(
@@ -136,17 +137,17 @@ class Database:
             raise StoreError(f"{sentence}.") from error
 
     def _locked(self) -> AbstractContextManager[object]:
-        """Hold the file's lock; a thread that holds it may ask again."""
+        """Hold the file lock, which is reentrant within a thread."""
         return self._lock.acquire(SECONDS_TO_WAIT)
 
     def _with_repair(self, work: Callable[[], Answer]) -> Answer:
-        """Do the work; where the file is damaged or gone, do it again on a new one."""
+        """Do the work; if the file is damaged or missing, replace the file and do it again."""
         try:
             return work()
         except sqlite3.DatabaseError as error:
             if self.path.exists() and not _is_repairable(error):
                 raise
-        with self._locked():  # so that only the first of those who meet the damage repairs it
+        with self._locked():  # so that only one of several threads or processes repairs the file
             if not self._prepare():
                 try:
                     return work()
@@ -159,7 +160,7 @@ class Database:
         return work()
 
     def _prepare(self) -> bool:
-        """Bring the file to the present layout; return whether a new one was begun."""
+        """Create the file or upgrade it to the current layout; return whether it is new."""
         trouble = self._check() if self.path.exists() else ""
         if trouble is None:
             return False
@@ -170,7 +171,7 @@ class Database:
         return True
 
     def _check(self) -> str | None:
-        """Say what the file is instead of a store: "" where it is empty, None where it is one."""
+        """Upgrade the file; return None if it is a store, "" if it is empty, else what is wrong."""
         try:
             return _on_connection(self.path, "rw", self._upgrade)
         except sqlite3.DatabaseError as error:
@@ -196,7 +197,7 @@ class Database:
         self._run_script(connection, self._layout.schema)
 
     def _run_script(self, connection: sqlite3.Connection, script: str) -> None:
-        connection.execute("PRAGMA journal_mode = DELETE")  # files of the layout 1 have a WAL
+        connection.execute("PRAGMA journal_mode = DELETE")  # files of layout 1 used a WAL
         connection.executescript(
             f"BEGIN IMMEDIATE; {script} PRAGMA application_id = {APPLICATION_ID}; "
             f"PRAGMA user_version = {self._layout.version}; COMMIT;"
@@ -209,27 +210,27 @@ class Database:
             with suppress(FileNotFoundError):
                 Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
         self.notes.append(
-            f"{self.path.name} {trouble}: it was set aside as {aside.name}, and a new one begun."
+            f"{self.path.name} {trouble}: it was renamed to {aside.name}, and a new file created."
         )
 
 
 def _on_connection(path: Path, mode: str, action: Action[Answer]) -> Answer:
-    # A connection for each action takes 0.2 ms, and leaves nothing for threads to share.
+    # A new connection for each action costs 0.2 ms, and threads never share a connection.
     address = f"{path.resolve().as_uri()}?mode={mode}"
     connection = sqlite3.connect(address, SECONDS_TO_WAIT, isolation_level="IMMEDIATE", uri=True)
-    with closing(connection), connection:  # which commits, or rolls back
+    with closing(connection), connection:  # the inner context commits or rolls back
         connection.row_factory = sqlite3.Row
         return action(connection)
 
 
 def _is_repairable(error: sqlite3.DatabaseError) -> bool:
-    """Whether it is damage, a file replaced meanwhile, or a commit that a killed process left."""
+    """Return whether the file is damaged, was just replaced, or has an unfinished commit."""
     code = getattr(error, "sqlite_errorcode", 0)
     return _is_damage(error) or code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY_ROLLBACK)
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE  # the other bits are details
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE  # primary code, without details
 
 
 def _is_unwritable(error: BaseException | None) -> bool:

@@ -1,4 +1,4 @@
-"""Taking shipped result files into the store, and out again when they change or go."""
+"""Import shipped result files into the store, and remove their rows when files change."""
 
 import math
 import sqlite3
@@ -19,38 +19,38 @@ SECONDS_BETWEEN_TRIES = 60  # after the disk was full or the store locked
 
 @dataclass(frozen=True)
 class ImportFailure:
-    """Why one version of a shipped file was not taken in."""
+    """Why one version of a shipped file was not imported."""
 
     version: str
     why: str
-    until: float = math.inf  # of time.monotonic(); for ever where the file itself is the reason
+    until: float = math.inf  # time.monotonic() of the next retry; never for a faulty file
 
 
 class ShippedImporter:
-    """Keeps the rows of a database in step with the shipped files (*.results.csv) of a folder."""
+    """Synchronises a database with the shipped files (*.results.csv) of a folder."""
 
     def __init__(self, folder: Path | None, database: Database):
         self._folder = folder
         self._database = database
         self._failures: dict[Path, ImportFailure] = {}
-        self._refreshing = threading.RLock()  # refreshing may find damage, and then begins again
+        self._refreshing = threading.RLock()  # reentrant: refreshing may repair, which imports all
 
     @property
     def notes(self) -> list[str]:
-        """Why files were not taken in."""
+        """Messages about files that were not imported."""
         return [refusal.why for refusal in [*self._failures.values()]]
 
     def refresh(self) -> None:
-        """Take in the files that are new or changed, take out those that are gone.
+        """Import new and changed files, and remove the rows of deleted ones.
 
-        Rows of this machine stay. A file that cannot be read leaves a note, and the rows that were
-        taken in before.
+        Rows measured on this machine are kept. A file that cannot be read adds a note; the rows
+        imported from it earlier are kept.
         """
         with self._refreshing:
             self._refresh()
 
     def import_all(self) -> None:
-        """Take in all files, for a database that is new."""
+        """Import all files into a new database."""
         with self._refreshing:
             self._failures.clear()
             self._refresh()
@@ -72,13 +72,13 @@ class ShippedImporter:
         for name in gone:
             self._database.write(partial(_remove, name))
         stale = [path for path, version in shipped.items() if version != known.get(path.name)]
-        taken_in = [path for path in stale if self._import_file(path, shipped[path])]
-        if gone or any(path.name in known for path in taken_in):
-            for path in shipped.keys() - taken_in:  # may hold what the others no longer do
+        imported = [path for path in stale if self._import_file(path, shipped[path])]
+        if gone or any(path.name in known for path in imported):
+            for path in shipped.keys() - imported:  # may contain rows that the removed ones had
                 self._import_file(path, shipped[path])
 
     def _import_file(self, path: Path, version: str) -> bool:
-        """Replace a file's rows; return whether it was done. Not for a refused file."""
+        """Replace a file's rows and return True; return False if this or an earlier try failed."""
         if path in self._failures:
             return False
         try:
@@ -86,7 +86,7 @@ class ShippedImporter:
         except StoreError as error:
             until = time.monotonic() + SECONDS_BETWEEN_TRIES
             self._failures[path] = ImportFailure(
-                version, f"{path.name} was not taken in: {error}", until
+                version, f"{path.name} was not imported: {error}", until
             )
             return False
         except InputError as error:
@@ -114,9 +114,9 @@ def _remove(file: str, connection: sqlite3.Connection) -> None:
 
 
 def _version(path: Path) -> str:
-    """Size and time of a CSV and of its array file, which change with their content."""
+    """Return size and modification time of a CSV and its array file, to detect changes."""
     stats = []
     for file in (path, array_file(path)):
-        with suppress(FileNotFoundError):  # also one that is being replaced
+        with suppress(FileNotFoundError):  # missing, or just being replaced
             stats.append(file.stat())
     return " ".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)

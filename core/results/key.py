@@ -1,4 +1,4 @@
-"""What makes a measurement the same measurement."""
+"""The key that identifies a measurement."""
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
@@ -10,15 +10,16 @@ from core.specs.recovery import Recovery
 from core.specs.vocabulary import PRECISIONS
 
 ALGORITHM = 1
-"""Raised whenever pruning, recovery or evaluation would give other counts for the same settings."""
+"""Increase it when pruning, recovery or evaluation changes the counts for the same settings."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """Same key on the same device and library versions, same counts, bitwise.
+    """Everything that determines a result.
 
-    The spec is kept in canonical form. Raises InputError for a ratio that is not in hundredths, or
-    a precision that was not resolved.
+    On the same device and library versions, the same key gives exactly the same counts. The spec is
+    stored in canonical form. Raises InputError for a ratio that is not in hundredths, or for an
+    unresolved precision ("auto").
     """
 
     checkpoint: str  # fingerprint of the baseline's tensors
@@ -26,33 +27,33 @@ class Key:
     recovery: Recovery
     data: str  # fingerprint of the data set
     subset: int  # test images
-    subset_seed: int  # of their draw; 0 for the whole test set
+    subset_seed: int  # for drawing them; 0 for the whole test set
     precision: str  # "fp32" or "bf16"
     algorithm: int = ALGORITHM
-    architecture: str = "resnet18"  # Network.identity: what decides besides the tensors
+    architecture: str = "resnet18"  # Network.identity: what determines outputs besides tensors
 
     def __post_init__(self) -> None:
         if abs(100 * self.spec.ratio - round(100 * self.spec.ratio)) > 1e-9:
             raise InputError(
-                f"Results are kept for ratios in hundredths, not for {self.spec.ratio!r}."
+                f"Results are stored for ratios in hundredths, not for {self.spec.ratio!r}."
             )
         if self.precision not in PRECISIONS:
             raise InputError(
-                f"A result has the precision {' or '.join(PRECISIONS)}, not {self.precision!r}."
+                f"The precision of a result is {' or '.join(PRECISIONS)}, not {self.precision!r}."
             )
         spec = replace(self.spec, ratio=round(self.spec.ratio, 2)).canonical()
         object.__setattr__(self, "spec", UNPRUNED if spec.is_identity else spec)
 
     @property
     def hundredths(self) -> int:
-        """The ratio as a whole number, so that it can be compared exactly."""
+        """The ratio in hundredths, as an integer that can be compared exactly."""
         return round(100 * self.spec.ratio)
 
     @property
     def settings(self) -> str:
-        """Canonical JSON of all of the spec but the ratio.
+        """Canonical JSON of the spec without the ratio.
 
-        What is at its default is left out, so that a setting that is added later changes no key.
+        Defaults are left out, so adding a setting later does not change existing keys.
         """
         defaults = {field.name: field.default for field in fields(PruningSpec)}
         named = {

@@ -1,4 +1,4 @@
-"""One measurement, with all that can be asked of it later."""
+"""One measurement: counts, predictions and costs."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,8 +21,8 @@ def compact(classes: np.ndarray) -> np.ndarray:
     low, high = int(classes.min(initial=0)), int(classes.max(initial=0))
     if low < 0 or high > 65535:
         raise InputError(
-            f"Results are kept for classes from 0 to 65,535, not for class {low if low else high}: "
-            "number the classes from 0 on."
+            f"Results are stored for classes 0 to 65,535, not for class {low if low else high}: "
+            "number the classes from 0."
         )
     return classes.astype(np.uint8 if high < 256 else np.uint16)
 
@@ -32,10 +32,10 @@ class Origin:
     """Where, when and with what a result was measured."""
 
     device: str  # "cpu", "cuda" or "mps"
-    versions: str  # of the libraries, such as "torch 2.15.0"
-    seconds: float  # spent evaluating, without pauses between batches
+    versions: str  # library versions, such as "torch 2.15.0"
+    seconds: float  # evaluation time, without pauses between batches
     date: str  # ISO 8601, UTC
-    file: str = ""  # the shipped file that it came with; empty for one measured on this machine
+    file: str = ""  # the shipped file it was imported from; "" if measured on this machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +45,9 @@ class Result:
     key: Key
     predictions: np.ndarray  # compact classes (subset,), in the order of the test set
     labels: np.ndarray  # likewise
-    loss_sum: float  # cross-entropy over the subset; NaN where it is part of a larger one
+    loss_sum: float  # cross-entropy summed over the subset; NaN if cut from a larger subset
     cost: Cost
-    compressed_bytes: int | None  # of the checkpoint, where it was measured
+    compressed_bytes: int | None  # of the checkpoint; None if not measured
     origin: Origin
 
     def __post_init__(self) -> None:
@@ -68,10 +68,10 @@ class Result:
         )
 
     def evaluate_outside(self, size: int, seed: int, test_labels: np.ndarray) -> Evaluation | None:
-        """Evaluate on the images outside of a subset; None where no image is left.
+        """Evaluate on the images outside a subset; return None if no image is left.
 
-        For a network that was chosen on that subset, and so cannot be judged on it. The loss is NaN
-        because it is not known by image.
+        Use it for a network that was chosen on that subset. The loss is NaN, because it is not
+        stored per image.
         """
         mine = sorted_subset(test_labels, self.key.subset, self.key.subset_seed)
         theirs = sorted_subset(test_labels, size, 0 if size == len(test_labels) else seed)
@@ -86,9 +86,9 @@ class Result:
         )
 
     def on_subset(self, size: int, seed: int, test_labels: np.ndarray) -> "Result":
-        """Restrict the result to a part of its images; `test_labels` is of the whole test set.
+        """Restrict the result to a subset of its images; `test_labels` is the whole test set's.
 
-        Raises ValueError where the subset has images that the result is not on.
+        Raises ValueError if the subset contains images without a prediction.
         """
         mine = sorted_subset(test_labels, self.key.subset, self.key.subset_seed)
         seed = 0 if size == len(test_labels) else seed
@@ -107,7 +107,7 @@ class Result:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """What a curve needs of a result."""
+    """The values of a result that a curve shows."""
 
     ratio: float
     correct: int

@@ -1,4 +1,4 @@
-"""A result as a flat row: what SQLite and CSV share, then the columns and the tables of SQLite."""
+"""Results as flat rows: values shared by SQLite and CSV, then the SQLite columns and tables."""
 
 import hashlib
 import json
@@ -21,9 +21,9 @@ from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 
 COPIED_COLUMNS = ("checkpoint", "architecture", "data", "algorithm", "subset_seed", "precision")
-"""Columns that hold what the key holds."""
+"""Columns copied from the key without conversion."""
 
-KEY_COLUMNS = (  # a question gives all but the last three exactly, so they lead in the index
+KEY_COLUMNS = (  # queries fix all but the last three, so those come first in the index
     *("checkpoint", "architecture", "data", "algorithm", "settings", "recovery", "hundredths"),
     *("subset", "subset_seed", "precision"),
 )
@@ -99,13 +99,13 @@ def from_values(
 ) -> Result:
     """Undo `to_values`.
 
-    Raises InputError where the predictions are not as `correct` counts them, or where the subset
-    would be drawn differently today.
+    Raises InputError if `correct` does not match the predictions, or if the seed now draws other
+    images than those the file was written for.
     """
     subset, seed = len(predictions), values["subset_seed"]
     if values["positions"] not in (None, _digest(subset, seed, test_labels)):
         raise InputError(
-            f"positions is {values['positions']}, but other images are drawn by the seed {seed}."
+            f"positions is {values['positions']}, but the seed {seed} draws other images."
         )
     labels = test_labels[sorted_subset(test_labels, subset, seed)]
     if values["correct"] != np.count_nonzero(predictions == labels):
@@ -127,7 +127,7 @@ def from_values(
 
 
 def parameters_of(key: Key, whole: int | None = None) -> dict[str, Any]:
-    """Give the key as named parameters of a query; `whole` is the size of the whole test set."""
+    """Return the key as named parameters of a query; `whole` is the size of the whole test set."""
     return {
         **{name: getattr(key, name) for name in KEY_COLUMNS},
         "recovery": key.recovery_settings,
@@ -136,7 +136,7 @@ def parameters_of(key: Key, whole: int | None = None) -> dict[str, Any]:
 
 
 def to_row(result: Result, test_labels: np.ndarray) -> dict[str, Any]:
-    """Give the named values of INSERT and UPSERT."""
+    """Return the named values of INSERT and UPSERT."""
     predictions = zlib.compress(result.predictions.tobytes())
     return {
         **to_values(result, test_labels),
@@ -150,7 +150,7 @@ def from_row(row: sqlite3.Row, test_labels: np.ndarray) -> Result:
     content = zlib.decompress(row["predictions"])
     predictions = np.frombuffer(content, np.uint8 if len(content) == row["subset"] else np.uint16)
     if len(predictions) != row["subset"]:
-        raise ValueError("There is not a prediction for each image.")
+        raise ValueError("The number of predictions differs from the number of images.")
     return from_values(
         dict(row) | {"loss_sum": math.nan if row["loss_sum"] is None else row["loss_sum"]},
         PruningSpec(ratio=row["hundredths"] / 100, **json.loads(row["settings"])),
@@ -161,7 +161,7 @@ def from_row(row: sqlite3.Row, test_labels: np.ndarray) -> Result:
 
 
 def keep_labels(connection: sqlite3.Connection, data: str, labels: np.ndarray) -> None:
-    """Write the classes of a whole test set by the data's fingerprint, unless they are there."""
+    """Store the labels of a whole test set by the data's fingerprint, unless they are stored."""
     connection.execute(
         "INSERT OR IGNORE INTO test_labels VALUES (?, ?, ?)",
         (data, zlib.compress(labels.tobytes()), labels.dtype.name),
@@ -169,7 +169,7 @@ def keep_labels(connection: sqlite3.Connection, data: str, labels: np.ndarray) -
 
 
 def _digest(subset: int, seed: int, test_labels: np.ndarray) -> str | None:
-    """Fingerprint a subset's positions; None for the whole test set, which nobody draws."""
+    """Hash a subset's positions; return None for the whole test set, which is not drawn."""
     if subset == len(test_labels):
         return None
     positions = sorted_subset(test_labels, subset, seed).astype("<i8")

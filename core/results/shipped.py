@@ -1,10 +1,10 @@
-"""Results as files that come with the repository: a CSV, and beside it one array of predictions.
+"""Result files that are shipped with the repository: a CSV, and an array file of predictions.
 
-The CSV is text, for diffs and for people; its first line is a comment with the command that made
-it. A missing column or an empty cell of a setting means the setting's default. The array file
-(NumPy's .npz) holds `labels` (images,) of the whole test set, and `predictions` (rows, images of
-the subset), a row for each of the CSV's; images in the order of the test set, uint8 or, for more
-than 256 classes, uint16.
+The CSV can be diffed and read; its first line is a comment with the command that wrote it. A
+missing column or an empty cell means the setting's default. The array file (NumPy's .npz) contains
+`labels` (images,) of the whole test set, and `predictions` (rows, images of the subset), one row
+for each row of the CSV. Images are in the order of the test set; the dtype is uint8, or uint16 for
+more than 256 classes.
 """
 
 import csv
@@ -33,7 +33,7 @@ UNREADABLE = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
-"""What NumPy raises for an array file that is damaged or none."""
+"""The exceptions NumPy raises for a file that is damaged or not an array file."""
 
 
 def _whole(text: str) -> int:
@@ -51,7 +51,7 @@ def _finite(text: str) -> float:
 
 
 def _overrides(text: str) -> Overrides:
-    """Parse such as "layer1.0.conv1=0.3 fc=0.5"; raise ValueError for anything else."""
+    """Parse text such as "layer1.0.conv1=0.3 fc=0.5"; raise ValueError if it cannot."""
     pairs = [part.rpartition("=") for part in text.split()]
     return tuple((name, float(ratio)) for name, _, ratio in pairs)
 
@@ -77,12 +77,12 @@ COLUMNS: dict[str, Parser] = {
     "precision": str,
     "algorithm": _whole,
     "architecture": str,
-    "test_images": _whole,  # of the whole test set
+    "test_images": _whole,  # number of images in the whole test set
     "subset_seed": _whole,
-    "positions": str,  # a fingerprint of the subset's; empty for the whole test set
+    "positions": str,  # hash of the subset's positions; empty for the whole test set
     "correct": _whole,
     "seen": _whole,
-    "loss_sum": float,  # which may be infinite
+    "loss_sum": float,  # may be infinite
     **{column: PARSERS[field.type] for column, field in COST.items()},
     "compressed_bytes": _whole,
     "device": str,
@@ -100,18 +100,18 @@ DEFAULTS: dict[str, Any] = {
         if field.default is not MISSING
     },
 }
-"""What a missing column or an empty cell means, where it means something."""
+"""Values for a missing column or an empty cell; other columns are required."""
 
 
 def array_file(path: Path) -> Path:
-    """Name the file of predictions beside a CSV."""
+    """Return the path of the array file that belongs to a CSV."""
     return path.with_suffix(".npz")
 
 
 def files_of(path: Path) -> tuple[Path, Path]:
-    """Name the files that `export` writes: `path` and its array file.
+    """Return the paths that `export` writes: `path` and its array file.
 
-    Raises InputError where `path` has the array file's name.
+    Raises InputError if both would be the same file.
     """
     arrays = array_file(path)
     if path == arrays:
@@ -121,18 +121,17 @@ def files_of(path: Path) -> tuple[Path, Path]:
 
 @dataclass(frozen=True, eq=False)
 class Shipped:
-    """What a pair of files holds: results, all on the same images."""
+    """The content of a CSV and its array file: results on the same images."""
 
     results: list[Result]
     test_labels: np.ndarray  # of the whole test set, compact classes (images,)
 
 
 def export(results: Iterable[Result], path: Path, command: str, test_labels: np.ndarray) -> None:
-    """Write `files_of(path)`, each whole or not at all.
+    """Write `files_of(path)`, each atomically.
 
-    `test_labels`, compact classes (images,), are those of the whole test set. Raises InputError
-    where there are no results, where they are on several subsets, or where the folder cannot be
-    written.
+    `test_labels` are the compact labels (images,) of the whole test set. Raises InputError if there
+    are no results, if they are on several subsets, or if the folder cannot be written.
     """
     path, arrays_path = files_of(path)
     rows = sorted(results, key=_order)
@@ -150,7 +149,7 @@ def export(results: Iterable[Result], path: Path, command: str, test_labels: np.
         "predictions": np.stack([result.predictions for result in rows]),
     }
     try:
-        # The arrays first: a reader in between sees a CSV with fewer rows, and refuses it.
+        # Write the arrays first: a reader in between sees mismatched row counts and fails.
         with written_atomically(arrays_path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         with written_atomically(path) as temporary:
@@ -160,9 +159,9 @@ def export(results: Iterable[Result], path: Path, command: str, test_labels: np.
 
 
 def read_shipped(path: Path) -> Shipped:
-    """Read both files, checked row by row against the predictions.
+    """Read both files and check each row against its predictions.
 
-    Raises InputError, naming the file and the line, for anything that is not as `export` writes it.
+    Raises InputError with the file and line for anything that `export` would not write.
     """
     test_labels, predictions = _read_arrays(array_file(path))
     rows = _read_table(path)
@@ -184,7 +183,7 @@ def read_shipped(path: Path) -> Shipped:
 
 
 def _read_table(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Read the cells of each row by column, with the row's line in the file."""
+    """Read each row as (line number in the file, cells by column)."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = enumerate(file, start=1)
@@ -206,7 +205,7 @@ def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             labels, predictions = arrays["labels"], arrays["predictions"]
-    except UNREADABLE as error:  # whose words NumPy chose for programmers
+    except UNREADABLE as error:  # NumPy's messages are for programmers, so replace them
         raise InputError(
             f"{path} cannot be read as the array of predictions. Get it again."
         ) from error
@@ -219,7 +218,7 @@ def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
     ):
         raise InputError(
             f"{path} should hold labels of shape (test images,) and predictions of shape (rows, "
-            f"images) for as many images at most, all uint8 or uint16, not {labels.dtype} "
+            f"images) for no more images than labels, as uint8 or uint16, not {labels.dtype} "
             f"{labels.shape} and {predictions.dtype} {predictions.shape}. Get it again."
         )
     return labels, predictions
@@ -255,9 +254,7 @@ def _from_table(values: dict[str, Any], predictions: np.ndarray, test_labels: np
             f"seen is {values['seen']}, but there are predictions for {len(predictions)} images."
         )
     if len(predictions) == images and seed:
-        raise InputError(
-            f"subset_seed is {seed}, but no seed draws the whole test set: it should be 0."
-        )
+        raise InputError(f"subset_seed is {seed}, but it should be 0 for the whole test set.")
     spec = PruningSpec(**{field.name: values[column] for column, field in SPEC.items()})
     recovery = Recovery(**{field.name: values[column] for column, field in RECOVERY.items()})
     return from_values(values, spec, recovery, predictions, test_labels)

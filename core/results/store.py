@@ -1,4 +1,4 @@
-"""Results in SQLite, shared by threads and processes; shipped ones are taken in from CSV files."""
+"""The store of results in SQLite; shipped results are imported from CSV files."""
 
 import sqlite3
 import zlib
@@ -35,19 +35,19 @@ COVERS_SUBSET = f"""
     {SAME_NETWORK} AND settings = :settings
     AND (subset = :whole OR (subset >= :subset AND subset_seed = :subset_seed))
 """
-WORST_FIRST = "subset, precision = :precision"  # more images first of all, then the precision
+WORST_FIRST = "subset, precision = :precision"  # more images is better, then the same precision
 
 
 class ResultStore:
-    """All results under one path. Any number of threads and processes may use one file.
+    """The results in one file, which any number of threads and processes may use.
 
-    `folder` is where shipped results (*.results.csv) are looked for. `notes` are sentences that a
-    person should see, such as that a damaged file was set aside, or that the disk is full.
+    Shipped results (*.results.csv) are imported from `folder`. `notes` are messages for the user,
+    such as that a damaged file was renamed or that the disk is full.
     """
 
     def __init__(self, path: Path, folder: Path | None = None):
         self._notes: list[str] = []
-        self._labels: dict[str, np.ndarray] = {}  # by the data's fingerprint, so they never change
+        self._labels: dict[str, np.ndarray] = {}  # cache by fingerprint; never stale
         self._database = Database(path, LAYOUT, refill=lambda: self._importer.import_all())
         self._importer = ShippedImporter(folder, self._database)
         self.refresh()
@@ -59,30 +59,30 @@ class ResultStore:
 
     @property
     def path(self) -> Path:
-        """Where the file is: as asked, or in a temporary folder."""
+        """The path of the file, which may be in a temporary folder."""
         return self._database.path
 
     def find(self, key: Key) -> Result | None:
-        """Return the best answer to `key`, None where there is none.
+        """Return the best result for `key`, or None.
 
-        A result on the whole test set is preferred to one on the subset asked for, and the
-        precision asked for to the other one; a larger subset of the same seed answers too.
+        A result on the whole test set, or on a larger subset of the same seed, also matches and is
+        preferred. Among equal numbers of images, the key's precision is preferred.
         """
         return self._best(key, f"{COVERS_SUBSET} AND hundredths = :hundredths")
 
     def get(self, key: Key) -> Result | None:
-        """Return the result of exactly this key, None where there is none."""
+        """Return the result of exactly this key, or None."""
         return self._best(key, SAME_KEY)
 
     def has(self, key: Key) -> bool:
-        """Whether there is a result of exactly this key."""
+        """Return whether there is a result of exactly this key."""
         return bool(self._query(f"SELECT 1 FROM results WHERE {SAME_KEY}", parameters_of(key)))
 
     def curve(self, key: Key) -> list[CurvePoint]:
-        """Return the best answer at every ratio of the key's settings, ascending.
+        """Return the best result at every ratio of the key's settings, ascending.
 
-        The key's own ratio has no effect, but it cannot be 0, where all methods are one. The
-        unpruned network is the point at ratio 0 of every curve without overrides.
+        The key's own ratio is ignored, but must not be 0, where the spec does not keep its method.
+        The unpruned network is the point at ratio 0 of every curve without overrides.
         """
         labels = self.test_labels(key.data)
         if labels is None:
@@ -111,9 +111,9 @@ class ResultStore:
         ]
 
     def counts(self, key: Key) -> dict[tuple[str, int], int]:
-        """Count the right images of every pruning, on the images, recovery and precision of `key`.
+        """Return the correct images of all specs with the images, recovery and precision of `key`.
 
-        By the settings and the ratio in hundredths; the spec of `key` plays no role.
+        The result is indexed by (settings, ratio in hundredths); the spec of `key` is ignored.
         """
         rows = self._query(
             f"SELECT settings, hundredths, correct FROM results WHERE {SAME_NETWORK} "
@@ -123,10 +123,10 @@ class ResultStore:
         return {(row["settings"], row["hundredths"]): row["correct"] for row in rows}
 
     def put(self, results: Sequence[Result], test_labels: np.ndarray) -> None:
-        """Keep results in one transaction; a result of the same key is replaced.
+        """Store results in one transaction; replace results with the same key.
 
-        `test_labels`, compact classes (images,), are those of the whole test set. Raises StoreError
-        where the store cannot be written.
+        `test_labels` are the compact labels (images,) of the whole test set. Raises StoreError if
+        the store cannot be written.
         """
         rows = [to_row(result, test_labels) for result in results]
 
@@ -138,7 +138,7 @@ class ResultStore:
         self._database.write(write)
 
     def test_labels(self, data: str) -> np.ndarray | None:
-        """Return the classes of a data set's test images, (images,), where any result has them."""
+        """Return the stored labels (images,) of a data set's whole test set, or None."""
         if data not in self._labels:
             rows = self._query("SELECT * FROM test_labels WHERE data = :data", {"data": data})
             if not rows:
@@ -152,9 +152,9 @@ class ResultStore:
         return self._labels[data]
 
     def refresh(self) -> None:
-        """Take in the shipped files that are new or changed, never over local rows.
+        """Import new and changed shipped files, without replacing local results.
 
-        A file that cannot be read leaves a note, and what was taken in before.
+        A file that cannot be read adds a note; rows imported from it earlier are kept.
         """
         self._database.probe()
         self._importer.refresh()
@@ -177,7 +177,7 @@ class ResultStore:
             return None
 
     def _remove_damaged(self, table: str, row: Mapping[str, Any], what: str) -> None:
-        """Remove a row, and have the shipped files taken in again, which may bring it back."""
+        """Delete a row and mark the shipped files for a new import, which may restore it."""
         condition = " AND ".join(f"{name} = :{name}" for name in row)
 
         def remove(connection: sqlite3.Connection) -> None:
@@ -194,6 +194,6 @@ class ResultStore:
 
 
 def open_store(folder: Path | None = None) -> ResultStore:
-    """Open the store of a folder of checkpoints, by default CHECKPOINTS, with its shipped files."""
+    """Open the store of a folder of checkpoints (default: CHECKPOINTS) with its shipped files."""
     folder = folder or paths.CHECKPOINTS
     return ResultStore(folder / paths.LOCAL / "results.sqlite", folder)

@@ -582,7 +582,7 @@ def test_what_ships_anew_is_not_taken_in_on_a_full_disk_but_later(
         full.refresh()
         notes = full.notes
         assert full.has(SHIPPED[0].key)
-    assert "more.results.csv was not taken in" in notes[0]
+    assert "more.results.csv was not imported" in notes[0]
     assert full.notes == notes  # not tried at every look, but once a while is over
     later = time.monotonic() + SECONDS_BETWEEN_TRIES
     monkeypatch.setattr("core.results.importer.time.monotonic", lambda: later)
