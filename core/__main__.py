@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped; what was finished is kept.", file=sys.stderr)
+        print("Stopped; finished results are kept.", file=sys.stderr)
         return 130
     if options.json:
         print(json.dumps(result))
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog="python -m core",
-        description="Prune a neural network and see what is left of it.",
+        description="Prune a neural network and measure accuracy and cost.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,1 +1,1 @@
-"""What the command line can do, a command a module."""
+"""The commands of the command line, one per module."""

@@ -32,7 +32,7 @@ def add_choose(commands: Commands) -> None:
     choosing = commands.add_parser(
         "choose",
         parents=[evaluation_options(f"{CHOICE_IMAGES:,}"), storing_options()],
-        help="let criteria, allocations and scopes compete at equal numbers of parameters, "
+        help="compare criteria, allocations and scopes at equal numbers of parameters, "
         "with batch-norm recalibrated",
     )
     choosing.set_defaults(run=run_choose, seed=CHOICE_SEED)

@@ -1,4 +1,4 @@
-"""What several commands share."""
+"""Helpers shared by several commands."""
 
 import argparse
 import sys
@@ -21,11 +21,11 @@ from core.measuring.outcome import Evaluation
 from core.measuring.statistics import wilson_interval
 from core.networks.network import Network
 
-Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # what a command adds its parser to
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # commands add their parsers here
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage in front of it."""
+    """An argument parser whose errors are one sentence, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{message[0].upper()}{message[1:]}. See {self.prog} --help.\n")
@@ -40,11 +40,11 @@ def json_option() -> Parser:
 
 
 def checkpoint_file(text: str) -> Path:
-    """Where a checkpoint is to be written. Refuses the endings of other formats, such as .pt."""
+    """Parse an output path; reject suffixes of other formats, such as .pt."""
     path = Path(text)
     if path.suffix not in ("", ".safetensors"):
         raise argparse.ArgumentTypeError(
-            f"{text} should end in .safetensors, which is the format that is written"
+            f"{text} should end in .safetensors, the only format that can be written"
         )
     return path
 
@@ -55,27 +55,27 @@ def device_option() -> Parser:
         "--device",
         choices=DEVICES,
         default="auto",
-        help="what computes; default: auto, which is cuda, else mps, else cpu",
+        help="device to compute on; default: auto, which is cuda, else mps, else cpu",
     )
     return parser
 
 
 def evaluation_options(usual_subset: str = "all") -> Parser:
-    """On which images and device, in which precision; `usual_subset` is what no --subset means."""
+    """Return the options of an evaluation; `usual_subset` describes the default of --subset."""
     parser = Parser(add_help=False, parents=[json_option(), device_option()])
     parser.add_argument(
         "--subset",
         type=int,
         metavar="N",
-        help=f"test images, drawn by class; default: {usual_subset}",
+        help=f"number of test images, stratified by class; default: {usual_subset}",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the subset; default: 0")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the subset; default: 0")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     return parser
 
 
 def measure(network: Network, dataset: DataSet, options: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate on the subset asked for, with a progress bar; print and return the result."""
+    """Evaluate on the chosen subset, with a progress bar; print and return the result."""
     size = len(dataset.test_labels) if options.subset is None else options.subset
     chosen = subset_indices(dataset.test_labels, size, options.seed)
     precision = resolve_precision(options.precision, options.device)
@@ -110,14 +110,14 @@ def measure(network: Network, dataset: DataSet, options: argparse.Namespace) -> 
 
 def print_costs(result: Mapping[str, Any]) -> None:
     print(
-        f"{result['parameters']:,} parameters, {result['nonzero']:,} of them not zero; "
-        f"{result['macs'] / 1e6:,.1f} million MACs an image; "
+        f"{result['parameters']:,} parameters, {result['nonzero']:,} of them non-zero; "
+        f"{result['macs'] / 1e6:,.1f} million MACs per image; "
         f"{result['bytes'] / 1e6:.2f} MB, compressed {result['compressed_bytes'] / 1e6:.2f} MB"
     )
 
 
 def summary(network: Network, correct: int, seen: int, seconds: float) -> dict[str, Any]:
-    """What every command reports with --json."""
+    """Return the values that every command reports with --json."""
     return {
         "correct": correct,
         "seen": seen,
@@ -129,12 +129,12 @@ def summary(network: Network, correct: int, seen: int, seconds: float) -> dict[s
 
 
 def costs(network: Network) -> dict[str, Any]:
-    """The part of the summary that needs no images."""
+    """Return the part of the summary that needs no images."""
     return {**cost(network).to_json(), "compressed_bytes": compressed_bytes(network.module)}
 
 
 def load_or_download(name: str) -> DataSet:
-    """Load a data set; download CIFAR-10 where it is nowhere, and say so."""
+    """Load a data set; if CIFAR-10 is not on this machine, say so and download it."""
     dataset = load_if_present(name)
     if dataset is None:
         print(
@@ -151,7 +151,7 @@ def load_or_download(name: str) -> DataSet:
 
 
 def load_if_present(name: str) -> DataSet | None:
-    """Load a data set and print its notes; None where it is not on this machine."""
+    """Load a data set and print its notes; return None if it is not on this machine."""
     try:
         dataset = loading.load(name)
     except DataMissingError:
@@ -162,7 +162,7 @@ def load_if_present(name: str) -> DataSet | None:
 
 
 def require_default_baseline(dataset: str) -> Path:
-    """The baseline that the app opens with too. Raises InputError where there is none."""
+    """Return the default baseline, as in the app. Raises InputError if there is none."""
     path = default_baseline(dataset)
     if path is None:
         raise InputError(

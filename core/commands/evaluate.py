@@ -26,7 +26,7 @@ def add_evaluate(commands: Commands) -> None:
         nargs="?",
         type=Path,
         metavar="FILE",
-        help="default: the baseline of CIFAR-10 that the app opens with",
+        help="checkpoint; default: the app's default baseline for CIFAR-10",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the commands share that measure many prunings and keep the results."""
+"""Helpers shared by the commands that measure many prunings and store the results."""
 
 import argparse
 import sys
@@ -23,14 +23,17 @@ from core.sweeps.sweep import sweep
 
 
 def storing_options() -> Parser:
-    """Of which baseline, and where the results go."""
+    """Return the options for the baseline and for where results are stored."""
     parser = Parser(add_help=False)
     parser.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
     parser.add_argument(
-        "--baseline", type=Path, metavar="FILE", help="default: the one that the app opens with"
+        "--baseline", type=Path, metavar="FILE", help="default: the app's default baseline"
     )
     parser.add_argument(
-        "--export", type=Path, metavar="FILE.csv", help="write the results, known ones too"
+        "--export",
+        type=Path,
+        metavar="FILE.csv",
+        help="write all results, also those already stored",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE.csv if it exists")
     parser.add_argument(
@@ -46,7 +49,7 @@ def add_lists(
     parser: argparse.ArgumentParser,
     lists: Iterable[tuple[str, Collection[str], Collection[str]]],
 ) -> None:
-    """Options that take several names each: (option, what can be chosen, default)."""
+    """Add options that take several names; each is (option, choices, default)."""
     for name, choices, default in lists:
         parser.add_argument(
             f"--{name}",
@@ -54,22 +57,22 @@ def add_lists(
             choices=list(choices),
             default=list(default),
             metavar="NAME",
-            help=f"of {', '.join(choices)}; default: {' '.join(default)}",
+            help=f"one or more of {', '.join(choices)}; default: {' '.join(default)}",
         )
 
 
 def subset_size(options: argparse.Namespace, images: int, dataset: DataSet) -> int:
-    """The size of the subset that was asked for, or else so many images as far as there are."""
+    """Return the size of --subset, by default `images` or the whole test set if it is smaller."""
     return min(images, len(dataset.test_labels)) if options.subset is None else options.subset
 
 
 def load_chosen_baseline(options: argparse.Namespace) -> Checkpoint:
-    """Load what `chosen_path` names. Raises InputError as that does."""
+    """Load the baseline at `chosen_path`. Raises InputError as `chosen_path` does."""
     return checkpoint.load(chosen_path(options), options.dataset)
 
 
 def chosen_path(options: argparse.Namespace) -> Path:
-    """The baseline asked for. Raises InputError where the results cannot have their files."""
+    """Return the path of the baseline. Raises InputError if --export must not be written."""
     if options.export is not None:
         for file in files_of(options.export):
             checkpoint.refuse_to_overwrite(file, options.overwrite)
@@ -80,7 +83,7 @@ def chosen_path(options: argparse.Namespace) -> Path:
 def measure_points(
     measurer: Measurer, points: Sequence[Point], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """What `measure_and_export` does; return it as JSON."""
+    """Do the same as `measure_and_export`; return the outcome as JSON."""
     measured, results = measure_and_export(measurer, points, options)
     return {"measured": measured, "results": [as_json(result) for result in results]}
 
@@ -88,7 +91,7 @@ def measure_points(
 def measure_and_export(
     measurer: Measurer, points: Sequence[Point], options: argparse.Namespace
 ) -> tuple[int, list[Result]]:
-    """Measure what is missing, export everything if asked; how many were measured, and all."""
+    """Measure missing points; export if requested. Return (number measured now, all results)."""
     store = open_chosen_store(options)
     measured = run_points(measurer, points, store, options.json)
     results = stored_results(measurer, points, store)
@@ -102,7 +105,7 @@ def measure_and_export(
 
 
 def open_chosen_store(options: argparse.Namespace) -> ResultStore:
-    """The store asked for; what there is to say of it is said before hours are spent."""
+    """Open the chosen store, and print its notes before a long measurement starts."""
     store = open_store() if options.store is None else ResultStore(options.store)
     _print_notes(store.notes)
     return store
@@ -114,7 +117,7 @@ def _print_notes(notes: Sequence[str]) -> None:
 
 
 def run_points(measurer: Measurer, points: Sequence[Point], store: ResultStore, quiet: bool) -> int:
-    """Sweep with a progress bar; return how many were measured."""
+    """Sweep with a progress bar; return the number of points measured."""
     measured = 0
     said = store.notes
     with tqdm(unit="point", disable=quiet, dynamic_ncols=True, delay=0.5) as bar:
@@ -134,7 +137,7 @@ def run_points(measurer: Measurer, points: Sequence[Point], store: ResultStore, 
 
 
 def stored_results(measurer: Measurer, points: Sequence[Point], store: ResultStore) -> list[Result]:
-    """The results of the points, each once."""
+    """Return the stored results of the points, without duplicates."""
     keys = dict.fromkeys(measurer.key(point) for point in points)
     return [result for key in keys if (result := store.get(key)) is not None]
 
@@ -153,7 +156,7 @@ def as_json(result: Result) -> dict[str, Any]:
 
 
 def ratios(text: str) -> tuple[float, ...]:
-    """`0:0.95:0.05`, both ends included, or `0.1,0.3`; in hundredths."""
+    """Parse ratios in hundredths: `0:0.95:0.05`, including both ends, or `0.1,0.3`."""
     try:
         if ":" in text:
             start, stop, step = (_hundredths(part) for part in text.split(":"))
@@ -164,14 +167,14 @@ def ratios(text: str) -> tuple[float, ...]:
         found = []
     if not found:
         raise argparse.ArgumentTypeError(
-            "should be FROM:TO:STEP or numbers with commas between them, in hundredths from 0 to "
+            "should be FROM:TO:STEP or comma-separated numbers, in hundredths from 0 to "
             f"1, not {text!r}"
         )
     return tuple(found)
 
 
 def _hundredths(text: str) -> int:
-    """Raises ValueError for what is none from 0 to 1."""
+    """Parse a ratio into hundredths. Raises ValueError unless it is in hundredths from 0 to 1."""
     hundredths = 100 * float(text)
     if not 0 <= hundredths <= 100 or abs(hundredths - round(hundredths)) > 1e-9:
         raise ValueError(text)

@@ -1,4 +1,4 @@
-"""Prune a baseline and evaluate what is left."""
+"""Prune a baseline and evaluate the pruned network."""
 
 import argparse
 from dataclasses import asdict
@@ -35,12 +35,12 @@ from core.specs.vocabulary import (
 )
 
 ACCURACY = ("correct", "seen", "precision")
-"""What a pruned file says of its accuracy."""
+"""The keys of the accuracy in a pruned network's metadata."""
 
 
 def add_prune(commands: Commands) -> None:
     pruning = commands.add_parser(
-        "prune", parents=[evaluation_options()], help="prune a baseline and evaluate what is left"
+        "prune", parents=[evaluation_options()], help="prune a baseline and evaluate the result"
     )
     pruning.set_defaults(run=run_prune)
     pruning.add_argument("--method", choices=METHODS, required=True)
@@ -54,29 +54,29 @@ def add_prune(commands: Commands) -> None:
         type=override,
         default=[],
         metavar="NAME=RATIO",
-        help="a ratio of its own for a layer, or for a group of channels; 0 leaves it alone",
+        help="another ratio for single layers or groups of channels; 0 does not prune them",
     )
     pruning.add_argument(
-        "--criterion-seed", type=int, default=0, metavar="S", help="of the criterion random"
+        "--criterion-seed", type=int, default=0, metavar="S", help="seed of the criterion random"
     )
     pruning.add_argument(
         "--recovery",
         choices=RECOVERIES,
         default=NO_RECOVERY,
-        help="bn estimates batch-norm statistics again from 2,000 training images; default: none",
+        help="bn re-estimates batch-norm statistics from 2,000 training images; default: none",
     )
     pruning.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
     pruning.add_argument(
-        "--baseline", type=Path, metavar="FILE", help="default: the one that the app opens with"
+        "--baseline", type=Path, metavar="FILE", help="default: the app's default baseline"
     )
     pruning.add_argument(
-        "--out", type=checkpoint_file, metavar="FILE", help="keep the pruned network here"
+        "--out", type=checkpoint_file, metavar="FILE", help="save the pruned network to FILE"
     )
     pruning.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 
 
 def override(text: str) -> tuple[str, float]:
-    """Such as "layer1.0.conv1=0.3"."""
+    """Parse an override such as "layer1.0.conv1=0.3"."""
     name, _, ratio = text.rpartition("=")
     try:
         return name, float(ratio)
@@ -120,7 +120,7 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
             **provenance(),
         }
         checkpoint.save(network, options.out, source.dataset, metadata, overwrite=options.overwrite)
-        print(f"Kept as {options.out}.")
+        print(f"Saved as {options.out}.")
     return result | {
         "spec": asdict(spec.canonical()),
         "recovery": recovery.to_json(),
@@ -130,14 +130,14 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _load_images(options: argparse.Namespace) -> DataSet | None:
-    """Load the data set; None where it is missing and the file asked for can do without it."""
+    """Load the data set; return None if it is missing and not needed to write --out."""
     if options.out is not None and options.recovery == NO_RECOVERY:
         return load_if_present(options.dataset)
     return load_or_download(options.dataset)
 
 
 def _report_costs_only(network: Network) -> dict[str, Any]:
-    """Say that the accuracy is not known; return what is."""
+    """Print that the accuracy was not measured; return the other values."""
     print(
         "The accuracy was not measured, because the images are not on this machine: "
         "python -m core evaluate downloads them."

@@ -1,4 +1,4 @@
-"""Measure how much each layer bears, one pruned at a time."""
+"""Measure the sensitivity of each layer, pruning one at a time."""
 
 import argparse
 from typing import Any
@@ -20,7 +20,7 @@ def add_scan(commands: Commands) -> None:
     scanning = commands.add_parser(
         "scan",
         parents=[evaluation_options(f"{SCAN_IMAGES:,}"), storing_options()],
-        help="prune one layer, or one group of channels, at a time; known results are not "
+        help="prune one layer, or one group of channels, at a time; stored results are not "
         "measured again",
     )
     scanning.set_defaults(run=run_scan)
@@ -37,7 +37,7 @@ def add_scan(commands: Commands) -> None:
         type=ratios,
         default=ratios("0.1:0.9:0.1"),
         metavar="FROM:TO:STEP",
-        help="or some with commas between them; default: 0.1:0.9:0.1",
+        help="or comma-separated ratios; default: 0.1:0.9:0.1",
     )
 
 

@@ -1,4 +1,4 @@
-"""Measure many prunings, only what is not known yet."""
+"""Measure many prunings; skip stored results."""
 
 import argparse
 from pathlib import Path
@@ -32,14 +32,14 @@ FIXED_OPTIONS = (
     *("subset", "seed", "dataset", "baseline", "export", "store", "methods", "criteria"),
     *("allocations", "scopes", "recoveries", "ratios", "criterion_seed"),
 )
-"""The options that mean nothing to what ships."""
+"""Options that cannot be combined with --shipped."""
 
 
 def add_sweep(commands: Commands) -> None:
     sweeping = commands.add_parser(
         "sweep",
         parents=[evaluation_options(), storing_options()],
-        help="measure many prunings and keep the results; what is known is not measured again",
+        help="measure many prunings and store the results; stored ones are not measured again",
     )
     sweeping.set_defaults(run=run_sweep)
     add_lists(
@@ -57,15 +57,15 @@ def add_sweep(commands: Commands) -> None:
         type=ratios,
         default=ratios("0:0.95:0.05"),
         metavar="FROM:TO:STEP",
-        help="or some with commas between them; default: 0:0.95:0.05",
+        help="or comma-separated ratios; default: 0:0.95:0.05",
     )
     sweeping.add_argument(
-        "--criterion-seed", type=int, default=0, metavar="S", help="of the criterion random"
+        "--criterion-seed", type=int, default=0, metavar="S", help="seed of the criterion random"
     )
     sweeping.add_argument(
         "--shipped",
         action="store_true",
-        help="measure the curves that come with the repository, and nothing of the above",
+        help="measure the curves shipped with the repository, ignoring the options above",
     )
     sweeping.set_defaults(usual={name: sweeping.get_default(name) for name in FIXED_OPTIONS})
 
@@ -85,17 +85,17 @@ def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
     )
     if not points:
         raise InputError(
-            "There is nothing to measure: BN γ scores channels, lamp and erk share out weights."
+            "There is nothing to measure: BN γ is only for channels, lamp and erk only for weights."
         )
     return measure_points(measurer, points, options)
 
 
 def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
-    """Every curve that ships, the files written anew after every few points."""
+    """Measure all shipped curves; rewrite the files after every POINTS_BETWEEN_FILES points."""
     for name in FIXED_OPTIONS:
         if getattr(options, name) != options.usual[name]:
             raise InputError(
-                f"What ships is settled: leave --{name.replace('_', '-')} out, or --shipped."
+                f"--{name.replace('_', '-')} cannot be combined with --shipped: leave one out."
             )
     work = []
     for name in (FULL, FIVE_EPOCHS):
@@ -118,23 +118,23 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check_shipped_file(file: Path, loaded: Checkpoint, key: Key) -> None:
-    """Raise InputError where results like `key` would replace those that ship by worse ones.
+    """Raise InputError if results like `key` must not replace the shipped ones.
 
-    Those of a baseline are looked for on the images that it was trained beside; and the file is
-    written anew with the precision that is measured alone.
+    Shipped results must be on the images that the baseline was evaluated on after training, because
+    only those are looked up. And rewriting the file would drop results in another precision.
     """
     if key.data != loaded.metadata["data"]["fingerprint"]:
         raise InputError(
-            f"{loaded.path} was measured on another copy of these images when it was trained, and "
-            "so is what ships: set CIFAR10_DIR to that copy, or leave --shipped out."
+            f"{loaded.path} and its shipped results were measured on another copy of these images: "
+            "set CIFAR10_DIR to that copy, or leave --shipped out."
         )
     if not file.exists():
         return
     for known in (result.key for result in read_shipped(file).results):
         if known.checkpoint == key.checkpoint and known.precision != key.precision:
             raise InputError(
-                f"{file} has this baseline's results in {known.precision}, which some in "
-                f"{key.precision} would replace: ask for --precision {known.precision}."
+                f"{file} has this baseline's results in {known.precision}, which results in "
+                f"{key.precision} would replace: use --precision {known.precision}."
             )
 
 

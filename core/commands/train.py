@@ -27,14 +27,14 @@ from core.training import EpochEnd, Recipe, Step, default_recipe
 from core.training.recipe import OPTIMISERS, SCHEDULES
 
 RECIPE_OPTIONS: dict[str, tuple[type, str]] = {
-    "warm_up": (float, "part of the training in which the rate rises to its peak"),
-    "translate": (int, "pixels that images are moved by at most"),
-    "cutout": (int, "pixels, the side of a grey square in each image"),
-    "average": (int, "epochs at the end whose weights are averaged"),
-    "sharpness_aware": (int, "epochs at the end that are sharpness-aware (SAM, two passes a step)"),
-    "sharpness_radius": (float, "how far SAM looks, an L2 norm over all parameters"),
+    "warm_up": (float, "fraction of the training in which the rate rises to its peak"),
+    "translate": (int, "largest shift of images, in pixels"),
+    "cutout": (int, "side of a grey square in each image, in pixels"),
+    "average": (int, "number of last epochs whose weights are averaged"),
+    "sharpness_aware": (int, "number of last epochs that use SAM (two passes per step)"),
+    "sharpness_radius": (float, "radius of SAM, an L2 norm over all parameters"),
 }
-RECIPE_DEFAULT = "default: what the optimiser's recipe has"
+RECIPE_DEFAULT = "default: from the optimiser's recipe"
 
 
 def add_train(commands: Commands) -> None:
@@ -45,7 +45,7 @@ def add_train(commands: Commands) -> None:
     training.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
     training.add_argument("--epochs", type=int, help="default: 5")
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
-    training.add_argument("--learning-rate", type=float, help=f"at its peak; {RECIPE_DEFAULT}")
+    training.add_argument("--learning-rate", type=float, help=f"peak value; {RECIPE_DEFAULT}")
     training.add_argument("--schedule", choices=SCHEDULES, help=RECIPE_DEFAULT)
     for name, (kind, meaning) in RECIPE_OPTIONS.items():
         training.add_argument(
@@ -63,13 +63,13 @@ def add_train(commands: Commands) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="validate on N training images that are not trained on, to compare recipes",
+        help="hold out N training images for validation, to compare recipes",
     )
     training.add_argument(
         "--start-from",
         type=Path,
         metavar="FILE",
-        help="go on from this baseline's weights, by the whole recipe (a warm restart)",
+        help="start from this baseline's weights and run the whole recipe (a warm restart)",
     )
     training.add_argument(
         "--teachers",
@@ -77,16 +77,16 @@ def add_train(commands: Commands) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="learn what these baselines answer, on the mean, instead of the labels (distillation)",
+        help="train on the mean probabilities of these baselines, not on labels (distillation)",
     )
     training.add_argument(
         "--mirror-teachers",
         action="store_true",
-        help="the teachers answer each image and its mirror image, on the mean",
+        help="average the teachers over each image and its mirror image",
     )
     training.add_argument("--out", type=checkpoint_file, help="the checkpoint to write")
     training.add_argument(
-        "--overwrite", action="store_true", help="train again where the checkpoint exists"
+        "--overwrite", action="store_true", help="train again if the checkpoint exists"
     )
 
 
@@ -111,7 +111,7 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
         teachers=tuple(checkpoint.load(path, options.dataset) for path in options.teachers),
     )
     found: Checkpoint | None = None
-    # The delay keeps the bar from standing above the sentence where there is nothing to train.
+    # With the delay, no bar is shown if the baseline only has to be loaded.
     with tqdm(unit="step", disable=options.json, dynamic_ncols=True, delay=0.5) as bar:
         for event in obtain(request, options.out, options.overwrite, device=options.device):
             match event:

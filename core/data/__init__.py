@@ -1,1 +1,1 @@
-"""Data sets as uint8 tensors in memory, and seeded, stratified subsets of them."""
+"""Data sets as uint8 tensors in memory, and their seeded, stratified subsets."""

@@ -1,4 +1,4 @@
-"""CIFAR-10 from either of its two common layouts, as arrays, checked."""
+"""Read and check CIFAR-10 from either of its two common file layouts."""
 
 import io
 import json
@@ -38,34 +38,34 @@ BATCHES = {
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of CIFAR-10 in one folder, and how each part of them is read."""
+    """The files of CIFAR-10 in one folder, and a function that reads one part ("train", "test")."""
 
     description: str
     files: tuple[Path, ...]
     read_part: Callable[[str], tuple[np.ndarray, np.ndarray]]
 
     def state(self) -> str:
-        """Name, size and time of each file, as text: changes whenever a file does."""
+        """Return path, size and modification time of each file as text, to detect changes."""
         stats = [(str(path.resolve()), path.stat()) for path in self.files]
         return json.dumps([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
 
 
 class IncompleteLayoutError(InputError):
-    """Some files of a layout are there and others are missing."""
+    """Some files of a layout exist and others are missing."""
 
     def __init__(self, layout: Layout, missing: Path):
         self.folder = missing.parent
         self.missing = missing
         super().__init__(
-            f"{self.folder} holds {layout.description} in part: {missing.name} is missing. "
+            f"{self.folder} holds only some of {layout.description}: {missing.name} is missing. "
             "Put it back, or remove the others."
         )
 
 
 def find_layout(folder: Path) -> Layout | None:
-    """Return the layout that `folder` holds completely, or None where it holds no file of either.
+    """Return the layout that is complete in `folder`, or None if there is no file of either.
 
-    Raises IncompleteLayoutError where it holds nothing but part of one.
+    Raises IncompleteLayoutError if files exist but no layout is complete.
     """
     missing_files = {
         layout: [path for path in layout.files if not path.is_file()]
@@ -101,7 +101,7 @@ def read(
 
 def _checked_labels(labels: Any, path: Path) -> np.ndarray:
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-        raise InputError(f"{path} should hold one whole number a label. Get the file again.")
+        raise InputError(f"{path} should hold whole numbers as labels. Get the file again.")
     wrong = next((row for row, label in enumerate(labels) if not 0 <= label <= 9), None)
     if wrong is not None:
         raise InputError(
@@ -175,7 +175,7 @@ def _batches_layout(folder: Path) -> Layout:
 
 
 class _BatchUnpickler(pickle.Unpickler):
-    """Builds arrays and nothing else: a pickle can otherwise run any code."""
+    """An unpickler that can only build arrays, because any other pickle could run code."""
 
     ALLOWED = {  # noqa: RUF012
         ("numpy.core.multiarray", "_reconstruct"),

@@ -1,4 +1,4 @@
-"""What a data set is, and how subsets of it are drawn."""
+"""Data sets in memory."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from core.data.subsets import draw_subset
 from core.errors import InputError
 
 KNOWN_COPIES = {"c31aa59393cde73a": "a copy of CIFAR-10 whose images are JPEG files"}
-"""What is known of a data set by its fingerprint, where that is worth saying beside a number."""
+"""Descriptions, by fingerprint, of modified copies of data sets, to show beside their results."""
 
 
 class DataMissingError(InputError):
-    """The data set is not on this machine; the sentence says how to get it."""
+    """The data set is not on this machine; the message says how to get it."""
 
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
     """All images of a data set, in memory.
 
-    Images are uint8 of shape (N, 3, H, W) with H = W; labels are int64 of shape (N,), 0 to below
-    the number of classes.
+    Images are uint8 of shape (N, 3, H, W) with H = W. Labels are int64 of shape (N,), from 0 to
+    classes - 1.
     """
 
     name: str
@@ -33,9 +33,9 @@ class DataSet:
     train_labels: Tensor
     test_images: Tensor
     test_labels: Tensor
-    source: str  # where the images were read from, for people
-    normalisation: Normalisation = CIFAR10  # what its own baselines are trained with
-    notes: tuple[str, ...] = ()  # sentences that a person should see, such as "could not be cached"
+    source: str  # describes where the images were read from
+    normalisation: Normalisation = CIFAR10  # used to train baselines on this data set
+    notes: tuple[str, ...] = ()  # messages for the user, such as "could not be cached"
 
     @property
     def classes(self) -> int:
@@ -48,7 +48,7 @@ class DataSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The first 16 hex digits of the SHA-256 of every image and label."""
+        """The first 16 hex digits of the SHA-256 of all images and labels."""
         digest = hashlib.sha256()
         for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             digest.update(str(tuple(tensor.shape)).encode())
@@ -57,5 +57,5 @@ class DataSet:
 
 
 def subset_indices(labels: Tensor, size: int, seed: int = 0) -> Tensor:
-    """Draw a subset as `draw_subset` does; int64 positions of shape (size,), as they are dealt."""
+    """Draw a subset as `draw_subset` does; return int64 positions (size,) in the order drawn."""
     return torch.from_numpy(draw_subset(labels.numpy(), size, seed))

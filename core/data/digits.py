@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits in CIFAR-10's format: real, small, always at hand."""
+"""scikit-learn's handwritten digits in CIFAR-10's format: real, small, no download."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ TEST_IMAGES = 500
 
 
 def read_digits() -> DataSet:
-    """1,297 training and 500 test digits, upscaled from 8x8 grey to 32x32x3, split by class."""
-    from sklearn.datasets import load_digits  # here, since importing it takes most of a second
+    """Return 1,297 training and 500 test digits, stratified, upscaled from 8x8 grey to 32x32x3."""
+    from sklearn.datasets import load_digits  # a local import, because it takes almost a second
     from sklearn.model_selection import train_test_split
 
     digits = load_digits()

@@ -1,4 +1,4 @@
-"""Where a data set is found, in which order, and the cache of what was read."""
+"""Find, read, cache and download data sets."""
 
 import hashlib
 import os
@@ -29,9 +29,10 @@ HOW_TO_GET_CIFAR10 = (
 
 
 def load(name: str = "cifar10", data_folder: Path | None = None) -> DataSet:
-    """Read a data set from the first place that has it; the second time from the cache.
+    """Read a data set from the first place that has it, or from the cache of an earlier call.
 
-    Raises DataMissingError where CIFAR-10 is nowhere, InputError for a bad name or damaged files.
+    Raises DataMissingError if CIFAR-10 is not found, InputError for an unknown name or damaged
+    files.
     """
     if name == "digits":
         return read_digits()
@@ -69,10 +70,10 @@ def load(name: str = "cifar10", data_folder: Path | None = None) -> DataSet:
 
 
 def find_cifar10(data_folder: Path | None = None) -> cifar10.Layout | None:
-    """The layout in CIFAR10_DIR if that is set, else the one in `data_folder`, else None.
+    """Return the layout in CIFAR10_DIR if that is set, else the one in `data_folder`, else None.
 
-    Raises InputError where CIFAR10_DIR is set to a folder without CIFAR-10, and DataMissingError
-    where a download into `data_folder` was cut short.
+    Raises InputError if CIFAR10_DIR is not a folder with CIFAR-10, and DataMissingError if some of
+    the original batches in `data_folder` are missing.
     """
     configured = os.environ.get("CIFAR10_DIR")
     if not configured:
@@ -91,20 +92,20 @@ def find_cifar10(data_folder: Path | None = None) -> cifar10.Layout | None:
 
 
 def _layout_in_data_folder(folder: Path) -> cifar10.Layout | None:
-    """Call batches of which some are missing no data at all, so that a download replaces them."""
+    """Find the layout; treat incomplete batches as missing, so that a download replaces them."""
     try:
         return cifar10.find_layout(folder)
     except cifar10.IncompleteLayoutError as error:
         if error.folder != folder / cifar10.BATCHES_FOLDER:
             raise
         raise DataMissingError(
-            f"CIFAR-10 is on this machine only in part: {error.missing} is missing. "
+            f"CIFAR-10 is incomplete on this machine: {error.missing} is missing. "
             f"{HOW_TO_GET_CIFAR10}"
         ) from error
 
 
 def _read_cache(cache: Path, state: str) -> dict[str, torch.Tensor] | None:
-    """The cached arrays, or None where there are none of these very files."""
+    """Return the cached tensors, or None if there are none for the current state of the files."""
     try:
         with safe_open(cache, framework="pt") as file:
             if (file.metadata() or {}).get("state") != state:
@@ -116,15 +117,15 @@ def _read_cache(cache: Path, state: str) -> dict[str, torch.Tensor] | None:
 
 @dataclass(frozen=True)
 class DownloadProgress:
-    """How much of the archive has arrived, in bytes; `total` is None where nobody said."""
+    """Bytes of the archive received; `total` is None if the server did not send it."""
 
     received: int
     total: int | None
 
 
 def archive_address() -> str:
-    """Where torchvision, and so this project, downloads the original archive from."""
-    from torchvision.datasets import CIFAR10  # here, since importing it takes over a second
+    """Return torchvision's URL of the original archive."""
+    from torchvision.datasets import CIFAR10  # a local import, because it takes over a second
 
     return str(CIFAR10.url)
 
@@ -132,13 +133,14 @@ def archive_address() -> str:
 def download_cifar10(
     data_folder: Path | None = None, url: str | None = None, timeout: float = 20
 ) -> Iterator[DownloadProgress]:
-    """Fetch the original archive, check it against torchvision's checksum, and unpack it.
+    """Download the original archive, check it against torchvision's checksum, and unpack it.
 
-    A generator of progress. Dropped or killed at any point, it leaves no batches in part: their
-    folder appears in one rename. `timeout` is in seconds, for the connection and for each read;
-    `url` is torchvision's unless told. Raises InputError where the download fails.
+    Yields progress. If the generator is dropped or the process killed, no incomplete batches are
+    left, because the unpacked folder is moved into place in one rename. `timeout` is in seconds,
+    for the connection and for each read. `url` defaults to torchvision's. Raises InputError if the
+    download fails.
     """
-    from torchvision.datasets import CIFAR10  # here, since importing it takes over a second
+    from torchvision.datasets import CIFAR10  # a local import, because it takes over a second
     from torchvision.datasets.utils import check_integrity
 
     url = url or archive_address()
@@ -159,7 +161,7 @@ def download_cifar10(
                         yield DownloadProgress(received, total)
             if not check_integrity(str(archive), CIFAR10.tgz_md5):
                 raise InputError(
-                    f"What came from {url} is not CIFAR-10's archive (its checksum differs). "
+                    f"The file from {url} is not CIFAR-10's archive (its checksum differs). "
                     "Try again, or set CIFAR10_DIR to a copy you have."
                 )
             with tarfile.open(archive, "r:gz") as opened:
@@ -172,20 +174,20 @@ def download_cifar10(
         ) from error
     except (OSError, tarfile.TarError) as error:
         raise InputError(
-            f"CIFAR-10 could not be kept in {data_folder} ({error}). "
-            "Make room or make the folder writable, or set CIFAR10_DIR to a copy you have."
+            f"CIFAR-10 could not be saved in {data_folder} ({error}). "
+            "Free disk space or make the folder writable, or set CIFAR10_DIR to a copy you have."
         ) from error
 
 
 def _move_into_place(unpacked: Path, data_folder: Path) -> None:
-    """Rename the folder of batches into the data folder, in place of one with missing files."""
+    """Move the unpacked batches into the data folder, replacing an incomplete folder."""
     batches = data_folder / unpacked.name
     try:
         complete = cifar10.find_layout(batches)
     except cifar10.IncompleteLayoutError:
         complete = None
-    if complete is not None:  # another process has downloaded it meanwhile
+    if complete is not None:  # another process has finished a download meanwhile
         return
     if batches.exists():
-        batches.rename(unpacked.with_name("incomplete"))  # and is removed with the temporary folder
+        batches.rename(unpacked.with_name("incomplete"))  # deleted with the temporary folder
     unpacked.rename(batches)

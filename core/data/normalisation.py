@@ -1,4 +1,4 @@
-"""How pixels become a network's inputs."""
+"""Normalisation of pixels to network inputs."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Normalisation:
-    """The mean and standard deviation of each colour, of pixels from 0 to 1."""
+    """The mean and standard deviation of each colour, for pixels scaled to 0 to 1."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def apply(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Map uint8 images (N, colours, H, W) to inputs, in channels_last memory order."""
+        """Normalise uint8 images (N, colours, H, W) to `dtype`, in channels_last memory order."""
         mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1)
         std = torch.tensor(self.std, device=images.device).view(1, -1, 1, 1)
         scaled = images.to(torch.float32, memory_format=torch.channels_last).div_(255)
@@ -22,12 +22,12 @@ class Normalisation:
 
     @property
     def grey(self) -> Tensor:
-        """The pixel that becomes nearly 0 in every colour: uint8 (colours,)."""
+        """The pixel that is normalised to almost 0 in every colour, uint8 (colours,)."""
         return (255 * torch.tensor(self.mean)).round().to(torch.uint8)
 
 
 CIFAR10 = Normalisation(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
-"""Of CIFAR-10's training images."""
+"""Statistics of CIFAR-10's training images."""
 
 CIFAR10_IMAGE_SIZE = 32
 """Height and width, in pixels."""

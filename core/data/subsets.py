@@ -10,11 +10,11 @@ SMALLEST_SUBSET = 10
 
 
 def draw_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
-    """Draw `size` images stratified by class; int64 positions of shape (size,), as they are dealt.
+    """Draw `size` images, stratified by class; return int64 positions (size,) in the order drawn.
 
-    `labels` holds whole numbers, (images,). Each class is shuffled by the seed and the classes are
-    dealt out in turn, so subsets of one seed are nested, and every prefix of a subset is itself
-    stratified to within one image a class (as far as the classes are equally large).
+    `labels` are integers, (images,). Each class is shuffled by the seed, and images are drawn from
+    the classes in turn. So subsets with the same seed are nested, and every prefix of a subset is
+    stratified to within one image per class (if the classes have equal sizes).
 
     Raises InputError unless 10 <= size <= len(labels) and seed >= 0.
     """
@@ -28,7 +28,7 @@ def draw_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise InputError(f"The subset seed must be a whole number from 0 on, not {seed!r}.")
     rng = np.random.default_rng(seed)
-    turn = np.empty(len(labels), dtype=np.int64)  # the round in which each image is dealt
+    turn = np.empty(len(labels), dtype=np.int64)  # the round in which each image is drawn
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         turn[members] = rng.permutation(len(members))
@@ -36,13 +36,13 @@ def draw_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
 
 
 def sorted_subset(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Draw a subset in the order of the data set; ascending, read-only int64 positions (size,)."""
+    """Draw a subset; return its positions in ascending order, read-only int64 (size,)."""
     if size == len(labels):
         return np.arange(size)
     return _sorted_draw(labels.tobytes(), labels.dtype.str, size, seed)
 
 
-@lru_cache(maxsize=32)  # many results are on the same subset, and drawing it takes milliseconds
+@lru_cache(maxsize=32)  # drawing takes milliseconds, and many results are on the same subset
 def _sorted_draw(labels: bytes, dtype: str, size: int, seed: int) -> np.ndarray:
     positions = np.sort(draw_subset(np.frombuffer(labels, dtype), size, seed))
     positions.flags.writeable = False

@@ -1,4 +1,4 @@
-"""One training loop for the baseline and for fine-tuning, and the recipes it follows."""
+"""The training loop and its recipes."""
 
 from core.training.loop import train
 from core.training.progress import EpochEnd, History, Step

@@ -1,14 +1,14 @@
-"""Convolutions arranged as a processor's kernels (oneDNN) compute them fast, and right.
+"""Rearranged inputs that make convolutions on a CPU (oneDNN) faster, and correct.
 
-Images that have become small go in rows of several. The bf16 kernels (AMX) go along the width of
-the output. Where that is 4 pixels, as in the last stage of a ResNet-18, a convolution takes up to
-five times as long, gradients included, as the same work in one row of 16 images with a gap of
-zeros after each.
+Small feature maps are joined side by side. The bf16 kernels (AMX) vectorise along the width of the
+output. If that is 4 pixels, as in the last stage of a ResNet-18, a convolution with its gradients
+takes up to five times as long as on one row of 16 images, separated by zeros.
 
-A 1x1 convolution with a stride gets the pixels that it looks at, without a stride. From images in
-channels_last order with fewer channels than a vector holds (8 on AVX2, 16 on AVX-512) oneDNN's own
-picking writes past its buffer when it computes the weights' gradient: that gradient is wrong, or
-the process hangs or crashes (https://github.com/uxlfoundation/oneDNN/issues/6035).
+A 1x1 convolution with a stride is replaced by one without stride on the selected pixels. If the
+input is in channels_last order and has fewer channels than a vector register (8 on AVX2, 16 on
+AVX-512), oneDNN writes past its buffer when it computes the weight gradient of the strided
+convolution: the gradient is wrong, or the process hangs or crashes
+(https://github.com/uxlfoundation/oneDNN/issues/6035).
 """
 
 from collections.abc import Callable, Iterator
@@ -22,16 +22,16 @@ from torch import Tensor, nn
 from core.networks.network import Network
 
 NARROW = 4
-"""Pixels; an output that is no wider is computed side by side."""
+"""Largest output width, in pixels, for which images are joined side by side."""
 IMAGES_IN_A_ROW = 16
-"""Or the largest power of two below it that divides the batch."""
+"""Images joined in one row; fewer if 16 does not divide the batch size."""
 
 
 @contextmanager
 def arranged(model: nn.Module) -> Iterator[None]:
-    """Within it, a `model` on a processor convolves what is arranged for its kernels.
+    """Within the block, rearrange the inputs of the model's convolutions on the CPU.
 
-    Its outputs are the same. A model elsewhere, on a GPU, is left alone.
+    The outputs are the same. Convolutions on other devices are not changed.
     """
     convolutions = [
         (module, arrangement)
@@ -67,14 +67,14 @@ def _arrangement(convolution: nn.Conv2d) -> Callable[[nn.Conv2d, Tensor], Tensor
 
 
 def on_strided_pixels(convolution: nn.Conv2d, images: Tensor) -> Tensor:
-    """What a 1x1 `convolution` without padding makes of (N, C, H, W)."""
+    """Apply a strided 1x1 convolution without padding to (N, C, H, W)."""
     down, across = convolution.stride
     picked = images[:, :, ::down, ::across]
     return F.conv2d(picked, convolution.weight, convolution.bias, groups=convolution.groups)
 
 
 def side_by_side(convolution: nn.Conv2d, images: Tensor) -> Tensor:
-    """What a 3x3 `convolution`, padded by 1 with zeros, makes of (N, C, H, W)."""
+    """Apply a 3x3 convolution with zero padding 1 to (N, C, H, W), images side by side."""
     stride = convolution.stride[0]
     number, _, _, width = images.shape
     in_a_row = gcd(number, IMAGES_IN_A_ROW)
@@ -85,9 +85,9 @@ def side_by_side(convolution: nn.Conv2d, images: Tensor) -> Tensor:
 
 
 def _rows(images: Tensor, in_a_row: int, gap: int) -> Tensor:
-    """(N, C, H, W) to (N/in_a_row, C, H, in_a_row*(W+gap)); memory stays channels_last.
+    """Join images: (N, C, H, W) to (N/in_a_row, C, H, in_a_row*(W+gap)), in channels_last order.
 
-    A gap as wide as the stride keeps every image on the convolution's grid.
+    The gap must be as wide as the stride, so that every image stays on the convolution's grid.
     """
     number, channels, height, width = images.shape
     apart = F.pad(images.permute(0, 2, 3, 1), (0, 0, 0, gap))
@@ -96,7 +96,7 @@ def _rows(images: Tensor, in_a_row: int, gap: int) -> Tensor:
 
 
 def _images(rows: Tensor, in_a_row: int, width: int) -> Tensor:
-    """The reverse of `_rows`, leaving out what was computed in the gaps."""
+    """Undo `_rows` and drop the outputs computed in the gaps."""
     number, channels, height, _ = rows.shape
     apart = rows.permute(0, 2, 3, 1).reshape(number, height, in_a_row, -1, channels)
     return apart[:, :, :, :width].transpose(1, 2).flatten(0, 1).permute(0, 3, 1, 2)

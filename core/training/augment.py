@@ -1,4 +1,4 @@
-"""Flips and small translations of whole batches, as tensor operations."""
+"""Augmentation of whole batches: flips, small translations and cutout."""
 
 import torch
 import torch.nn.functional as F
@@ -6,13 +6,14 @@ from torch import Tensor
 
 
 class Augmenter:
-    """Draws augmented batches from a training split that lies padded in memory.
+    """Draws augmented batches from training images that are kept padded in memory.
 
-    `images` is uint8 (N, 3, H, W). Flips alternate: which images are mirrored first is random, from
-    then on every image is mirrored in every other epoch, so both of its sides are seen equally
+    `images` is uint8 (N, 3, H, W). Flips alternate: the first epoch mirrors a random half of the
+    images, and each image is then mirrored in every other epoch, so both sides are seen equally
     often (Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024). With `cutout`, a square
-    of so many pixels becomes `grey` in each, the part of it that lies in the image (DeVries and
-    Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017).
+    with this side, in pixels, is filled with `grey` in each image; its part outside the image is
+    ignored (DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with
+    Cutout", 2017).
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Augmenter:
         self._first_flip = torch.randint(0, 2, (len(images),), generator=generator).bool()
 
     def batch(self, rows: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
-        """The images at `rows`, each shifted at random, as uint8 (rows, 3, H, W)."""
+        """Return the augmented images at `rows`, uint8 (rows, 3, H, W)."""
         height, width = self._size
         shifts = torch.randint(0, 2 * self._translate + 1, (2, len(rows), 1), generator=generator)
         y = torch.arange(height) + shifts[0]  # (rows, H)
@@ -52,7 +53,7 @@ class Augmenter:
         return pixels.permute(0, 3, 1, 2)
 
     def _cut_out(self, number: int, generator: torch.Generator) -> Tensor:
-        """True in the square of each image, (number, H, W); its centre is anywhere in the image."""
+        """Draw the cutout masks, bool (number, H, W); each square's centre lies in its image."""
         within = []
         for size in self._size:
             start = torch.randint(0, size, (number, 1), generator=generator) - self._cutout // 2

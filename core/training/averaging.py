@@ -1,4 +1,4 @@
-"""The mean of the weights that training passes through, which often lies better than the last ones.
+"""Weight averaging over training steps, which often generalises better than the last weights.
 
 Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", 2018.
 """
@@ -11,7 +11,7 @@ from core.networks.batch_norm import finished, recalibrate
 from core.networks.network import Network
 
 STATISTICS_IMAGES = 2000
-"""Images that the statistics of an average are estimated from."""
+"""Number of images for estimating the batch-norm statistics of averaged weights."""
 
 
 class WeightAverage:
@@ -26,14 +26,14 @@ class WeightAverage:
         return int(self._mean.n_averaged) == 0
 
     def update(self) -> None:
-        """Take in the weights that the network has now."""
+        """Add the network's current weights to the mean."""
         self._mean.update_parameters(self._network.module)
 
     def network(self, images: Tensor, device: torch.device) -> Network:
-        """The averaged network, with batch-norm statistics of its own, in eval mode.
+        """Return the averaged network with its own batch-norm statistics, in eval mode.
 
-        Averaged weights never saw a batch, so their statistics are estimated from the first of the
-        training images, uint8 (N, 3, H, W), which come in no order.
+        Averaged weights have never processed a batch, so the statistics are estimated from the
+        first STATISTICS_IMAGES of `images`, uint8 (N, 3, H, W), which must be in random order.
         """
         sample = images[:STATISTICS_IMAGES]
         return finished(

@@ -42,13 +42,12 @@ def train(
 ) -> Iterator[Step | EpochEnd]:
     """Train the network's module in place and fill `history`; yield progress.
 
-    Where there are `teachers`, their answers are the targets, instead of smoothed labels. With a
-    `resume_file` the state is saved there after every epoch, and a training that finds its own
-    state there goes on from it: the same recipe, seed, images, teachers and first weights end in
-    the same last ones. The caller removes the file once it has kept the result. Each epoch draws
-    from a generator of its own, seeded by (seed, epoch), so nothing random needs saving. Where the
-    recipe averages weights, what is validated from then on, and what the network becomes, is
-    the average.
+    With `teachers`, their probabilities are the targets instead of smoothed labels. With a
+    `resume_file`, the state is saved there after every epoch, and training resumes from a state
+    with the same recipe, seed, images, teachers and initial weights; the final weights are the same
+    as without an interruption. The caller deletes the file after saving the result. Each epoch uses
+    its own generator, seeded by (seed, epoch), so no random state is saved. If the recipe averages
+    weights, the average is validated once it exists, and is the final network.
     """
     device = device or best_device()
     model = network.module
@@ -91,7 +90,7 @@ def train(
         draw = epochs_before + epoch
         generator = torch.Generator().manual_seed(seed * 1_000_003 + draw)
         order = torch.randperm(len(labels), generator=generator)
-        # Sums stay on the device: reading them at each step would make a GPU wait.
+        # Keep the sums on the device: reading them at each step would stall a GPU.
         loss_sum = torch.zeros((), device=device)
         correct_sum = torch.zeros((), device=device)
         window = _Window(steps_per_epoch)
@@ -181,7 +180,7 @@ def _end_epoch(
 
 
 class _Window:
-    """Means of the loss over stretches of an epoch, for the training curve."""
+    """Computes the mean loss over windows of steps, for the training curve."""
 
     def __init__(self, steps: int):
         self._length = max(1, steps // CURVE_POINTS_PER_EPOCH)
@@ -199,7 +198,7 @@ class _Window:
 def _optimisers(
     model: nn.Module, recipe: Recipe, dtype: torch.dtype
 ) -> list[torch.optim.Optimizer]:
-    """Muon for convolutions where the recipe says so; SGD with Nesterov momentum for the rest."""
+    """Return Muon for convolutions, if the recipe uses it, and SGD with Nesterov momentum."""
     filters, decayed, free = [], [], []
     for parameter in model.parameters():
         if recipe.optimiser == "muon" and parameter.ndim == 4:

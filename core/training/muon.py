@@ -1,10 +1,9 @@
-"""Muon: momentum whose update is orthogonalised, for filters seen as matrices.
+"""Muon: momentum with orthogonalised updates, for convolution weights reshaped to matrices.
 
 Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. torch.optim.Muon
-takes matrices only; here a filter bank (out, in, kh, kw) is taken as (out, in*kh*kw). As in the
-same author's CIFAR-10 speed runs, every filter bank is first scaled to the norm sqrt(out): batch
-normalisation follows each of them, so only their direction matters, and a fixed norm makes one
-learning rate mean the same thing in all layers.
+supports only matrices; here a weight (out, in, kh, kw) is reshaped to (out, in*kh*kw). As in the
+author's CIFAR-10 speed runs, every weight is first scaled to the norm sqrt(out): a batch-norm
+follows, so only the direction matters, and with a fixed norm one learning rate suits all layers.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,12 +13,12 @@ from torch import Tensor, nn
 
 
 def orthogonalise(matrix: Tensor, dtype: torch.dtype, steps: int = 3) -> Tensor:
-    """The nearest semi-orthogonal matrix, approximately, by Newton-Schulz iteration in `dtype`.
+    """Approximate the nearest semi-orthogonal matrix by Newton-Schulz iteration in `dtype`.
 
-    The quintic's coefficients (Jordan et al.) bring singular values into about 0.7 to 1.2. Every
-    iterate is a polynomial of the Gram matrix times the matrix itself, so only the small Gram
-    matrix is iterated on, and the long one is multiplied twice in all. Squared values in bf16 allow
-    about 4 `steps`.
+    The coefficients of the quintic (Jordan et al.) bring singular values to about 0.7 to 1.2. Every
+    iterate is a polynomial of the Gram matrix times the input. So only the small Gram matrix is
+    iterated, and the large matrix is multiplied only twice. With squared singular values in bf16,
+    at most about 4 `steps` are accurate.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix.to(dtype)
@@ -38,9 +37,9 @@ def orthogonalise(matrix: Tensor, dtype: torch.dtype, steps: int = 3) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised. Parameters need two dimensions or more.
+    """Nesterov momentum with orthogonalised updates; parameters need at least two dimensions.
 
-    bf16 is as good a `dtype` to orthogonalise in as any, but where a processor only emulates it, it
+    bf16 is precise enough as `dtype` for orthogonalising, but on a CPU that only emulates it, it
     takes 50 times as long as float32.
     """
 

@@ -1,11 +1,11 @@
-"""What a training tells of itself while it runs, and what is kept of that."""
+"""Progress events of a training, and its recorded history."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step done. Loss and accuracy are those of its training batch."""
+    """An optimiser step is done; loss and accuracy are those of its training batch."""
 
     epoch: int  # 1 to epochs
     epochs: int
@@ -20,7 +20,7 @@ class Step:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """One epoch done, and saved where the training is resumable."""
+    """An epoch is done, and saved if the training can be resumed."""
 
     epoch: int
     epochs: int
@@ -33,7 +33,7 @@ class EpochEnd:
 
 @dataclass
 class History:
-    """The course of a training."""
+    """The recorded course of a training."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)  # one EpochEnd each
     curve: list[list[float]] = field(default_factory=list)  # [epochs done, loss, rate] each

@@ -1,4 +1,4 @@
-"""How a network is trained, as data."""
+"""Training recipes as data."""
 
 import math
 from collections.abc import Mapping
@@ -15,25 +15,25 @@ LARGEST_CUTOUT = 32  # pixels, an image
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything but the seed that decides how training goes."""
+    """All settings of a training except the seed."""
 
     epochs: int
-    optimiser: str = "muon"  # for convolutions; all else is trained by SGD
-    learning_rate: float = 0.04  # at its peak, of what `optimiser` trains
-    rest_learning_rate: float = 0.3  # at its peak, of what SGD trains beside Muon
+    optimiser: str = "muon"  # for convolutions; SGD trains all other parameters
+    learning_rate: float = 0.04  # peak value, for parameters trained by `optimiser`
+    rest_learning_rate: float = 0.3  # peak value, for parameters trained by SGD besides Muon
     momentum: float = 0.9  # Nesterov
-    weight_decay: float = 5e-4  # of what SGD trains, batch-norm left out
+    weight_decay: float = 5e-4  # for parameters trained by SGD, except batch-norm and biases
     batch_size: int = 128  # images
     schedule: str = "linear"
-    warm_up: float = 0.1  # part of all steps in which the rate rises to its peak
+    warm_up: float = 0.1  # fraction of all steps in which the rate rises to its peak
     label_smoothing: float = 0.1
     translate: int = 2  # pixels at most, in each direction
     flip: bool = True  # left-right, every other epoch
-    cutout: int = 0  # pixels, the side of a square that is made grey in each image
-    average: int = 0  # epochs at the end whose weights are averaged, after each step
-    sharpness_aware: int = 0  # epochs at the end that minimise sharpness too (SAM)
-    sharpness_radius: float = 0.1  # how far SAM looks, an L2 norm over all parameters
-    mirror_teachers: bool = False  # teachers answer an image and its mirror image, on the mean
+    cutout: int = 0  # side, in pixels, of a grey square in each image
+    average: int = 0  # number of last epochs whose weights are averaged, after each step
+    sharpness_aware: int = 0  # number of last epochs that use sharpness-aware minimisation (SAM)
+    sharpness_radius: float = 0.1  # SAM's radius, an L2 norm over all parameters
+    mirror_teachers: bool = False  # average teachers over each image and its mirror image
 
     def __post_init__(self) -> None:
         for name, allowed in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
@@ -46,7 +46,7 @@ class Recipe:
         if type(self.batch_size) is not int or self.batch_size < 2:
             raise InputError(f"The batch size must be at least 2, not {self.batch_size!r}.")
         if not 0 <= self.warm_up < 1:
-            raise InputError(f"The warm-up must be a part from 0 to below 1, not {self.warm_up!r}.")
+            raise InputError(f"The warm-up must be at least 0 and below 1, not {self.warm_up!r}.")
         if type(self.translate) is not int or not 0 <= self.translate <= LARGEST_TRANSLATION:
             raise InputError(
                 f"Images can be translated by 0 to {LARGEST_TRANSLATION} pixels, "
@@ -73,7 +73,7 @@ class Recipe:
             )
         if type(self.mirror_teachers) is not bool:
             raise InputError(
-                f"Teachers mirror images or don't: true or false, not {self.mirror_teachers!r}."
+                f"mirror_teachers must be true or false, not {self.mirror_teachers!r}."
             )
         if not 0 < self.learning_rate < math.inf:
             raise InputError(
@@ -81,12 +81,12 @@ class Recipe:
             )
 
     def at_rate(self, learning_rate: float) -> "Recipe":
-        """This recipe at another peak rate; what SGD trains beside Muon keeps its share of it."""
+        """Return this recipe with another peak rate; scale `rest_learning_rate` accordingly."""
         share = self.rest_learning_rate / self.learning_rate
         return replace(self, learning_rate=learning_rate, rest_learning_rate=learning_rate * share)
 
     def rate_factor(self, progress: float) -> float:
-        """The part of the peak learning rate, 0 to 1, once `progress` of all steps is done."""
+        """Return the fraction (0 to 1) of the peak learning rate at `progress` (0 to 1)."""
         rising = progress < self.warm_up
         if self.schedule == "linear":
             if rising:
@@ -104,9 +104,9 @@ class Recipe:
 
     @classmethod
     def from_json(cls, recorded: Mapping[str, Any]) -> "Recipe":
-        """What `to_json` gave; what an older version did not record was at its default.
+        """Undo `to_json`; use the defaults for settings that an older version did not record.
 
-        Raises InputError for what no recipe has.
+        Raises InputError for unknown settings.
         """
         try:
             return cls(**recorded)
@@ -117,7 +117,7 @@ class Recipe:
 
 
 def default_recipe(dataset: str, epochs: int | None = None, optimiser: str = "muon") -> Recipe:
-    """The recipe for a data set; 5 epochs unless told."""
+    """Return the recipe for a data set, with 5 epochs by default."""
     if optimiser not in OPTIMISERS:
         raise InputError(f"There is no optimiser {optimiser!r}: choose {' or '.join(OPTIMISERS)}.")
     settings: dict[str, Any] = {"epochs": 5 if epochs is None else epochs}
@@ -130,6 +130,6 @@ def default_recipe(dataset: str, epochs: int | None = None, optimiser: str = "mu
             "warm_up": 0.3,
             "label_smoothing": 0.05,
         }
-    if dataset == "digits":  # 1,297 images, and a mirrored digit is another one
+    if dataset == "digits":  # only 1,297 images, and a mirrored digit is no longer that digit
         settings |= {"batch_size": 64, "rest_learning_rate": 0.1, "flip": False}
     return Recipe(**settings)

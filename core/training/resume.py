@@ -1,4 +1,4 @@
-"""The state of a training on disk, so that one that was killed can go on."""
+"""The saved state of a training, so that a killed training can resume."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from core.training.progress import History
 
 
 def fingerprint(model: nn.Module) -> str:
-    """The SHA-256 of every tensor of the model."""
+    """Return the SHA-256 of all tensors of the model."""
     digest = hashlib.sha256()
     for tensor in model.state_dict().values():
         digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
@@ -70,7 +70,7 @@ def restore(
     history: History,
     average: WeightAverage | None = None,
 ) -> int:
-    """Put the saved state back and return the epochs it has behind it, 0 where there is none."""
+    """Restore the saved state and return its number of epochs, or 0 if there is none."""
     if path is None or not path.exists():
         return 0
     try:
@@ -80,11 +80,11 @@ def restore(
                 return 0
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError):
-        return 0  # a damaged state is worth no more than none
+        return 0  # treat a damaged file as missing
     weights = _below("model.", tensors)
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if {name: tensor.shape for name, tensor in weights.items()} != shapes:
-        return 0  # of a network of other widths
+        return 0  # the state of a network with other widths
     model.load_state_dict(weights)
     if average is not None:
         average.restore(_below("average.", tensors))

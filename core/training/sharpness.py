@@ -1,7 +1,7 @@
-"""Sharpness-aware minimisation (SAM): the step follows the gradient at a worse point nearby.
+"""Sharpness-aware minimisation (SAM): each step uses the gradient at a nearby, worse point.
 
-Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization", 2021. It
-takes two passes a step; the last epochs alone gain most of what all of them do (Zhou et al.,
+Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization", 2021. Each
+step takes two passes. Using it only in the last epochs gives most of the gain (Zhou et al.,
 "Sharpness-Aware Minimization Efficiently Selects Flatter Minima Late in Training", 2025).
 """
 
@@ -14,15 +14,16 @@ from torch import nn
 
 @contextmanager
 def at_sharpest_point(model: nn.Module, radius: float) -> Iterator[None]:
-    """Within it, parameters stand `radius` (an L2 norm) up their joint gradient.
+    """Within the block, move the parameters by `radius` (an L2 norm) along their joint gradient.
 
-    Batch-norm normalises within as ever, but records nothing. Afterwards the parameters are what
-    they were, bit for bit, and their gradients are those of the pass within.
+    Batch-norm works as usual within the block, but does not update its running statistics.
+    Afterwards the parameters have their old values, bit for bit, and the gradients computed within
+    the block.
     """
     climbing = [(each, each.grad) for each in model.parameters() if each.grad is not None]
     before = [parameter.detach().clone() for parameter, _ in climbing]
     length = torch.stack([gradient.norm() for _, gradient in climbing]).norm()
-    scale = radius / (length + 1e-12)  # at a stationary point there is no way up
+    scale = radius / (length + 1e-12)  # avoid a division by zero at a stationary point
     with torch.no_grad():
         for parameter, gradient in climbing:
             parameter.add_(gradient * scale)

@@ -1,4 +1,4 @@
-"""Which images train and which validate."""
+"""The split into training and validation images."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from core.errors import InputError
 
 @dataclass(frozen=True)
 class Split:
-    """Training images and the images that the accuracy after each epoch is measured on."""
+    """Training images, and validation images for the accuracy after each epoch."""
 
     images: Tensor  # uint8 (N, 3, H, W)
     labels: Tensor  # int64 (N,)
@@ -21,9 +21,10 @@ class Split:
 
     @classmethod
     def holding_out(cls, dataset: DataSet, held_out: int) -> "Split":
-        """All training images but `held_out` of them, which validate; stratified, seed 0.
+        """Hold out `held_out` training images for validation, stratified, with seed 0.
 
-        With `held_out` 0 everything trains, and up to 2,000 test images draw the curve.
+        If `held_out` is 0, train on all training images and validate on up to 2,000 test images.
+        Raises InputError if more than half would be held out.
         """
         if held_out == 0:
             size = min(2000, len(dataset.test_labels))
@@ -37,7 +38,7 @@ class Split:
         if held_out > len(dataset.train_labels) // 2:
             raise InputError(
                 f"{held_out:,} images cannot be held out of {len(dataset.train_labels):,}: "
-                "leave at least half of them to train on."
+                "leave at least half of them for training."
             )
         chosen = subset_indices(dataset.train_labels, held_out)
         kept = torch.ones(len(dataset.train_labels), dtype=torch.bool)
@@ -50,7 +51,7 @@ class Split:
         )
 
     def fingerprint(self) -> str:
-        """The SHA-256 of what is trained on."""
+        """Return the SHA-256 of the training images and labels."""
         digest = hashlib.sha256(self.images.cpu().contiguous().numpy().data)
         digest.update(self.labels.cpu().numpy().data)
         return digest.hexdigest()

@@ -1,8 +1,8 @@
-"""Targets from networks that are trained already, in place of labels.
+"""Knowledge distillation: targets from trained networks (teachers) instead of labels.
 
-Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015; that teachers should
-see the very images that their student sees: Beyer et al., "Knowledge Distillation: A Good Teacher
-is Patient and Consistent", 2022.
+Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015. Teachers get the same
+augmented images as the student: Beyer et al., "Knowledge Distillation: A Good Teacher is Patient
+and Consistent", 2022.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from core.training.arranged import arranged_for
 
 
 class Teachers:
-    """One or more networks; they are copied, not touched.
+    """Copies of one or more trained networks, which predict the targets.
 
-    Those that `mirror` answer each image and its mirror image, on the mean.
+    With `mirror`, predictions are averaged over each image and its mirror image.
     """
 
     def __init__(self, networks: Sequence[Network], device: torch.device, mirror: bool = False):
@@ -31,7 +31,7 @@ class Teachers:
         self._networks = [(each, for_inference(each, device, precision)) for each in networks]
 
     def targets(self, inputs: Tensor) -> Tensor:
-        """The mean of their probabilities, float32 (N, classes), for normalised (N, 3, H, W)."""
+        """Return the mean probabilities, float32 (N, classes), for normalised (N, 3, H, W)."""
         images = inputs.to(self._dtype)
         views = [images, images.flip(3)] if self._mirror else [images]
         each = [self._answer(*network, view) for network, view in product(self._networks, views)]

@@ -756,7 +756,7 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         ((*TRAIN, "--learning-rate", "nan"), ["learning rate", "nan"]),
         ((*TRAIN, "--translate", 17), ["17", "16"]),
         ((*TRAIN, "--cutout", -1), ["-1", "32"]),
-        ((*TRAIN, "--warm-up", 1), ["0 to below 1", "1.0"]),
+        ((*TRAIN, "--warm-up", 1), ["at least 0 and below 1", "1.0"]),
         ((*TRAIN, "--start-from", "nowhere"), ["no checkpoint nowhere"]),
         ((*TRAIN, "--start-from", "BASELINE"), ["widths", "cannot start"]),
         ((*FINE, "--ratio", 0.5, "--recovery", "prayer"), ["--recovery", "prayer", "bn"]),
@@ -792,10 +792,10 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         (("sweep", "--baseline", "nowhere"), ["no checkpoint nowhere"]),
         (("sweep",), ["no baseline for cifar10", "python -m core train --dataset cifar10"]),
         (("sweep", "--shipped"), ["checkpoints", "no checkpoint"]),
-        (("sweep", "--shipped", "--subset", 50), ["--subset", "settled"]),
-        (("sweep", "--shipped", "--ratios", "0.3"), ["--ratios", "settled"]),
-        (("sweep", "--shipped", "--criterion-seed", 1), ["--criterion-seed", "settled"]),
-        (("sweep", "--shipped", "--store", "mine.sqlite"), ["--store", "settled"]),
+        (("sweep", "--shipped", "--subset", 50), ["--subset", "cannot be combined"]),
+        (("sweep", "--shipped", "--ratios", "0.3"), ["--ratios", "cannot be combined"]),
+        (("sweep", "--shipped", "--criterion-seed", 1), ["--criterion-seed", "cannot be combined"]),
+        (("sweep", "--shipped", "--store", "mine.sqlite"), ["--store", "cannot be combined"]),
         ((*SWEEP_IT, "--export", "mine.npz"), ["mine.npz", "ends in .csv"]),
     ],
     ids=lambda part: " ".join(map(str, part)),
@@ -857,7 +857,7 @@ def test_a_stop_is_said_calmly(
     outcome = run("evaluate", trained.path, "--json")
     assert outcome.code == 130
     assert outcome.out == ""
-    assert outcome.err == "Stopped; what was finished is kept.\n"
+    assert outcome.err == "Stopped; finished results are kept.\n"
 
 
 def test_a_download_is_announced(

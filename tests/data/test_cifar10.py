@@ -153,10 +153,10 @@ def test_images_that_are_no_structs_are_refused(tmp_path: Path) -> None:
         ([0, 1, 2, 3, 4, 10], "image 5: the label should be 0 to 9 but is 10"),
         ([0, -1, 2, 3, 4, 5], "image 1: the label should be 0 to 9 but is -1"),
         ([2**40, 1, 2, 3, 4, 5], f"image 0: the label should be 0 to 9 but is {2**40}"),
-        ([0.5, 1.0, 2.0, 3.0, 4.0, 5.0], "should hold one whole number a label"),
-        (["a", "b", "c", "d", "e", "f"], "should hold one whole number a label"),
-        ([[0], [1], [2], [3], [4], [5]], "should hold one whole number a label"),
-        ([0, 1, None, 3, 4, 5], "should hold one whole number a label"),
+        ([0.5, 1.0, 2.0, 3.0, 4.0, 5.0], "should hold whole numbers as labels"),
+        (["a", "b", "c", "d", "e", "f"], "should hold whole numbers as labels"),
+        ([[0], [1], [2], [3], [4], [5]], "should hold whole numbers as labels"),
+        ([0, 1, None, 3, 4, 5], "should hold whole numbers as labels"),
     ],
 )
 @pytest.mark.parametrize("layout", WRITERS)

@@ -351,14 +351,14 @@ def test_a_full_disk_is_said_and_leaves_nothing(
 
     monkeypatch.setattr(tarfile.TarFile, "extractall", unpack_half)
     text = failure(tmp_path, site.address + ARCHIVE)
-    assert f"could not be kept in {tmp_path}" in text
+    assert f"could not be saved in {tmp_path}" in text
     assert names_in(tmp_path) == []
 
 
 def test_a_data_folder_that_is_a_file_is_said(site: Site, tmp_path: Path) -> None:
     file = tmp_path / "data"
     file.write_text("a file")
-    assert f"could not be kept in {file}" in failure(file, site.address + ARCHIVE)
+    assert f"could not be saved in {file}" in failure(file, site.address + ARCHIVE)
     assert file.read_text() == "a file"
 
 
