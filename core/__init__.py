@@ -1,4 +1,4 @@
-"""The pruning explorer: data, networks, pruning, measuring, training, and the pages that show it.
+"""The pruning explorer: data, networks, pruning, measuring, training, command line and pages.
 
 Nothing in this package imports Streamlit except `core.ui`.
 """

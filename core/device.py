@@ -1,4 +1,4 @@
-"""Which device computes, and in which precision."""
+"""Choosing the device and the precision."""
 
 import torch
 
@@ -10,15 +10,15 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def best_device() -> torch.device:
-    """Return what `auto` means: CUDA, else Apple's MPS, else the CPU."""
+    """Return the device for `auto`: CUDA, else Apple's MPS, else the CPU."""
     return resolve_device("auto")
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device of this name, of DEVICES.
+    """Return the device with this name, one of DEVICES.
 
     Choosing CUDA switches TF32 off for the whole process: PyTorch would otherwise round the inputs
-    of fp32 convolutions to 10 bits. Raises InputError for another name, or a device that PyTorch
+    of fp32 convolutions to 10 bits. Raises InputError for an unknown name, or a device that PyTorch
     cannot use on this machine.
     """
     if name not in DEVICES:
@@ -36,14 +36,14 @@ def resolve_device(name: str) -> torch.device:
             "best there is."
         )
     if name == "cuda":
-        # The older of PyTorch's two interfaces to this, which every supported version has.
+        # Use the older of PyTorch's two settings, which every supported version has.
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
     return torch.device(name)
 
 
 def has_native_bf16(device: torch.device) -> bool:
-    """Whether bf16 runs on the device's own units, and so faster than fp32."""
+    """Return whether the device has hardware support for bf16, so that it is faster than fp32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
@@ -55,7 +55,7 @@ def has_native_bf16(device: torch.device) -> bool:
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """`auto` becomes bf16 where it is native, else fp32. Raises InputError for other words."""
+    """Resolve `auto` to bf16 if it is native, else fp32. Raises InputError for unknown names."""
     if precision not in PRECISIONS:
         raise InputError(
             f"There is no precision {precision!r}: choose one of {', '.join(PRECISIONS)}."

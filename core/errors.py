@@ -1,8 +1,8 @@
-"""The one exception for input that a person can put right."""
+"""The exception for errors that the user can correct."""
 
 
 class InputError(ValueError):
-    """One sentence for a person: what is wrong, where, and what to do about it.
+    """A message for the user: what is wrong, where, and how to correct it.
 
-    The command line prints it and exits with 2; a page shows it as a calm message.
+    The command line prints it and exits with 2; a page shows it as a warning.
     """

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writing files atomically."""
 
 import os
 import tempfile
@@ -11,8 +11,8 @@ from pathlib import Path
 def written_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
 
-    A block that raises, or a process that is killed, leaves `path` as it was.
-    Raises OSError where the folder cannot be written.
+    If the block raises or the process is killed, `path` is unchanged.
+    Raises OSError if the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -24,7 +24,7 @@ def written_atomically(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files private
+        temporary.chmod(0o666 & ~umask)  # mkstemp creates files that only the owner can read
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

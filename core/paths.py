@@ -1,14 +1,14 @@
-"""Where the explorer keeps its files."""
+"""Paths of the explorer's files."""
 
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
 CHECKPOINTS = ROOT / "checkpoints"
-"""Baselines and results: those that ship, and in LOCAL those of this machine."""
+"""Shipped baselines and results; those of this machine are in its subfolder LOCAL."""
 
 LOCAL = "local"
-"""The folder in CHECKPOINTS of what was trained and measured here; it is not in git."""
+"""The subfolder of CHECKPOINTS for local baselines and results; it is not in git."""
 
 DATA = ROOT / "data"
-"""Data sets that were downloaded, and the cache of decoded images."""
+"""Downloaded data sets and the cache of decoded images."""

@@ -1,4 +1,4 @@
-"""Settings of the whole process: its memory, its garbage collector."""
+"""Process-wide settings of memory allocation and garbage collection."""
 
 import atexit
 import ctypes
@@ -7,16 +7,17 @@ from functools import cache
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what was freed, up to a gibibyte, instead of handing it back at once.
+    """Make glibc keep up to 1 GiB of freed memory instead of returning it to the system.
 
-    Activations are allocated and freed layer by layer; by default each round trip to the system
-    clears fresh pages, some 15 % of an evaluation's time. For the whole process; nothing elsewhere.
+    Activations are allocated and freed layer by layer. By default, the system clears the pages for
+    each allocation, which takes about 15% of an evaluation's time. This affects the whole process;
+    without glibc it does nothing.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # not glibc
         return
-    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # names and numbers are mallopt(3)'s
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # from mallopt(3)
     mallopt(mmap_threshold, 32 << 20)
     mallopt(trim_threshold, 1 << 30)
     mallopt(top_pad, 64 << 20)
@@ -24,11 +25,11 @@ def keep_freed_memory() -> None:
 
 @cache
 def freeze_imported_objects() -> None:
-    """Have the garbage collector pass over what was imported, once for the whole process.
+    """Exclude imported objects from garbage collection, once for the whole process.
 
-    Streamlit collects after every run of a page, and modules are most of what there is to look at:
-    looking holds up every other viewer, since all share one interpreter.
+    Streamlit collects garbage after every run of a page. Most objects belong to imported modules,
+    and scanning them blocks all other sessions, which share the interpreter.
     """
-    gc.collect()  # what is garbage now would stay too
+    gc.collect()  # otherwise current garbage would be frozen too
     gc.freeze()
-    atexit.register(gc.unfreeze)  # at the end extension modules complain of what is left
+    atexit.register(gc.unfreeze)  # extension modules warn about leaked objects at exit

@@ -1,1 +1,1 @@
-"""What is measured of a network: its answers on test images, and what it costs."""
+"""Measuring a network: its predictions on test images, and its cost."""

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, arithmetic, bytes."""
+"""The cost of a network: parameters, MACs and bytes."""
 
 import zlib
 
@@ -12,7 +12,7 @@ COMPRESSION_LEVEL = 6  # zlib's and gzip's default
 
 
 def cost(network: Network) -> Cost:
-    """Count a network; compressed bytes are apart, since compressing takes longer than all else."""
+    """Count parameters, MACs and bytes; `compressed_bytes` is separate because it is slow."""
     sizes = {name: parameter.numel() for name, parameter in network.module.named_parameters()}
     densities = {
         name: network.nonzero[f"{name}.weight"] / sizes[f"{name}.weight"] for name in network.macs
@@ -27,5 +27,5 @@ def cost(network: Network) -> Cost:
 
 
 def compressed_bytes(module: nn.Module) -> int:
-    """The size of the file after zlib: what zeros can save on disk, and only there."""
+    """Return the size of the zlib-compressed file, where zeros save space."""
     return len(zlib.compress(to_bytes(module), COMPRESSION_LEVEL))

@@ -1,4 +1,4 @@
-"""A network and test images in, a stream of ever more certain accuracies out."""
+"""Evaluate a network on test images, batch by batch."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -14,7 +14,7 @@ from core.networks.batch_norm import fold_batch_norms
 from core.networks.network import Network
 
 BATCH_SIZES = {"cpu": 100, "cuda": 1000, "mps": 500}
-"""Images a step by kind of device.
+"""Batch size by device type.
 
 Larger batches outgrow a processor's cache, smaller ones leave a GPU idle. On the CPU the size is
 part of what makes counts repeatable to the bit.
@@ -22,7 +22,7 @@ part of what makes counts repeatable to the bit.
 
 
 def for_inference(network: Network, device: torch.device, precision: str) -> nn.Module:
-    """A copy of the module that only classifies, in `precision` ("fp32" or "bf16").
+    """Return a copy of the module for inference only, in `precision` ("fp32" or "bf16").
 
     Batch-norms are folded into their convolutions, in fp32; what is left is channels_last, unless
     the forward can only view tensors in the usual order.
@@ -38,9 +38,9 @@ def evaluate(
     precision: str = "auto",
     device: torch.device | None = None,
 ) -> Iterator[Evaluation]:
-    """Classify uint8 images (N, 3, H, W); yield after every batch, the last time complete.
+    """Classify uint8 images (N, 3, H, W); yield after every batch; the last event is complete.
 
-    The network is not touched. The generator can be dropped at any event. Raises InputError
+    The network is not modified. The generator can be dropped at any event. Raises InputError
     for an unknown precision or no images.
     """
     if not len(images):
@@ -58,9 +58,9 @@ def evaluate(
 def classify(
     network: Callable[[Tensor], Tensor], batches: Iterable[Tensor], labels: Tensor
 ) -> Iterator[Evaluation]:
-    """What `evaluate` does, with a network and normalised batches that are ready for each other.
+    """Do the work of `evaluate`, on normalised batches in the network's dtype and device.
 
-    Together the batches are as long as `labels`, int64 (N,).
+    All batches together have as many images as `labels`, int64 (N,).
     """
     predictions = np.empty(len(labels), dtype=np.int64)
     known_labels = labels.numpy()
@@ -69,7 +69,7 @@ def classify(
     for inputs in batches:
         batch = slice(seen, seen + len(inputs))
         seen += len(inputs)
-        with torch.inference_mode():  # grad mode is a thread's own, and a yield may change threads
+        with torch.inference_mode():  # not around the yield: grad mode belongs to a thread
             logits = network(inputs).float().cpu()
             predictions[batch] = logits.argmax(1).numpy()
             loss_sum += F.cross_entropy(logits, labels[batch], reduction="sum").item()
@@ -88,7 +88,7 @@ def evaluate_fully(
     precision: str = "auto",
     device: torch.device | None = None,
 ) -> Evaluation:
-    """The last event of `evaluate`."""
+    """Run `evaluate` to its end and return the last event."""
     evaluation = None
     for evaluation in evaluate(network, images, labels, precision, device):  # noqa: B007
         pass

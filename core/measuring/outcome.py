@@ -1,4 +1,4 @@
-"""What a measurement gives: counted answers, and costs. Plain data, without torch."""
+"""The outcome of a measurement: counted predictions, and costs. Plain data, without torch."""
 
 from dataclasses import asdict, dataclass
 
@@ -9,7 +9,7 @@ from core.measuring.statistics import wilson_interval
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What is known after the first `seen` images of a subset of `total`."""
+    """The outcome after the first `seen` images of a subset of `total` images."""
 
     total: int
     predictions: np.ndarray  # int64 (seen,), in the order of the subset
@@ -22,7 +22,7 @@ class Evaluation:
 
     @property
     def is_right(self) -> np.ndarray:
-        """Boolean, (seen,): which images are classified correctly."""
+        """Which images are classified correctly, bool (seen,)."""
         right: np.ndarray = self.predictions == self.labels
         return right
 
@@ -43,7 +43,7 @@ class Evaluation:
         return self.loss_sum / self.seen
 
     def per_class(self, classes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Correct and seen images of each class, int64 (classes,) each."""
+        """Return the correct and the seen images of each class, each int64 (classes,)."""
         return (
             np.bincount(self.labels[self.is_right], minlength=classes),
             np.bincount(self.labels, minlength=classes),
@@ -56,8 +56,8 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Cost:
-    parameters: int  # that are there, zero or not
-    nonzero: int  # of them
+    parameters: int  # stored parameters, including zeros
+    nonzero: int  # non-zero parameters
     macs: int  # multiply-accumulates executed for one image
     macs_nonzero: float  # theoretical: what a kernel that skips every zero weight would execute
     bytes: int  # of the tensors on disk, weights fp16

@@ -1,4 +1,4 @@
-"""How sure an accuracy is, and whether two networks differ on the same images."""
+"""Confidence intervals of accuracies, and tests whether two networks differ."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,16 +9,16 @@ from scipy.special import betainc, ndtri
 
 CONFIDENCE = 0.95
 Z = ndtri(0.5 + CONFIDENCE / 2)  # 1.96
-GUESSING_MARGIN = 0.01  # of accuracy: who is surely not this far above chance is no better
+GUESSING_MARGIN = 0.01  # of accuracy: "no better than guessing" means below chance + this
 
 
 @lru_cache(maxsize=65536)
 def wilson_interval(correct: int, seen: int) -> tuple[float, float]:
-    """The 95 % interval of an accuracy of correct/seen, both ends in 0 to 1.
+    """Return the 95% interval of the accuracy correct/seen, both ends in 0 to 1.
 
-    Wilson, "Probable inference, the law of succession, and statistical inference", 1927. It covers
-    the choice of test images, not the training seed. Raises ValueError unless 0 <= correct <= seen
-    and seen >= 1.
+    Wilson, "Probable inference, the law of succession, and statistical inference", 1927. The
+    interval accounts for the choice of test images, not for the training seed. Raises ValueError
+    unless 0 <= correct <= seen and seen >= 1.
     """
     if not (seen >= 1 and 0 <= correct <= seen):
         raise ValueError(f"{correct} of {seen} images is no accuracy.")
@@ -30,7 +30,7 @@ def wilson_interval(correct: int, seen: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Two networks on the same images: which images flip, and how likely that is by chance."""
+    """A paired test of two networks on the same images: the numbers of flips, and the p-value."""
 
     lost: int  # images that the reference gets right and the other wrong
     gained: int  # the reverse
@@ -42,7 +42,7 @@ class PairedTest:
 
 
 def mcnemar(reference_correct: np.ndarray, other_correct: np.ndarray) -> PairedTest:
-    """Exact McNemar test on two boolean arrays of shape (images,), in the same order.
+    """Run the exact McNemar test on two bool arrays (images,), in the same order.
 
     McNemar, "Note on the sampling error of the difference between correlated proportions or
     percentages", 1947. Raises ValueError where the shapes differ.
@@ -56,15 +56,15 @@ def mcnemar(reference_correct: np.ndarray, other_correct: np.ndarray) -> PairedT
 
 @lru_cache(maxsize=65536)
 def is_better_than_guessing(correct: int, seen: int, classes: int) -> bool:
-    """Whether an accuracy is significantly above 1/classes, by an exact one-sided binomial test."""
+    """Test whether an accuracy is significantly above 1/classes (exact, one-sided, binomial)."""
     return 1 - _at_most(correct - 1, seen, 1 / classes) < 1 - CONFIDENCE
 
 
 @lru_cache(maxsize=65536)
 def is_no_better_than_guessing(correct: int, seen: int, classes: int) -> bool:
-    """Whether an accuracy is significantly below 1/classes + GUESSING_MARGIN, by the same test.
+    """Test whether an accuracy is significantly below 1/classes + GUESSING_MARGIN, likewise.
 
-    Between the two answers lies "not told apart": too few images to say either.
+    If neither test is significant, there are too few images to decide.
     """
     return _at_most(correct, seen, 1 / classes + GUESSING_MARGIN) < 1 - CONFIDENCE
 
@@ -75,7 +75,7 @@ def _p_value(lost: int, gained: int) -> float:
 
 
 def _at_most(successes: int, trials: int, chance: float) -> float:
-    """The probability of at most so many successes; scipy.stats would take a second to import."""
+    """Return the binomial CDF; importing scipy.stats for it would take a second."""
     if successes < 0:
         return 0.0
     if successes >= trials:

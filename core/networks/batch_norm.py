@@ -1,4 +1,4 @@
-"""Batch-norm: its statistics estimated again, and its folding into convolutions."""
+"""Batch-norm: recalibrating its statistics, and folding it into convolutions."""
 
 import copy
 from collections.abc import Generator, Iterator
@@ -18,14 +18,14 @@ CALIBRATION_BATCH = 250  # images; statistics are averaged over batches of about
 
 @dataclass(frozen=True)
 class Recovering:
-    """Progress: so many of the training images are done."""
+    """The progress of a recovery, in training images."""
 
     done: int
     total: int
 
 
 def finished(steps: Generator[Recovering, None, Network]) -> Network:
-    """What `recover` or `recalibrate` returns, its progress passed over."""
+    """Run `recover` or `recalibrate` to its end, ignoring progress, and return the network."""
     while True:
         try:
             next(steps)
@@ -40,13 +40,12 @@ def recalibrate(
     precision: str = "auto",
     device: torch.device | None = None,
 ) -> Generator[Recovering, None, Network]:
-    """Estimate every batch-norm's statistics again; yield after each batch, return the new network.
+    """Re-estimate all batch-norm statistics; yield after each batch, return the new network.
 
-    One pass over uint8 training images (N, 3, H, W), all layers at once, no gradients, no weight
-    changed: the cumulative average over batches of the mean and the unbiased variance, kept in
-    fp32. The network is not touched. Pruning shifts what
-    batch-norm sees, and statistics that no longer fit cost more accuracy than the weights that are
-    gone (Li et al., "EagleEye", 2020).
+    One pass over uint8 training images (N, 3, H, W) updates all layers at once, without gradients:
+    the cumulative average over batches of the mean and the unbiased variance, in fp32. The input
+    network is not modified. Pruning shifts the inputs of batch-norm, and the stale statistics cost
+    more accuracy than the missing weights (Li et al., "EagleEye", 2020).
     """
     device = device or best_device()
     dtype = DTYPES[resolve_precision(precision, device)]
@@ -62,8 +61,8 @@ def recalibrate(
 
 
 def for_calibration(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """A copy whose batch-norms estimate their statistics from the batches that pass."""
-    # Contiguous, since in channels_last order a processor's batch-norm sums less precisely, and in
+    """Return a copy whose batch-norms estimate their statistics from the batches they process."""
+    # Use contiguous order: in channels_last order, batch-norm on a CPU sums less precisely, and in
     # an order that depends on the number of threads.
     copied = copy.deepcopy(module).eval()
     copied.to(device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -80,13 +79,13 @@ def for_calibration(module: nn.Module, device: torch.device, dtype: torch.dtype)
 def calibration_batches(
     images: Tensor, normalisation: Normalisation, device: torch.device, dtype: torch.dtype
 ) -> Iterator[Tensor]:
-    """The images, uint8 (N, 3, H, W), normalised, in batches of about CALIBRATION_BATCH."""
+    """Yield uint8 images (N, 3, H, W), normalised, in batches of about CALIBRATION_BATCH."""
     for batch in images.tensor_split(max(1, round(len(images) / CALIBRATION_BATCH))):
         yield normalisation.apply(batch.to(device), dtype).contiguous()
 
 
 def statistics(calibrated: nn.Module, module: nn.Module) -> dict[str, Tensor]:
-    """The means and variances of all batch-norms by name, on the device of `module`."""
+    """Return running means and variances by name, on the devices of the buffers of `module`."""
     devices = {name: buffer.device for name, buffer in module.named_buffers()}
     return {
         f"{name}.{buffer}": getattr(layer, buffer).to(devices[f"{name}.{buffer}"])
@@ -97,13 +96,13 @@ def statistics(calibrated: nn.Module, module: nn.Module) -> dict[str, Tensor]:
 
 
 def fold_batch_norms(network: Network) -> nn.Module:
-    """A copy of the module whose batch-norms are folded into the convolutions before them."""
+    """Return a copy of the module with batch-norms folded into the convolutions before them."""
     folded = copy.deepcopy(network.module).eval()
     modules = dict(folded.named_modules())
     for conv_name, batch_norm_name in network.structure.batch_norm_of.items():
         conv, batch_norm = modules[conv_name], modules[batch_norm_name]
         if _computes_as(conv, nn.Conv2d) and _computes_as(batch_norm, nn.BatchNorm2d):
-            if batch_norm.running_mean is None:  # it takes each batch's own statistics
+            if batch_norm.running_mean is None:  # uses the statistics of each batch
                 continue
             folded.set_submodule(conv_name, fuse_conv_bn_eval(conv, batch_norm))
             folded.set_submodule(batch_norm_name, nn.Identity())
@@ -111,7 +110,7 @@ def fold_batch_norms(network: Network) -> nn.Module:
 
 
 def _computes_as(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether a module is of the kind, and neither it nor its class has a forward of its own."""
+    """Return whether a module is of `kind` and its forward is not overridden."""
     return (
         isinstance(module, kind)
         and type(module).forward is kind.forward

@@ -1,8 +1,8 @@
-"""A network in one safetensors file: weights, architecture and where they come from.
+"""Checkpoints: a network in one safetensors file with its weights, architecture and provenance.
 
-Weights are fp16 on disk, batch-norm tensors fp32; in memory everything is fp32. A network is built
-by the registered name of its architecture, and each layer takes the shape of its stored tensor, so
-that a pruned network needs no description of its own.
+Weights are stored in fp16, batch-norm tensors in fp32; in memory all are fp32. The network is built
+from the registered name of its architecture, and each layer gets the shape of its stored tensor, so
+a pruned network needs no extra description.
 """
 
 import hashlib
@@ -30,9 +30,9 @@ from core.specs.architecture import Architecture
 
 FORMAT = "pruning-explorer-1"
 DEFAULT_CLASSES = 10
-"""Of files that do not say how many; all of them are of CIFAR-10 or of ten digits."""
+"""Classes in files that do not record them; all of those were trained on CIFAR-10 or the digits."""
 MOST_CLASSES, LARGEST_IMAGE, LARGEST_STATISTIC = 2**16, 1024, 1e6
-"""What a file may claim of its classes, of the side of an image in pixels, and of a mean."""
+"""Largest values accepted from a file: classes, image side in pixels, mean or std."""
 FOREIGN_FILES = {
     b"PK\x03\x04": " but a zip archive, as torch.save writes them",
     **{
@@ -41,25 +41,25 @@ FOREIGN_FILES = {
     },
     b"\x89HDF": " but an HDF5 file",
 }
-"""What other files of weights begin with."""
+"""Descriptions of other weight files, by their first bytes."""
 
 
 class CheckpointError(InputError):
-    """A file that is no checkpoint of this project, or not the one asked for."""
+    """The file is not a checkpoint of this project, or not the requested one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A loaded network with its metadata. Its weights are fp32; never change it."""
+    """A loaded network with its metadata. Weights are fp32; never modify them."""
 
     network: Network
     dataset: str
-    metadata: Mapping[str, Any]  # recipe, seed, accuracy, history, ...: what `save` was given
+    metadata: Mapping[str, Any]  # as passed to `save`: recipe, seed, accuracy, history, ...
     path: Path
 
     @cached_property
     def fingerprint(self) -> str:
-        """The first 16 hex digits of the SHA-256 of the tensors, whatever the file says else."""
+        """The first 16 hex digits of the SHA-256 of the tensors, independent of the metadata."""
         digest = hashlib.sha256()
         for name, tensor in sorted(stored_tensors(self.network.module).items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -68,7 +68,7 @@ class Checkpoint:
 
 
 def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """The model's tensors as they are on disk: fp16, those of batch-norm layers fp32."""
+    """Return the model's tensors as stored on disk: fp16, but fp32 for batch-norm layers."""
     dtypes = _stored_dtypes(model)
     return {
         name: tensor.to(dtypes[name]).cpu().contiguous()
@@ -77,7 +77,7 @@ def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def stored_bytes(model: nn.Module) -> int:
-    """The size of those tensors. The file's header adds some ten thousand bytes."""
+    """Return the size of `stored_tensors` in bytes; a file's header adds about 10 kB."""
     dtypes = _stored_dtypes(model)
     return sum(
         tensor.numel() * dtypes[name].itemsize for name, tensor in model.state_dict().items()
@@ -97,7 +97,7 @@ def _stored_dtypes(model: nn.Module) -> dict[str, torch.dtype]:
 
 
 def to_bytes(model: nn.Module, metadata: dict[str, str] | None = None) -> bytes:
-    """The file's content."""
+    """Return the content of a checkpoint file."""
     return serialise(stored_tensors(model), metadata)
 
 
@@ -108,9 +108,9 @@ def save(
     metadata: Mapping[str, Any],
     overwrite: bool = False,
 ) -> None:
-    """Write the file whole or not at all.
+    """Write a checkpoint file atomically.
 
-    Raises CheckpointError where `path` exists and `overwrite` was not asked for, or where the
+    Raises CheckpointError if `path` exists and `overwrite` is not set, or if the
     folder cannot be written.
     """
     refuse_to_overwrite(path, overwrite)
@@ -135,7 +135,7 @@ def save(
 
 
 def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
-    """Raise CheckpointError where `path` exists and overwriting it was not asked for."""
+    """Raise CheckpointError if `path` exists and `overwrite` is not set."""
     if path.exists() and not overwrite:
         raise CheckpointError(
             f"{path} exists already. Choose another name, or replace the file with --overwrite."
@@ -143,7 +143,7 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What the file says of itself, without its tensors. Raises CheckpointError as `load` does."""
+    """Read the metadata without the tensors. Raises CheckpointError as `load` does."""
     try:
         with safe_open(path, framework="pt") as file:
             raw = file.metadata() or {}
@@ -153,7 +153,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} {_what_is_wrong(path, error)}") from error
     try:
         metadata = {name: json.loads(value) for name, value in raw.items()}
-    except (ValueError, RecursionError):  # no JSON, a number of 5,000 digits, 5,000 brackets
+    except (ValueError, RecursionError):  # not JSON, or huge numbers or nesting
         metadata = {}
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
@@ -168,26 +168,26 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def _what_is_wrong(path: Path, error: Exception) -> str:
-    """Tell from its first bytes what a file is that cannot be read as safetensors."""
+    """Describe an unreadable file by its first bytes."""
     try:
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as unreadable:
         return f"cannot be read ({unreadable.strerror}). Choose another file."
-    # A safetensors file begins with the length of its header, 8 bytes, and the header with a brace.
+    # A safetensors file begins with the header's length (8 bytes) and "{".
     if len(start) < 9 or start.endswith(b"{"):
         return f"is a truncated or damaged safetensors file ({error}). Get it again."
     kind = next((kind for begin, kind in FOREIGN_FILES.items() if start.startswith(begin)), "")
     return (
-        f"is no safetensors file{kind}: choose a checkpoint that this project's train or prune has "
-        "written."
+        f"is no safetensors file{kind}: choose a checkpoint written by this project's train or "
+        "prune."
     )
 
 
 def load(path: Path, dataset: str | None = None) -> Checkpoint:
-    """Build the network by its architecture's name and load every tensor, strictly.
+    """Build the network from its architecture's name and load all tensors, strictly.
 
-    Whatever a file claims, no more memory is taken than its own tensors need. Raises
+    The metadata of a file cannot make this use more memory than its tensors need. Raises
     CheckpointError for a missing, truncated, foreign or mismatched file, or one trained on another
     data set than `dataset`.
     """
@@ -206,7 +206,7 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
     try:
         network = _read_network(path, metadata)
     except (RuntimeError, TypeError, ValueError, OverflowError, SafetensorError) as error:
-        heading = "Error(s) in loading"  # torch's first line, which names no tensor
+        heading = "Error(s) in loading"  # torch's first line does not name the tensor
         lines = [line for line in str(error).splitlines() if not line.startswith(heading)]
         raise CheckpointError(
             f"{path} does not hold the network that its metadata describes: "
@@ -218,7 +218,7 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
 
 
 def _read_network(path: Path, metadata: Mapping[str, Any]) -> Network:
-    """Build on `meta`, take the stored shapes, run once without numbers, then load strictly."""
+    """Build on `meta`, adopt the stored shapes, check the output's shape, then load strictly."""
     architecture = registered(Architecture.from_json(metadata["architecture"]))
     classes = _whole_number(metadata, "classes", DEFAULT_CLASSES, MOST_CLASSES)
     image_size = _whole_number(metadata, "image_size", CIFAR10_IMAGE_SIZE, LARGEST_IMAGE)
@@ -231,7 +231,7 @@ def _read_network(path: Path, metadata: Mapping[str, Any]) -> Network:
     channels = len(normalisation.mean)
     logits = module(torch.empty(1, channels, image_size, image_size, device="meta"))
     if logits.shape != (1, classes):
-        raise InputError(f"it answers with {tuple(logits.shape[1:])} numbers, not {classes}")
+        raise InputError(f"its output has the shape {tuple(logits.shape[1:])}, not ({classes},)")
     stored = {
         name: tensors[name].to(expected.dtype, copy=True)
         for name, expected in module.state_dict().items()
@@ -264,7 +264,7 @@ def _normalisation(metadata: Mapping[str, Any]) -> Normalisation:
 
 
 def _numbers(metadata: Mapping[str, Any], name: str) -> tuple[float, ...]:
-    """One for each colour, or one for grey."""
+    """Return a list of numbers: three for colours, or one for grey."""
     values = metadata.get(name)
     if (
         not isinstance(values, list)

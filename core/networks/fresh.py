@@ -1,4 +1,4 @@
-"""Networks to train: built at a width, their weights drawn from a seed."""
+"""New networks for training: built at a given width, with random weights from a seed."""
 
 from dataclasses import dataclass
 
@@ -20,20 +20,20 @@ WIDEST = 256
 
 @dataclass(frozen=True)
 class Plan:
-    """A network to be built; hashable. Raises InputError for a width that it cannot have."""
+    """The plan of a network to build; hashable. Raises InputError for an invalid width."""
 
     architecture: Architecture
     classes: int
-    image_size: int  # pixels, of height and width
+    image_size: int  # height and width, in pixels
     normalisation: Normalisation
-    width: int = FULL_WIDTH  # channels of the first layer of a ResNet; all others scale along
+    width: int = FULL_WIDTH  # channels of a ResNet's first layer; other layers scale with it
 
     def __post_init__(self) -> None:
         if type(self.width) is not int or not 1 <= self.width <= WIDEST:
             raise InputError(f"The width must be 1 to {WIDEST} channels, not {self.width!r}.")
 
     def on_meta(self) -> nn.Module:
-        """Its shapes without weights. Raises InputError where a layer would have no channel."""
+        """Build the network without weights. Raises InputError if a layer would have no channel."""
         module = build_on_meta(self.architecture, self.classes).eval()
         if self.width == FULL_WIDTH:
             return module
@@ -51,7 +51,7 @@ class Plan:
         return module
 
     def build(self, seed: int) -> Network:
-        """The network with weights drawn from a seed, in eval mode."""
+        """Build the network with random weights from a seed, in eval mode."""
         module = self.on_meta().to_empty(device="cpu")
         initialise(module, seed)
         return Network.of(
@@ -64,7 +64,7 @@ class Plan:
 
 
 def initialise(module: nn.Module, seed: int) -> None:
-    """Draw the weights from a seed, in place; batch-norm starts as the identity.
+    """Initialise the weights in place, from a seed; batch-norm starts as the identity.
 
     Convolutions: He et al., "Delving Deep into Rectifiers", 2015. The last batch-norm of each block
     starts at 0, so that each block starts as its shortcut (Goyal et al., "Accurate, Large Minibatch

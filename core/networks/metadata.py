@@ -1,4 +1,4 @@
-"""What a checkpoint's metadata says of its training, checked, and where a file comes from."""
+"""Check a checkpoint's metadata about its training, and record its provenance."""
 
 import platform
 import subprocess
@@ -11,14 +11,14 @@ import numpy
 import torch
 
 BASELINE_FIELDS = {"data": dict, "accuracy": dict}
-"""What the metadata of a baseline must say of it, for others to rely on."""
+"""Required metadata of a baseline, which other code relies on."""
 
 TRAINING_FIELDS = {"epochs": int, "seed": int, "held_out": int, "recipe": dict, "history": dict}
-"""What it may leave out, because nothing but the account of the training depends on it."""
+"""Optional metadata, which is only used to describe the training."""
 
 
 def unusable_entry(metadata: Mapping[str, Any]) -> str | None:
-    """The first entry of a baseline's metadata that others cannot rely on; None for a good one."""
+    """Return the first missing or invalid entry of a baseline's metadata, or None."""
     kinds = BASELINE_FIELDS | {n: kind for n, kind in TRAINING_FIELDS.items() if n in metadata}
     for name, kind in kinds.items():
         if not isinstance(metadata.get(name), kind):
@@ -37,7 +37,7 @@ def unusable_entry(metadata: Mapping[str, Any]) -> str | None:
 
 
 def earlier_trainings(metadata: Mapping[str, Any]) -> Iterator[Any]:
-    """What a baseline started from, what that one had started from, and so on back."""
+    """Yield the training that a baseline started from, the one before that, and so on."""
     start = metadata.get("started_from")
     while start is not None:
         yield start
@@ -49,12 +49,12 @@ def _is_start(start: Any) -> bool:
         isinstance(start, dict)
         and isinstance(start.get("fingerprint"), str)
         and isinstance(start.get("epochs"), int)
-        and isinstance(start.get("recipe") or {}, dict)  # files of an earlier time have none
+        and isinstance(start.get("recipe") or {}, dict)  # older files have none
     )
 
 
 def provenance() -> dict[str, Any]:
-    """Library versions, machine kind and git commit, for the metadata."""
+    """Return library versions, machine type and git commit, for the metadata."""
     return {
         "versions": {
             "python": platform.python_version(),

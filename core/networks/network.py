@@ -1,4 +1,4 @@
-"""A network together with what must be known of it, found once."""
+"""A network together with its structure, which is traced once."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,15 +19,15 @@ from core.specs.architecture import Architecture
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A module in eval mode, its structure, and the images that it takes; never change it."""
+    """A module in eval mode, its structure, and the format of its images; never modify it."""
 
     module: nn.Module
     structure: Structure
     architecture: Architecture
     classes: int
-    image_size: int  # pixels, of height and width
+    image_size: int  # height and width, in pixels
     normalisation: Normalisation
-    runs_channels_last: bool  # whether the forward takes images in that memory order
+    runs_channels_last: bool  # whether the forward accepts channels_last memory order
 
     @classmethod
     def of(
@@ -38,9 +38,9 @@ class Network:
         image_size: int,
         normalisation: Normalisation,
     ) -> "Network":
-        """Follow a module once, with an example of its image size, on no device at all.
+        """Trace a module once with an example image, on the device `meta`.
 
-        Raises InputError where the network cannot be run so.
+        Raises InputError if the network cannot run on `meta`.
         """
         example = (1, len(normalisation.mean), image_size, image_size)
         return cls(
@@ -54,15 +54,15 @@ class Network:
         )
 
     def with_module(self, module: nn.Module) -> "Network":
-        """The same network with other weights, or with fewer channels: layers keep their names.
+        """Return the same network with other weights or fewer channels; layer names must be equal.
 
-        The groups are those of the network before.
+        The structure, with its groups, remains that of the original network.
         """
         return replace(self, module=module)
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """The fastest order of numbers in memory that the forward takes."""
+        """The fastest memory order that the forward accepts."""
         return torch.channels_last if self.runs_channels_last else torch.contiguous_format
 
     def inputs(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -72,9 +72,9 @@ class Network:
 
     @property
     def identity(self) -> str:
-        """What decides its answers besides its tensors, as canonical text for a result's key.
+        """Everything besides tensors that determines the output, as text for a result's key.
 
-        The name of the architecture alone, unless it has settings or takes other images than
+        This is the architecture's name alone, unless it has settings or its images differ from
         CIFAR-10's.
         """
         settings = dict(self.architecture.settings)
@@ -97,7 +97,7 @@ class Network:
     def macs(self) -> Mapping[str, int]:
         """Multiply-accumulates for one image, by layer.
 
-        Convolutions and linear layers count; what batch-norm and additions take is below 1 %.
+        Only convolutions and linear layers are counted; batch-norm and additions are below 1%.
         """
         positions = self.structure.positions
         return {
@@ -107,12 +107,12 @@ class Network:
 
     @cached_property
     def nonzero(self) -> Mapping[str, int]:
-        """How many entries of each parameter are not zero, by name."""
+        """The number of non-zero entries of each parameter, by name."""
         return nonzero_parameters(self.module)
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
-        """The parts that run one after the other, as far as the architecture tells them."""
+        """The consecutive parts of the network, if the architecture defines them."""
         return entry(self.architecture).segments(self.module)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -120,10 +120,10 @@ class Network:
 
 
 def runs_channels_last(module: nn.Module, shape: Sequence[int]) -> bool:
-    """Whether the forward takes images in channels_last order: tried with one, on a copy.
+    """Return whether the forward accepts channels_last order, by running one image on a copy.
 
-    A forward that views a tensor as if it were contiguous does not. Without numbers this cannot be
-    tried, since convolutions on `meta` don't pass the memory order on.
+    A forward that calls `view` on a contiguous tensor fails. The test cannot run on `meta`, because
+    convolutions on `meta` don't propagate the memory order.
     """
     tried = copy_with(module, {}).eval()
     weight = next(tried.parameters())

@@ -1,6 +1,6 @@
-"""The architectures that can be asked for by name.
+"""The registry of architectures by name.
 
-A new one is a function that builds it, for a number of classes, and a line in ARCHITECTURES.
+To add one, write a function that builds it for a number of classes, and add it to ARCHITECTURES.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,11 +27,11 @@ ARCHITECTURES: Mapping[str, Entry] = {
 }
 
 OLD_NAMES = {"resnet18-cifar": "resnet18"}
-"""What the first checkpoint files call an architecture."""
+"""Names used in old checkpoint files."""
 
 
 def entry(architecture: Architecture) -> Entry:
-    """Raises InputError for a name that is not registered."""
+    """Return the entry of an architecture. Raises InputError if the name is not registered."""
     name = OLD_NAMES.get(architecture.name, architecture.name)
     if name not in ARCHITECTURES:
         raise InputError(
@@ -41,16 +41,16 @@ def entry(architecture: Architecture) -> Entry:
 
 
 def registered(architecture: Architecture) -> Architecture:
-    """The architecture under its present name. Raises InputError for one that is not registered."""
+    """Return the architecture with its current name. Raises InputError if it is not registered."""
     entry(architecture)
     name = OLD_NAMES.get(architecture.name, architecture.name)
     return Architecture(name, architecture.settings)
 
 
 def build_on_meta(architecture: Architecture, classes: int) -> nn.Module:
-    """The network's shapes without weights, at its full width.
+    """Build the network at full width on `meta`, without weights.
 
-    Raises InputError for a name or a setting that does not exist.
+    Raises InputError for an unknown name or setting.
     """
     build = entry(architecture).build
     try:

@@ -1,6 +1,6 @@
-"""Residual networks for small images: torchvision's, with a 3x3 stem and no max-pooling.
+"""Residual networks for small images: torchvision's ResNets with a 3x3 stem, no max-pooling.
 
-He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", 2015, in the form that is usual
+He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", 2015, in the usual variant
 for CIFAR.
 """
 
@@ -14,7 +14,7 @@ HEAD = ("avgpool", "fc")
 
 
 def resnet18(classes: int) -> ResNet:
-    """Images (N, 3, H, W), normalised, to logits (N, classes)."""
+    """Build a ResNet-18: normalised images (N, 3, H, W) to logits (N, classes)."""
     return _with_small_stem(ResNet(BasicBlock, [2, 2, 2, 2], num_classes=classes))
 
 
@@ -25,7 +25,7 @@ def _with_small_stem(network: ResNet) -> ResNet:
 
 
 def segments(network: nn.Module) -> tuple[Segment, ...]:
-    """The stem, each block, the head: what a ResNet runs one after the other."""
+    """Return the consecutive parts of a ResNet: the stem, each block, the head."""
     assert isinstance(network, ResNet)
     blocks = [
         Segment((f"layer{stage}.{number}",), block)

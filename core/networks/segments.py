@@ -1,4 +1,4 @@
-"""A network cut into parts that run one after the other."""
+"""A network split into consecutive segments."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a network that takes the output of the one before it, and nothing else."""
+    """A part of a network whose only input is the output of the previous segment."""
 
     modules: tuple[str, ...]  # the names of the modules in it
     run: Callable[[Tensor], Tensor]
 
     def owns(self, tensor: str) -> bool:
-        """Whether a parameter or buffer of that name belongs to it."""
+        """Return whether the parameter or buffer with this name belongs to the segment."""
         return any(tensor.startswith(f"{module}.") for module in self.modules)
 
 
 def whole(network: nn.Module) -> tuple[Segment, ...]:
-    """All of a network as one segment, where nothing is known of its parts."""
+    """Return the whole network as one segment, for architectures without defined segments."""
     return (Segment(tuple(name for name, _ in network.named_children()), network),)
 
 
 def run_segments(segments: Sequence[Segment], batch: Tensor) -> Tensor:
-    """Send a batch through segments, without gradients."""
+    """Run consecutive segments on a batch, without gradients."""
     with torch.inference_mode():
         for segment in segments:
             batch = segment.run(batch)

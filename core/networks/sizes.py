@@ -1,4 +1,4 @@
-"""The sizes of a network's layers, made to agree with the shapes of their tensors."""
+"""Make the size attributes of layers agree with the shapes of their tensors."""
 
 from collections.abc import Mapping
 
@@ -13,8 +13,8 @@ from core.networks.layers import stored_tensors
 def take_shapes(module: nn.Module, shapes: Mapping[str, torch.Size]) -> None:
     """Give every layer of a network on `meta` the shapes of its stored tensors, in place.
 
-    Names that the network does not have are passed over. Raises InputError where a layer's vectors
-    are not as long as its weight has outputs.
+    Names that the network does not have are ignored. Raises InputError if a layer's vectors
+    (bias, statistics) don't have one entry per output of its weight.
     """
     for name, layer in module.named_modules():
         has_changed = False
