@@ -1,4 +1,4 @@
-"""How fast the explorer is on this machine: medians of repeated runs, beside their targets."""
+"""Measure how fast the explorer is on this machine: medians of repeated runs, with targets."""
 
 import argparse
 import json
@@ -69,9 +69,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(names())}"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a benchmark")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per benchmark")
     parser.add_argument(
-        "--repeats", type=positive, default=7, metavar="N", help="timed runs of each; default: 7"
+        "--repeats",
+        type=positive,
+        default=7,
+        metavar="N",
+        help="timed runs per benchmark; default: 7",
     )
     return parser.parse_args(arguments)
 
@@ -87,7 +91,7 @@ def names() -> list[str]:
 
 
 def choose(wanted: Sequence[str]) -> list[Benchmark]:
-    """The benchmarks of these names, all where there are none. Raises InputError for others."""
+    """Return the benchmarks with these names, by default all. Raises InputError for others."""
     for name in wanted:
         if name not in names():
             raise InputError(f"There is no benchmark {name!r}: choose from {', '.join(names())}.")
@@ -115,7 +119,7 @@ def row(result: Result) -> str:
 
 
 def readable(value: float) -> str:
-    """Three digits, or all those before the point."""
+    """Format with three significant digits, or as a whole number from 100."""
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 

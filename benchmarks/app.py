@@ -1,4 +1,4 @@
-"""The app in a real browser: from the command to the first chart, from the slider to the screen."""
+"""Benchmarks of the app in a real browser: cold start, slider and close-up."""
 
 import time
 from statistics import median
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 VIEWPORT: "ViewportSize" = {"width": 1280, "height": 900}
 LAYER = ".st-key-layer input"
-QUIET_MS = 500  # without a change on the page, after which it is done
+QUIET_MS = 500  # a page without changes for this long is done
 
-# Notes when the key went down, and when anything in the page's main part last changed.
+# Records when a key was pressed, and when the main part of the page last changed.
 WATCH = """() => {
     window.pressed = 0; window.changed = 0;
     document.addEventListener('keydown', () => { window.pressed = performance.now() }, true);
@@ -27,7 +27,7 @@ SETTLED = f"""() => window.changed > window.pressed
 
 
 def cold_start(repeats: int) -> Measured:
-    """Seconds from the command to the first chart on the screen, in a fresh process."""
+    """Measure the seconds from the command to the first chart, in a fresh process."""
     seconds = []
     with chromium() as browser:
         page = browser.new_page(viewport=VIEWPORT)
@@ -42,7 +42,7 @@ def cold_start(repeats: int) -> Measured:
 
 
 def slider(repeats: int) -> Measured:
-    """Seconds from a key on the slider to the last change that it makes on the page."""
+    """Measure the seconds from a key press on the slider to the page's last change."""
     seconds = []
     with serving() as address, chromium() as browser:
         page = browser.new_page(viewport=VIEWPORT)
@@ -54,13 +54,13 @@ def slider(repeats: int) -> Measured:
         for number in range(repeats + 1):
             page.keyboard.press("ArrowRight")
             page.wait_for_function(SETTLED, timeout=1000 * SECONDS_TO_WAIT)
-            if number > 0:  # the first is the warm-up
+            if number > 0:  # skip the warm-up
                 seconds.append(page.evaluate("(window.changed - window.pressed) / 1000"))
     return Measured(median(seconds), {"slider to screen": seconds})
 
 
 def close_up(repeats: int) -> Measured:
-    """Seconds from choosing a layer to the last change that it makes on the page."""
+    """Measure the seconds from choosing a layer to the page's last change."""
     seconds = []
     with serving() as address, chromium() as browser:
         page = browser.new_page(viewport=VIEWPORT)
@@ -70,7 +70,7 @@ def close_up(repeats: int) -> Measured:
         page.evaluate(WATCH)
         for number in range(repeats + 1):
             page.focus(LAYER)
-            for key in ("ArrowDown", "ArrowDown", "Enter"):  # opens the list, goes on, chooses
+            for key in ("ArrowDown", "ArrowDown", "Enter"):  # open the list, move down, choose
                 page.keyboard.press(key)
             page.wait_for_function(SETTLED, timeout=1000 * SECONDS_TO_WAIT)
             if number > 0:

@@ -1,4 +1,4 @@
-"""What a benchmark is, and what came of it."""
+"""Benchmarks and their results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from typing import Any
 
 
 class CannotRunError(Exception):
-    """What a benchmark needs is not on this machine; one sentence for a person."""
+    """Something that a benchmark needs is missing; the message is for the user."""
 
 
 @dataclass(frozen=True)
 class Measured:
     value: float
-    timings: dict[str, list[float]]  # the seconds behind the value, by side
+    timings: dict[str, list[float]]  # seconds of each run, by side of the comparison
     note: str = ""
     target_applies: bool = True  # to this machine
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`measure` is given the number of repeats. Of the two bounds at most one is set."""
+    """A benchmark: `measure` takes the number of repeats; at most one bound is set."""
 
     name: str
     measure: Callable[[int], Measured]
@@ -33,13 +33,13 @@ class Benchmark:
 
     @property
     def bound(self) -> str | None:
-        """How the value should compare with the target."""
+        """The comparison that the value should satisfy with the target."""
         if self.target is None:
             return None
         return "<=" if self.at_least is None else ">="
 
     def holds(self, value: float) -> bool | None:
-        """Whether the value meets the target; None where there is none."""
+        """Return whether the value meets the target; None if there is no target."""
         if self.at_least is not None:
             return value >= self.at_least
         return None if self.at_most is None else value <= self.at_most
@@ -53,7 +53,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Result:
-    """A benchmark measured, or `skipped` for the reason given."""
+    """The outcome of a benchmark: measured, or skipped with a reason."""
 
     benchmark: Benchmark
     measured: Measured | None = None
@@ -61,7 +61,7 @@ class Result:
 
     @property
     def holds(self) -> bool | None:
-        """None where the benchmark was skipped, or its target is none for this machine."""
+        """Whether the target is met; None if skipped or if it does not apply to this machine."""
         if self.measured is None or not self.measured.target_applies:
             return None
         return self.benchmark.holds(self.measured.value)

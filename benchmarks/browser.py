@@ -1,4 +1,4 @@
-"""The app in a real browser, on a server of its own."""
+"""Run the app on its own server, and open it in Chromium."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ SLIDER = "[data-testid='stSlider'] input[type=range]"
 
 @contextmanager
 def serving(root: Path = ROOT, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The address of the app in `root`."""
+    """Run the app in `root` within the block; yield its URL."""
     with server(root, environment) as (address, _):
         yield address
 
@@ -39,7 +39,7 @@ def serving(root: Path = ROOT, environment: Mapping[str, str] | None = None) -> 
 def server(
     root: Path = ROOT, environment: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """The app in `root` on a port of its own: its address and its process."""
+    """Run the app in `root` on a free port within the block; yield its URL and process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -72,7 +72,7 @@ def _wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 @contextmanager
 def chromium() -> Iterator["Browser"]:
-    """Raises CannotRunError where there is none."""
+    """Start Chromium within the block. Raises CannotRunError if it is not installed."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Evaluation: against the plain way, and against what the machine's arithmetic allows."""
+"""Benchmarks of evaluation: against a plain PyTorch loop, and against matrix products."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -23,10 +23,10 @@ PLAIN_BATCH_SIZE = 128
 
 
 def against_plain(repeats: int) -> Measured:
-    """`core.evaluation` beside fp32 through torchvision transforms and a DataLoader.
+    """Compare with an fp32 evaluation through torchvision transforms and a DataLoader.
 
-    The plain way has a process of its own, as whoever writes it so would have: how this one was
-    told to allocate memory would speed it up too.
+    The plain loop runs in its own process, because the memory settings of this process would speed
+    it up too.
     """
     model, _ = network()
     images, labels = test_images()
@@ -53,7 +53,7 @@ def against_plain(repeats: int) -> Measured:
 
 
 def rate(repeats: int) -> Measured:
-    """Evaluation's operations a second, as a part of those of matrix products."""
+    """Measure operations per second of evaluation, as a fraction of those of matrix products."""
     model, _ = network()
     images, labels = test_images()
     device = best_device()
@@ -75,7 +75,7 @@ def rate(repeats: int) -> Measured:
 
 
 class TorchvisionStyle(Dataset[tuple[Tensor, int]]):
-    """What torchvision.datasets.CIFAR10 does with its arrays, without the original archive."""
+    """Does the same as torchvision.datasets.CIFAR10, without the original archive."""
 
     def __init__(self, images: Tensor, labels: Tensor):
         self._arrays = images.permute(0, 2, 3, 1).contiguous().numpy()  # (N, 32, 32, 3)
@@ -94,7 +94,7 @@ class TorchvisionStyle(Dataset[tuple[Tensor, int]]):
 def plain_predictions(
     model: nn.Module, dataset: Dataset[tuple[Tensor, int]], device: torch.device
 ) -> np.ndarray:
-    """The usual evaluation loop; int64 (N,)."""
+    """Run the usual evaluation loop; return predictions, int64 (N,)."""
     predictions = []
     with torch.no_grad():
         for images, _ in DataLoader(dataset, PLAIN_BATCH_SIZE, num_workers=0):
@@ -109,7 +109,7 @@ def _plain_way() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _plain_material() -> tuple[nn.Module, TorchvisionStyle, torch.device]:
-    """Made in the warm-up round. The network is fp32 and contiguous."""
+    """Load network (fp32, contiguous), images and device, once in the warm-up round."""
     device = best_device()
     return network()[0].module.to(device), TorchvisionStyle(*test_images()), device
 

@@ -1,4 +1,4 @@
-"""What checkpoint files take: loading a baseline, compressing a network."""
+"""Benchmarks of checkpoint files: loading a baseline, compressing a network."""
 
 import tempfile
 from pathlib import Path
@@ -12,7 +12,7 @@ from core.networks import checkpoint
 
 
 def baseline_load(repeats: int) -> Measured:
-    """A checkpoint of the usual widths, just written and so in the system's file cache."""
+    """Measure the seconds to load a full-width checkpoint that is in the system's file cache."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "baseline.safetensors"
         checkpoint.save(network()[0], path, "cifar10", {"kind": "pruned"})
@@ -21,7 +21,7 @@ def baseline_load(repeats: int) -> Measured:
 
 
 def compression(repeats: int) -> Measured:
-    """What `cost` leaves out because it takes longer than all else."""
+    """Measure the seconds to compute the compressed size of a network."""
     model, _ = network()
     timings = alternate({"core": lambda _: compressed_bytes(model.module)}, repeats)
     return Measured(median(timings["core"]), timings)

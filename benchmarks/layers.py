@@ -1,4 +1,4 @@
-"""Single layers: what a scan saves, and how fast one is shown close up."""
+"""Benchmarks of single layers: the sensitivity scan, and the histogram of the close-up."""
 
 from statistics import median
 
@@ -22,9 +22,9 @@ SCANNED_IMAGES = 1000
 
 
 def scan_against_full(_repeats: int) -> Measured:
-    """A whole scan of single layers, beside one full evaluation a point.
+    """Compare a sensitivity scan with one full evaluation per point.
 
-    Layer by layer in turn, so that one run of each side is enough.
+    The sides alternate for each layer, so one run of each is enough.
     """
     dataset = images()
     path = default_baseline("cifar10")
@@ -38,7 +38,7 @@ def scan_against_full(_repeats: int) -> Measured:
     layers = units(loaded.network, "fine")
 
     def specs(number: int) -> list[PruningSpec]:
-        layer = layers[max(0, number - 1)]  # the warm-up is the first one too
+        layer = layers[max(0, number - 1)]  # the warm-up (0) also uses the first layer
         return [PruningSpec("fine", 0.0, overrides=((layer, ratio),)) for ratio in SCAN_RATIOS]
 
     def by_scan(number: int) -> list[int]:
@@ -67,7 +67,7 @@ def scan_against_full(_repeats: int) -> Measured:
 
 
 def binning(repeats: int) -> Measured:
-    """Milliseconds to bin the weights of the largest layer."""
+    """Measure the milliseconds to compute the histogram of the largest layer."""
     model = network()[0]
     sizes = {name: layer.weight.numel() for name, layer in prunable_layers(model.module).items()}
     largest = max(sizes, key=sizes.__getitem__)

@@ -1,4 +1,4 @@
-"""The network and the images that the benchmarks work on."""
+"""The network and the images for the benchmarks."""
 
 from functools import lru_cache
 
@@ -19,9 +19,9 @@ TEST_IMAGES = 1000
 
 @lru_cache(maxsize=1)
 def network() -> tuple[Network, str]:
-    """A ResNet-18 of the usual widths, never to be changed, and what it is.
+    """Return a full-width ResNet-18, which must not be modified, and its description.
 
-    CIFAR-10's baseline where there is one; else fresh weights, rounded as a file rounds them.
+    It is a CIFAR-10 baseline if there is one, else a new network with weights rounded as on disk.
     """
     for path in available("cifar10"):
         found = checkpoint.load(path)
@@ -34,13 +34,13 @@ def network() -> tuple[Network, str]:
 
 
 def new_network() -> Network:
-    """A ResNet-18 for CIFAR-10, as training starts from."""
+    """Return a ResNet-18 for CIFAR-10 with random weights."""
     return Plan(Architecture(), 10, 32, CIFAR10).build(seed=0)
 
 
 @lru_cache(maxsize=1)
 def images() -> DataSet:
-    """CIFAR-10. Raises CannotRunError where it is missing; nothing is downloaded."""
+    """Load CIFAR-10 without downloading it. Raises CannotRunError if it is missing."""
     try:
         return loading.load("cifar10")
     except DataMissingError as error:
@@ -48,12 +48,12 @@ def images() -> DataSet:
 
 
 def test_images() -> tuple[Tensor, Tensor]:
-    """1,000 test images and their labels, stratified."""
+    """Return 1,000 stratified test images and their labels."""
     dataset = images()
     chosen = subset_indices(dataset.test_labels, TEST_IMAGES)
     return dataset.test_images[chosen], dataset.test_labels[chosen]
 
 
 def operations_per_image(counted: Network) -> int:
-    """Floating-point operations of one forward pass, two a MAC."""
+    """Return the floating-point operations of one forward pass, two per MAC."""
     return 2 * sum(counted.macs.values())

@@ -1,4 +1,4 @@
-"""Pruning at a ratio not asked for before, counts included, alone and beside other libraries."""
+"""Benchmarks of pruning at a new ratio with cost, alone and against other libraries."""
 
 import copy
 from collections.abc import Callable
@@ -24,19 +24,19 @@ CHANNEL = PruningSpec("channel", 0)
 
 
 def fine(repeats: int) -> Measured:
-    """One threshold for all weights."""
+    """Measure the milliseconds of fine-grained pruning with global allocation."""
     timings = alternate({"core": core_side(FINE, new_ratio)}, repeats)
     return Measured(1000 * median(timings["core"]), timings)
 
 
 def channel(repeats: int) -> Measured:
-    """The same part of every group's channels."""
+    """Measure the milliseconds of channel pruning with uniform allocation."""
     timings = alternate({"core": core_side(CHANNEL, new_ratio)}, repeats)
     return Measured(1000 * median(timings["core"]), timings)
 
 
 def fine_against_torch(repeats: int) -> Measured:
-    """Beside torch's global pruning on a copy, made permanent; that side counts nothing."""
+    """Compare with torch's global pruning of a copy, made permanent, without computing its cost."""
 
     def by_torch(number: int) -> Network:
         model = copy.deepcopy(network()[0].module)
@@ -58,7 +58,7 @@ def fine_against_torch(repeats: int) -> Measured:
 
 
 def channel_against_torch_pruning(repeats: int) -> Measured:
-    """Beside Torch-Pruning on a copy: dependency graph, group L1, step, counts."""
+    """Compare with Torch-Pruning of a copy: dependency graph, group L1, step, counts."""
     try:
         import torch_pruning
     except ImportError as error:
@@ -95,7 +95,7 @@ def channel_against_torch_pruning(repeats: int) -> Measured:
 
 
 def core_side(spec: PruningSpec, ratio: Callable[[int], float]) -> Side:
-    """Prune, report each layer and count; what all ratios share is prepared by the warm-up."""
+    """Return a side that prunes, reports each layer and computes the cost."""
     pruner = Pruner(network()[0])
 
     def prune(number: int) -> Cost:
@@ -105,10 +105,10 @@ def core_side(spec: PruningSpec, ratio: Callable[[int], float]) -> Side:
 
 
 def new_ratio(number: int) -> float:
-    """From 0.05 to 0.94, in no order; the first 90 differ."""
+    """Return a ratio from 0.05 to 0.94, in shuffled order; the first 90 differ."""
     return (5 + 37 * number % 90) / 100
 
 
 def even_ratio(number: int) -> float:
-    """A ratio at which whole channels go: rounding, in which libraries differ, plays no part."""
+    """Return a ratio that needs no rounding to whole channels, where libraries differ."""
     return (0.25, 0.5)[number % 2]

@@ -1,4 +1,4 @@
-"""Stored results: how fast one is found, and what a sweep saves."""
+"""Benchmarks of stored results: looking one up, and sweeping instead of single commands."""
 
 import sqlite3
 import subprocess
@@ -29,7 +29,7 @@ SWEPT_IMAGES = 1000
 
 
 def stored_answer(repeats: int) -> Measured:
-    """Milliseconds for one result with its predictions, among 100,000 rows."""
+    """Measure the milliseconds to look up one result with predictions among 100,000 rows."""
     with tempfile.TemporaryDirectory() as folder:
         store = ResultStore(Path(folder) / "results.sqlite")
         keys = _fill(store)
@@ -45,8 +45,8 @@ def stored_answer(repeats: int) -> Measured:
 
 
 def sweep_against_prune(repeats: int) -> Measured:
-    """A curve by one sweep, beside one `prune` process a point."""
-    images()  # cached before anything is timed, or the reason why it cannot be
+    """Compare one sweep of a curve with one `prune` process per point."""
+    images()  # fill the cache before timing; raises CannotRunError if there are no images
     weights = default_baseline("cifar10")
     shared = ["--subset", SWEPT_IMAGES, "--baseline", weights, "--json"]
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +73,7 @@ def _run(*arguments: object) -> None:
 
 
 def _fill(store: ResultStore) -> Sequence[Key]:
-    """100,000 rows of many baselines, and keys to look for among them."""
+    """Store 100,000 rows of many baselines; return some of their keys."""
     rng = np.random.default_rng(0)
     labels, predictions = rng.integers(0, 10, (2, TEST_IMAGES), dtype=np.uint8)
     key = Key("0", PruningSpec("fine", 0.5), Recovery(), "data", TEST_IMAGES, 0, "fp32")

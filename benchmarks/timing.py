@@ -1,4 +1,4 @@
-"""Sides of a comparison timed in turn, and matrix products as the measure of a machine."""
+"""Time the sides of a comparison alternately, and measure the machine's matrix products."""
 
 import gc
 import time
@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 Side = Callable[[int], Any]
-"""Does the work once. It is given the round's number: 0 is the warm-up, 1 to repeats are timed."""
+"""Does the work once. Takes the round: 0 is the warm-up, 1 to `repeats` are timed."""
 
 PRODUCT_SIZES = (1024, 2048, 4096)
 PRODUCT_OPERATIONS = 3e11
-"""Floating-point operations of one timing of matrix products, at least one product."""
+"""Approximate floating-point operations in one timing of matrix products."""
 
 
 def alternate(
@@ -23,10 +23,10 @@ def alternate(
     check: Callable[[dict[str, Any]], object] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Time the sides in turn, A B A B, so that a machine that slows down slows them all.
+    """Time the sides alternately (A B A B), so that a slow phase of the machine affects all.
 
-    Returns the seconds of each side. Neither the warm-up round nor `before`, which is called ahead
-    of every side, nor `check`, which is called with each round's results by side, is in them.
+    Return the seconds of each side, without the warm-up round, without `before`, which is called
+    before every side, and without `check`, which is called with each round's results by side.
     """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(repeats + 1):
@@ -34,7 +34,7 @@ def alternate(
         for name, side in sides.items():
             if before is not None:
                 before()
-            gc.collect()  # what one side leaves behind is not cleared away in the other's time
+            gc.collect()  # so that the garbage of one side is not collected during the other
             started = clock()
             results[name] = side(number)
             _finish()
@@ -47,17 +47,17 @@ def alternate(
 
 
 def speedup(seconds: Mapping[str, list[float]], side: str, other: str) -> float:
-    """How often `side` is done in the time that `other` takes."""
+    """Return how many times as fast as `other` the `side` is, from their medians."""
     return median(seconds[other]) / median(seconds[side])
 
 
 def matrix_products(dtype: torch.dtype, device: torch.device) -> dict[str, Side]:
-    """Sides that multiply square matrices of several sizes, for `product_rate`."""
+    """Return sides that multiply square matrices of several sizes, for `product_rate`."""
     return {_product_name(size): _multiplier(size, dtype, device) for size in PRODUCT_SIZES}
 
 
 def product_rate(seconds: Mapping[str, list[float]]) -> float:
-    """Operations a second of the size that suits the machine best: what it can do at most."""
+    """Return the operations per second of the fastest matrix size, the machine's practical peak."""
     return max(
         _products_at_once(size) * 2 * size**3 / median(seconds[_product_name(size)])
         for size in PRODUCT_SIZES
@@ -67,7 +67,7 @@ def product_rate(seconds: Mapping[str, list[float]]) -> float:
 def _multiplier(size: int, dtype: torch.dtype, device: torch.device) -> Side:
     left = torch.randn(size, size, device=device).to(dtype)
     right = torch.randn(size, size, device=device).to(dtype)
-    product = torch.empty_like(left)  # allocating it each time would be timed too
+    product = torch.empty_like(left)  # don't time its allocation
 
     def multiply(_: int) -> None:
         for _ in range(_products_at_once(size)):
@@ -85,6 +85,6 @@ def _products_at_once(size: int) -> int:
 
 
 def _finish() -> None:
-    """Wait for what is still running on an accelerator."""
+    """Wait for pending work on an accelerator."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()

@@ -1,4 +1,4 @@
-"""Training: against what the machine's arithmetic allows."""
+"""The benchmark of training against matrix products."""
 
 from statistics import median
 
@@ -8,12 +8,12 @@ from benchmarks.timing import alternate, matrix_products, product_rate
 from core.device import DTYPES, best_device, resolve_precision
 from core.training import History, Split, Step, default_recipe, train
 
-STEPS = 3  # at least, of each timing
-EPOCHS = 100  # so many that the training does not end before the benchmark
+STEPS = 3  # minimum number of steps per timing
+EPOCHS = 100  # enough that the training does not end before the benchmark
 
 
 def throughput(repeats: int) -> Measured:
-    """Images a second of `core.training`, as a part of what matrix products would allow.
+    """Measure operations per second of training, as a fraction of those of matrix products.
 
     A step is counted as three forward passes: one forward, two backward (inputs and weights).
     """
@@ -24,7 +24,7 @@ def throughput(repeats: int) -> Measured:
     done = 0  # steps of this training
 
     def some_steps(_: int) -> int:
-        """Returns how many: where steps are fast, not every one is an event."""
+        """Train for at least STEPS steps; return how many, since fast steps share an event."""
         nonlocal done
         before = done
         while done < before + STEPS:
@@ -33,7 +33,7 @@ def throughput(repeats: int) -> Measured:
                 done = event.step
         return done - before
 
-    steps: list[int] = []  # of each round, the warm-up's first
+    steps: list[int] = []  # steps of each round, including the warm-up
     timings = alternate(
         {
             "core": some_steps,
