@@ -1,1 +1,1 @@
-"""Baselines: asked for, trained once, found again."""
+"""Baselines: requesting, training and finding them."""

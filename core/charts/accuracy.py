@@ -21,7 +21,7 @@ from core.specs.vocabulary import GRANULARITIES, RECOVERIES
 RECOVERY_LABELS = tuple(recovery.label for recovery in RECOVERIES.values())
 DASHES = ([1, 0], [5, 3])
 X_AXES = {
-    "ratio": "Ratio asked for",
+    "ratio": "Pruning ratio",
     "parameters_removed": "Parameters removed",
     "macs_removed": "MACs removed",
 }

@@ -88,7 +88,7 @@ def _overview_spec(stages: tuple[tuple[str, ...], ...], picking: str | None) -> 
             tooltip=[
                 alt.Tooltip("layer:N", title="Layer"),
                 alt.Tooltip("method:N", title="Method"),
-                alt.Tooltip("ratio:Q", title="Ratio asked for", format=".2f"),
+                alt.Tooltip("ratio:Q", title="Pruning ratio", format=".2f"),
                 alt.Tooltip("sparsity:Q", title="Sparsity reached", format=".1%"),
                 alt.Tooltip("weights_left:Q", title="Weights left", format=","),
                 alt.Tooltip("weights:Q", title="of", format=","),

@@ -24,8 +24,8 @@ part of what makes counts repeatable to the bit.
 def for_inference(network: Network, device: torch.device, precision: str) -> nn.Module:
     """Return a copy of the module for inference only, in `precision` ("fp32" or "bf16").
 
-    Batch-norms are folded into their convolutions, in fp32; what is left is channels_last, unless
-    the forward can only view tensors in the usual order.
+    Batch-norms are folded into their convolutions, in fp32. The copy is in channels_last order if
+    the forward supports it.
     """
     folded = fold_batch_norms(network).to(device, DTYPES[precision])
     return folded.to(memory_format=network.memory_format)

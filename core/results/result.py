@@ -14,7 +14,7 @@ CLASS_DTYPES = (np.uint8, np.uint16)
 
 
 def compact(classes: np.ndarray) -> np.ndarray:
-    """Convert class numbers to uint8, or to uint16 where one is above 255.
+    """Convert class numbers to uint8, or to uint16 if one is above 255.
 
     Raises InputError for a number below 0 or above 65,535.
     """

@@ -55,9 +55,7 @@ class KnownResults:
         self._device = device or best_device()
         self._precision = resolve_precision(precision, self._device)
         self._found: dict[Point, Result] = {}  # cache: a run of a page looks points up repeatedly
-        self.missing_images_reason = (
-            ""  # why there are none, once `images` was asked for and is None
-        )
+        self.missing_images_reason = ""  # set when loading `images` has failed
 
     def on_subset(self, subset: int, seed: int) -> "KnownResults":
         """Return the results of the same baseline on other test images."""
