@@ -116,7 +116,7 @@ def _compared(reading: Reading | None) -> str:
     flips = f"{test.lost:,} newly wrong, {test.gained:,} newly right"
     if test.significant:
         return f"{flips} (p\u00a0{_p_value(test.p_value)})"
-    return f"{flips}: no significant difference from the unpruned network"
+    return f"{flips} (not significant)"
 
 
 def _provenance(result: Result) -> str:

@@ -49,9 +49,8 @@ STOPS = (
     ),
     Stop(
         "What batch-norm gives back",
-        "The same channels are removed, and no weight was trained. Only the means and variances "
-        "that batch-norm uses were re-estimated. Most of the drop came from stale statistics, not "
-        "from the missing channels.",
+        "The same channels are removed, and nothing was trained. Only batch-norm's means and "
+        "variances were re-estimated. Most of the drop was stale statistics.",
         "compare",
         {"ratio": 0.3, "recovery": "BN recalibrated"},
     ),
