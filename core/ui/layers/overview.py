@@ -68,11 +68,12 @@ def show_overview(bench: Workbench) -> str:
 
 
 def _show_notes(bench: Workbench, specs: Iterable[PruningSpec]) -> None:
-    """Show which channels cannot be pruned and why, unless only the network's outputs cannot."""
+    """Show what cannot be pruned, and why."""
     notes = dict.fromkeys(note for spec in specs for note in bench.pruned(spec).notes)
-    if len(notes) > 1:
+    if notes:
         with st.expander(f"What cannot be pruned, and why ({len(notes)})"):
-            st.markdown("\n".join(f"- {note}" for note in notes))
+            for note in notes:
+                st.text(note)
 
 
 def _reason(spec: PruningSpec) -> str:
