@@ -32,7 +32,11 @@ def follow(module: nn.Module, example: Sequence[int] | Tensor) -> Structure:
     """
     shape = tuple(example.shape if isinstance(example, Tensor) else example)
     full = _Full(meta_copy(module), shape)
-    held: dict[str, str] = {}
+    held = {
+        group.name: "the operations that take them let them go all together only"
+        for group in full.components.groups
+        if group.size == 1 < group.members[0].positions.size
+    }
     while True:  # every turn holds at least one group more
         groups = tuple(group for group in full.components.groups if group.name not in held)
         faults = full.faults(groups, {group.name: _without_every_third(group) for group in groups})
@@ -62,6 +66,9 @@ def _executed(on_meta: nn.Module, shape: tuple[int, ...]) -> Run:
     return run
 
 
+_NO_LABELS = np.empty(0, np.int64)
+
+
 class _Full:
     """The run of the whole network, and what a narrower one is compared with."""
 
@@ -82,14 +89,15 @@ class _Full:
         except Exception:  # noqa: BLE001 a size written into a forward can fail in any way
             reason = f"a narrower tensor does not fit {replay.last_operation}"
             return self._holding(groups, kept, replay.last_labels, reason)
-        is_left = np.isin(np.arange(self.components.labels), np.concatenate(list(opened.values())))
+        if replay.ledger.opened.keys() != opened.keys():
+            return self._holding(groups, kept, _NO_LABELS, "a narrower tensor takes another path")
+        left = np.concatenate([_NO_LABELS, *opened.values()])
+        is_left = np.isin(np.arange(self.components.labels), left)
         for whole, narrower in zip_longest(self.run.meetings, replay.meetings):
-            expected = _left_of(whole, is_left)
-            met = np.empty((0, 2), np.int64) if narrower is None else narrower.pairs.clip(min=-1)
-            different = _rows_of_one(expected, met)
-            if narrower is None or whole is None or len(different):
+            different = _difference(whole, narrower, is_left)
+            if len(different):
                 operation = (whole or narrower).operation
-                reason = f"{operation} would meet other channels in a narrower tensor"
+                reason = f"{operation} would meet other channels or numbers in a narrower tensor"
                 return self._holding(groups, kept, different, reason)
         for tie in replay.ledger.ties:
             new = tie.pairs[~self.components.are_tied(tie.pairs)]
@@ -112,7 +120,7 @@ class _Full:
     @property
     def split(self) -> np.ndarray:
         """All labels that an operation split by position."""
-        labels: np.ndarray = np.concatenate([np.empty(0, np.int64), *self.run.ledger.split])
+        labels: np.ndarray = np.concatenate([_NO_LABELS, *self.run.ledger.split])
         return labels
 
     def groups_of(self, groups: Sequence[Group], labels: np.ndarray) -> list[str]:
@@ -127,22 +135,21 @@ class _Full:
         return [group.name for group in groups if has_one(group)]
 
 
-def _left_of(tie: Tie | None, is_left: np.ndarray) -> np.ndarray:
-    """The pairs of which both labels are left, anchors all as -1."""
-    if tie is None:
-        return np.empty((0, 2), np.int64)
-    pairs: np.ndarray = tie.pairs.clip(min=-1)
-    stays: np.ndarray = is_left[pairs.clip(min=NONE)] | (pairs < NONE)
-    left: np.ndarray = pairs[stays.all(axis=1)]
-    return left
+def _difference(whole: Tie | None, narrower: Tie | None, is_left: np.ndarray) -> np.ndarray:
+    """The labels that met in one run and not in the other, of those that are left; anchors as -1.
 
-
-def _rows_of_one(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The labels in rows, (n, 2) each, that are in one of the two only."""
-    rows = np.concatenate([np.unique(first, axis=0), np.unique(second, axis=0)])
+    All of them where the operation took other numbers.
+    """
+    expected = np.empty((0, 2), np.int64) if whole is None else whole.pairs.clip(min=-1)
+    stays = is_left[expected.clip(min=NONE)] | (expected < NONE)
+    expected = expected[stays.all(axis=1)]
+    met = np.empty((0, 2), np.int64) if narrower is None else narrower.pairs.clip(min=-1)
+    if whole is None or narrower is None or whole.numbers != narrower.numbers:
+        return np.append(expected, met)
+    rows = np.concatenate([np.unique(expected, axis=0), np.unique(met, axis=0)])
     distinct, counts = np.unique(rows, axis=0, return_counts=True)
-    is_alone = counts == 1
-    labels: np.ndarray = distinct[is_alone].ravel()
+    in_one_only = counts == 1
+    labels: np.ndarray = distinct[in_one_only].ravel()
     return labels
 
 

@@ -165,6 +165,19 @@ class SpatialAttention(nn.Module):
         return result
 
 
+class ChannelAttention(nn.Module):
+    """A convolution over the channels, as if they were positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over_channels = nn.Conv1d(1, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = F.adaptive_avg_pool2d(x, 1).squeeze(-1).transpose(1, 2)
+        gate: Tensor = self.over_channels(pooled)
+        return x * gate.transpose(1, 2).unsqueeze(-1).sigmoid()
+
+
 class LayerScale(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -339,6 +352,12 @@ KINDS: dict[str, tuple[Callable[[], nn.Module], list[int]]] = {
     "PReLU": (lambda: Network(nn.Sequential(conv(), nn.PReLU(8))), [4, 4, 5]),
     "PReLU of one number": (lambda: Network(nn.Sequential(conv(), nn.PReLU())), [4, 4, 5]),
     "group-norm": (lambda: Network(nn.GroupNorm(4, 8)), [4, 5]),
+    "group-norm without scale": (
+        lambda: Network(nn.GroupNorm(4, 8, affine=False)), [8, 5]),
+    "one group of all channels": (lambda: Network(nn.GroupNorm(1, 8)), [8, 5]),
+    "local response norm": (lambda: Network(nn.LocalResponseNorm(3)), [8, 5]),
+    "efficient channel attention": (lambda: Network(ChannelAttention()), [8, 1, 5]),
+    "no layer at all": (lambda: nn.Flatten(), []),
     "instance-norm": (lambda: Network(nn.InstanceNorm2d(8, affine=True)), [4, 5]),
     "layer-norm": (lambda: Network(nn.LayerNorm((8, 8, 8))), [8, 5]),
     "layer scale": (lambda: Network(LayerScale()), [4, 4, 5]),
@@ -409,6 +428,8 @@ KINDS: dict[str, tuple[Callable[[], nn.Module], list[int]]] = {
         lambda: Network(nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), conv())),
         [4, 4, 5]),
     "a constant": (lambda: Network(Function(lambda x: 2 * x + 1)), [4, 5]),
+    "divided by the number of channels": (
+        lambda: Network(Function(lambda x: x / x.shape[1])), [8, 5]),
     "a gate of itself": (lambda: Network(Function(lambda x: x * torch.sigmoid(x))), [4, 5]),
     "masked": (lambda: Network(Function(lambda x: x.masked_fill(x > 1, 1.0))), [4, 5]),
     "where": (lambda: Network(Function(lambda x: torch.where(x > 1, x, x * 0.5))), [4, 5]),

@@ -48,7 +48,12 @@ FAMILIES: dict[str, tuple[Callable[[], nn.Module], set[str]]] = {
     "mobilenet_v2": (models.mobilenet_v2, set()),
     "mobilenet_v3_small": (models.mobilenet_v3_small, set()),
     "mobilenet_v3_large": (models.mobilenet_v3_large, set()),
-    "shufflenet_v2": (models.shufflenet_v2_x0_5, set()),
+    "shufflenet_v2": (
+        models.shufflenet_v2_x0_5,
+        # Eight shuffles and chunks in a row leave no channels that could go apart.
+        {"stage3.0.branch1.2", "stage4.0.branch1.0"}
+        | {f"stage3.{block}.branch2.5" for block in range(8)},
+    ),
     "squeezenet1_0": (models.squeezenet1_0, {"classifier.1"}),  # the network's output
     "squeezenet1_1": (models.squeezenet1_1, {"classifier.1"}),
     "mnasnet": (models.mnasnet0_5, set()),

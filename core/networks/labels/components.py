@@ -58,6 +58,8 @@ class Components:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """Components without a reason to stay; those with the same members form one group."""
+        if not self.run.ledger.opened:
+            return ()
         components, places, positions = self._stands
         starts = np.flatnonzero(np.diff(components, prepend=-1))
         ends = np.append(starts[1:], len(components))

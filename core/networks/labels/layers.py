@@ -113,11 +113,12 @@ def batch_norm(run: Run, call: Call) -> None:
 @rule("group_norm")
 def group_norm(run: Run, call: Call) -> None:
     """Channels that are normalised together go together, so that the others' statistics stay."""
-    x, groups = call.arguments["input"], call.arguments["num_groups"]
-    if not isinstance(run.running_module, nn.GroupNorm):
-        mixed(run, call, f"{run.at(call.name)} normalises a written number of groups")
+    groups, weight = call.arguments["num_groups"], call.arguments.get("weight")
+    is_module = isinstance(run.running_module, nn.GroupNorm)
+    if not is_module or weight is None:  # only with its vectors does a module learn its new size
+        mixed(run, call, f"{run.at(call.name)} normalises a number of groups that is written down")
         return
-    labels = run.labels(x)
+    labels = run.labels(call.arguments["input"])
     by_group = parts_of(labels, 1, groups)
     run.ledger.tie(by_group, by_group[:, :, :1], run.at(call.name))
     _tie_vectors(run, call, labels, "weight", "bias")

@@ -24,6 +24,7 @@ class Tie:
     pairs: np.ndarray  # int64 (pairs, 2), sorted, each once
     is_meeting: bool  # of numbers; else a condition that the operation sets
     couples: bool = False  # element by element, as an addition does
+    numbers: tuple[float, ...] = ()  # that the operation took beside tensors
 
 
 @dataclass(eq=False)
@@ -34,7 +35,9 @@ class Ledger:
     ties: list[Tie] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)  # of the anchors -1, -2, ...
     split: list[np.ndarray] = field(default_factory=list)  # labels that were split by position
-    _next: int = 1
+
+    def __post_init__(self) -> None:
+        self._next = 1 + max((int(labels.max()) for labels in self.opened.values()), default=0)
 
     def open(self, place: Place, size: int) -> Tensor:
         """The labels of a stored tensor's dimension, int64 (size,); new ones at its first use."""
@@ -55,12 +58,13 @@ class Ledger:
         operation: str,
         is_meeting: bool = False,
         couples: bool = False,
+        numbers: tuple[float, ...] = (),
     ) -> None:
         """Tie labels position by position; NONE is tied to nothing."""
         left, right = (each.numpy().ravel() for each in without_repetition(first, second))
         has_both = (left != NONE) & (right != NONE)
         pairs = _distinct(np.stack([left[has_both], right[has_both]], axis=1))
-        self.ties.append(Tie(operation, pairs, is_meeting, couples))
+        self.ties.append(Tie(operation, pairs, is_meeting, couples, numbers))
 
     def fix(self, labels: Tensor, reason: str, operation: str) -> None:
         """Hold these labels in place."""
@@ -94,6 +98,15 @@ def varying(labels: Tensor, dims: Iterable[int] | None = None) -> list[int]:
     """Those of the dimensions, all unless told, along which the labels are not all the same."""
     chosen = range(labels.ndim) if dims is None else sorted(dim % labels.ndim for dim in dims)
     return [dim for dim in chosen if varies(labels, dim)]
+
+
+def one_along(labels: Tensor, dims: Sequence[int]) -> Tensor:
+    """One of the labels along these dimensions, which then have the size 1; NONE if all are."""
+    for dim in dims:
+        if not varies(labels, dim):
+            labels = labels.narrow(dim, 0, 1)
+    largest, smallest = labels.amax(list(dims), True), labels.amin(list(dims), True)
+    return torch.where(largest > NONE, largest, smallest)
 
 
 def parts_of(labels: Tensor, dim: int, parts: int) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from core.networks.labels.ledger import parts_of, varies, varying, without_repetition
+from core.networks.labels.ledger import one_along, parts_of, varies, varying, without_repetition
 from core.networks.labels.operations import rule, unknown
 from core.networks.labels.run import Call, Run
 
@@ -167,7 +167,7 @@ def glu(run: Run, call: Call) -> None:
 def pixel_shuffle(run: Run, call: Call) -> None:
     """The r² channels that become one go together."""
     (labels,) = _on_labels(run, call)
-    run.ledger.tie(labels, labels[..., :1, :1], run.at(call.name))
+    run.ledger.tie(labels, one_along(labels, (-2, -1)), run.at(call.name))
     run.label(call.output, labels)
 
 

@@ -7,11 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.networks.labels.ledger import (
-    NONE,
-    varying,
-    without_repetition,
-)
+from core.networks.labels.ledger import NONE, one_along, varying, without_repetition
 from core.networks.labels.run import Call, Run, has_labels
 
 Rule = Callable[[Run, Call], None]
@@ -29,9 +25,8 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 # Element by element
 
 
-@rule("hardswish", "hardsigmoid", "clone", "_to_copy", "copy", "hardtanh", "contiguous", "alias",
-      "detach",
-    "_prelu_kernel", "lift_fresh", "mish", "fill", "zero", "nan_to_num")  # fmt: skip
+@rule("alias", "clone", "contiguous", "copy", "detach", "fill", "lift_fresh", "zero", "_to_copy")
+@rule("hardsigmoid", "hardswish", "hardtanh", "mish", "nan_to_num", "_prelu_kernel")
 def elementwise(run: Run, call: Call) -> None:
     """Labels that meet are tied; constants and scalars leave the others as they are."""
     met: Tensor | None = None
@@ -39,6 +34,8 @@ def elementwise(run: Run, call: Call) -> None:
         labels = run.labels(tensor)
         if has_labels(labels):
             met = labels if met is None else _meet(run, call, met, labels)
+    if met is not None and call.numbers:  # a forward may take them from the tensor's shape
+        run.ledger.tie(met, met, run.at(call.name), is_meeting=True, numbers=call.numbers)
     if call.function._schema.is_mutable:
         _write(run, call, met)
     else:
@@ -97,7 +94,6 @@ def _is_spread(one: Tensor, other: Tensor) -> bool:
 
 # What keeps channels apart in space
 
-
 POOLS = ("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "fractional_max_pool")
 PADS = ("reflection_pad", "replication_pad")
 UPSAMPLINGS = ("nearest", "nearest_exact", "linear", "bilinear", "trilinear", "bicubic")
@@ -118,18 +114,16 @@ def spatial(run: Run, call: Call) -> None:
     labels = run.labels(call.tensors[0])
     space = int(re.findall(r"([123])d", call.name)[0])
     dims = range(labels.ndim - space, labels.ndim)
-    first = labels
-    for dim in dims:
-        first = first.narrow(dim, 0, 1)
-    if varying(labels, dims):
-        run.ledger.tie(labels, first, run.at(call.name))
+    channels = one_along(labels, dims)
+    if varying(labels, dims):  # a number of the result depends on several
+        run.ledger.tie(labels, channels, run.at(call.name))
     for result in call.results:
-        run.label(result, first)
+        run.label(result, channels)
 
 
-@rule("mean", "sum", "prod", "amax", "amin", "max", "min", "var", "std", "var_mean", "std_mean",
-      "norm", "linalg_vector_norm", "logsumexp", "all", "any", "argmax", "argmin", "median",
-      "nansum", "aminmax")  # fmt: skip
+@rule("mean", "sum", "nansum", "prod", "var", "std", "var_mean", "std_mean", "median", "logsumexp")
+@rule("amax", "amin", "aminmax", "max", "min", "argmax", "argmin", "all", "any")
+@rule("norm", "linalg_vector_norm")
 def reduction(run: Run, call: Call) -> None:
     """Over space a channel keeps its label; over channels they are mixed."""
     labels = run.labels(call.tensors[0])
@@ -145,8 +139,8 @@ def reduction(run: Run, call: Call) -> None:
         run.label(result, reduced)
 
 
-@rule("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum", "cumprod", "sort", "argsort",
-      "logcumsumexp")  # fmt: skip
+@rule("softmax", "_softmax", "log_softmax", "_log_softmax", "sort", "argsort")
+@rule("cumsum", "cumprod", "logcumsumexp")
 def along_a_dimension(run: Run, call: Call) -> None:
     """The result has the same shape; along one dimension every number depends on others."""
     labels = run.labels(call.tensors[0])

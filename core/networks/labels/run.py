@@ -44,6 +44,11 @@ class Call:
         return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
 
     @property
+    def numbers(self) -> tuple[float, ...]:
+        leaves = tree_leaves((self.args, self.kwargs))
+        return tuple(leaf for leaf in leaves if type(leaf) in (int, float))
+
+    @property
     def results(self) -> list[Tensor]:
         return [leaf for leaf in tree_leaves(self.result) if isinstance(leaf, Tensor)]
 
@@ -212,8 +217,11 @@ class Run:
                 own = self.ledger.open((name, dims[0]), tensor.shape[dims[0]])
                 return along(own, dims[0], tensor.ndim).expand(tensor.shape)
         if name in self._weights or max(tensor.shape, default=1) > 1:
-            reason = f"{self.last_operation} reads {name} outside its layer"
-            self.misread.setdefault(name, reason)
+            if name in self._weights:
+                reason = f"{self.last_operation} reads {name} outside its layer"
+                self.misread.setdefault(name, reason)
+            else:
+                reason = f"{self.last_operation} takes {name}, which is no vector of channels"
             return self.ledger.anchor(reason, tensor.shape)
         return _no_labels(tensor)
 
