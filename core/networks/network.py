@@ -126,14 +126,11 @@ def runs_channels_last(module: nn.Module, shape: Sequence[int]) -> bool:
     convolutions on `meta` don't propagate the memory order.
     """
     tried = copy_with(module, {}).eval()
-    weight = next(tried.parameters())
+    weight = next(tried.parameters(), torch.empty(0))
     image = torch.zeros(tuple(shape), dtype=weight.dtype, device=weight.device)
     try:
         with torch.inference_mode():
             tried(image.to(memory_format=torch.channels_last))
-    except (
-        RuntimeError,
-        ValueError,
-    ):  # "view size is not compatible with input tensor's size and stride"
+    except (RuntimeError, ValueError):  # "view size is not compatible with input tensor's size"
         return False
     return True

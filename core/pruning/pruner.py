@@ -13,7 +13,6 @@ from core.specs.pruning import PruningSpec
 
 Method = FineGrainedPruner | ChannelPruner | FilterMasker
 
-
 PREPARED = 4  # methods that a Pruner remembers
 
 

@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
+from torch import nn
+
 from core.data.normalisation import CIFAR10, Normalisation
+from core.networks.network import Network
 from core.specs.architecture import Architecture
 from tests.small_networks import random_network
 
@@ -36,3 +39,10 @@ def test_the_order_of_settings_makes_no_difference() -> None:
         return replace(random_network(), architecture=architecture).identity
 
     assert identity(one) == identity(other)
+
+
+def test_a_network_without_parameters_has_nothing_to_prune() -> None:
+    network = Network.of(nn.Flatten(), Architecture("flatten"), 10, 32, CIFAR10)
+    assert not network.layers
+    assert not network.groups
+    assert not network.macs
