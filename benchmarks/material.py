@@ -12,6 +12,7 @@ from core.data.normalisation import CIFAR10
 from core.networks import checkpoint
 from core.networks.fresh import FULL_WIDTH, Plan
 from core.networks.network import Network
+from core.networks.signature import Signature
 from core.specs.architecture import Architecture
 
 TEST_IMAGES = 1000
@@ -35,7 +36,7 @@ def network() -> tuple[Network, str]:
 
 def new_network() -> Network:
     """Return a ResNet-18 for CIFAR-10 with random weights."""
-    return Plan(Architecture(), 10, 32, CIFAR10).build(seed=0)
+    return Plan(Signature(Architecture(), 10, 32, CIFAR10)).build(seed=0)
 
 
 @lru_cache(maxsize=1)

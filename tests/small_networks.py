@@ -13,6 +13,7 @@ from core.networks.groups import Structure
 from core.networks.layers import prunable_layers
 from core.networks.network import Network
 from core.networks.registry import build_on_meta
+from core.networks.signature import Signature
 from core.networks.sizes import take_shapes
 from core.pruning import prune
 from core.specs.architecture import Architecture
@@ -60,7 +61,7 @@ def norm(name: str, channels: int) -> dict[str, tuple[int, ...]]:
 
 def resnet(widths: Widths, classes: int = 10) -> ResNet:
     """A ResNet-18 whose weights are not set, in eval mode."""
-    module = build_on_meta(Architecture("resnet18"), classes)
+    module = build_on_meta(Signature(Architecture("resnet18"), classes, 32, CIFAR10))
     shapes = resnet_shapes(widths, classes)
     take_shapes(module, {name: torch.Size(shape) for name, shape in shapes.items()})
     module.to_empty(device="cpu").eval()
@@ -83,7 +84,7 @@ def widths_of(module: nn.Module) -> Widths:
 
 def wrap(module: nn.Module, image_size: int = 8) -> Network:
     """The bundle of any module, which classifies CIFAR-10's images or smaller ones."""
-    return Network.of(module, Architecture("resnet18"), 10, image_size, CIFAR10)
+    return Network.of(module, Signature(Architecture("resnet18"), 10, image_size, CIFAR10))
 
 
 def followed(module: nn.Module) -> Network:
@@ -98,7 +99,7 @@ def pruned_by(module: nn.Module, spec: PruningSpec) -> nn.Module:
 
 def with_structure(module: nn.Module, structure: Structure) -> Network:
     """The bundle of a module whose structure is known; what else it takes plays no part."""
-    return Network(module, structure, Architecture("resnet18"), 10, 8, CIFAR10, True)
+    return Network(module, structure, Signature(Architecture("resnet18"), 10, 8, CIFAR10), True)
 
 
 def random_resnet(widths: Widths | None = None, seed: int = 0) -> ResNet:
@@ -115,7 +116,7 @@ def random_network(widths: Widths | None = None, seed: int = 0) -> Network:
 
 def new_network(width: int = 4) -> Network:
     """A ResNet-18 as training starts from, with seed 0."""
-    return Plan(Architecture("resnet18"), 10, 32, CIFAR10, width).build(seed=0)
+    return Plan(Signature(Architecture("resnet18"), 10, 32, CIFAR10), width).build(seed=0)
 
 
 def random_vgg(seed: int = 0) -> nn.Sequential:

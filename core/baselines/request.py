@@ -12,6 +12,7 @@ from core.errors import InputError
 from core.networks.checkpoint import Checkpoint
 from core.networks.fresh import FULL_WIDTH, Plan
 from core.networks.network import Network
+from core.networks.signature import Signature
 from core.specs.architecture import Architecture
 from core.training import Recipe
 
@@ -56,11 +57,9 @@ class Request:
     @property
     def plan(self) -> Plan:
         """The network to build."""
+        data = self.dataset
         return Plan(
-            self.architecture,
-            self.dataset.classes,
-            self.dataset.image_size,
-            self.dataset.normalisation,
+            Signature(self.architecture, data.classes, data.image_size, data.normalisation),
             self.width,
         )
 

@@ -7,7 +7,8 @@ a pruned network needs no extra description.
 
 import hashlib
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from core.files import written_atomically
 from core.networks.metadata import unusable_entry
 from core.networks.network import Network
 from core.networks.registry import build_on_meta, registered
+from core.networks.signature import Signature
 from core.networks.sizes import take_shapes
 from core.specs.architecture import Architecture
 
@@ -50,18 +52,30 @@ class CheckpointError(InputError):
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A loaded network with its metadata. Weights are fp32; never modify them."""
+    """The content of a file. The network is built on first use; never modify its weights."""
 
-    network: Network
+    signature: Signature
+    stored: Mapping[str, Tensor]  # the tensors with the types of the file
     dataset: str
     metadata: Mapping[str, Any]  # as passed to `save`: recipe, seed, accuracy, history, ...
     path: Path
 
     @cached_property
+    def network(self) -> Network:
+        """The network, with weights in fp32. Raises CheckpointError if the tensors do not fit."""
+        with _described(self.path):
+            network = _build(self.signature, self.stored)
+        if not all(torch.isfinite(tensor).all() for tensor in network.tensors().values()):
+            raise CheckpointError(
+                f"{self.path} holds weights that are not finite numbers. Get it again."
+            )
+        return network
+
+    @cached_property
     def fingerprint(self) -> str:
         """The first 16 hex digits of the SHA-256 of the tensors, independent of the metadata."""
         digest = hashlib.sha256()
-        for name, tensor in sorted(stored_tensors(self.network.module).items()):
+        for name, tensor in sorted(self.stored.items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -119,7 +133,7 @@ def save(
         "format": FORMAT,
         "architecture": network.architecture.to_json(),
         "classes": network.classes,
-        "image_size": network.image_size,
+        "image_size": network.signature.image_size,
         "mean": network.normalisation.mean,
         "std": network.normalisation.std,
         "dataset": dataset,
@@ -185,11 +199,18 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
 
 
 def load(path: Path, dataset: str | None = None) -> Checkpoint:
-    """Build the network from its architecture's name and load all tensors, strictly.
+    """Read a file and build its network. Raises CheckpointError as `read` and `network` do."""
+    checkpoint = read(path, dataset)
+    assert checkpoint.network  # built here, so that a file that does not fit is refused here
+    return checkpoint
+
+
+def read(path: Path, dataset: str | None = None) -> Checkpoint:
+    """Read a file's metadata and tensors, without building the network.
 
     The metadata of a file cannot make this use more memory than its tensors need. Raises
-    CheckpointError for a missing, truncated, foreign or mismatched file, or one trained on another
-    data set than `dataset`.
+    CheckpointError for a missing, truncated or foreign file, or one trained on another data set
+    than `dataset`.
     """
     metadata = read_metadata(path)
     entry = unusable_entry(metadata) if metadata.get("kind") == "baseline" else None
@@ -203,8 +224,24 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
             f"{path} was trained on {trained_on!r}, not on {dataset!r}: "
             "choose the data set it was trained on, or another checkpoint."
         )
+    with _described(path):
+        signature = Signature(
+            registered(Architecture.from_json(metadata["architecture"])),
+            _whole_number(metadata, "classes", DEFAULT_CLASSES, MOST_CLASSES),
+            _whole_number(metadata, "image_size", CIFAR10_IMAGE_SIZE, LARGEST_IMAGE),
+            _normalisation(metadata),
+        )
+        with safe_open(path, framework="pt") as file:
+            # Clones, because the file's own tensors end with it, by a crash if it is truncated.
+            stored = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    return Checkpoint(signature, stored, str(trained_on), MappingProxyType(metadata), path)
+
+
+@contextmanager
+def _described(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with a file's content into one CheckpointError."""
     try:
-        network = _read_network(path, metadata)
+        yield
     except (RuntimeError, TypeError, ValueError, OverflowError, SafetensorError) as error:
         heading = "Error(s) in loading"  # torch's first line does not name the tensor
         lines = [line for line in str(error).splitlines() if not line.startswith(heading)]
@@ -212,33 +249,25 @@ def load(path: Path, dataset: str | None = None) -> Checkpoint:
             f"{path} does not hold the network that its metadata describes: "
             f"{lines[0].strip(' .')}. Get it again."
         ) from error
-    if not all(torch.isfinite(tensor).all() for tensor in network.tensors().values()):
-        raise CheckpointError(f"{path} holds weights that are not finite numbers. Get it again.")
-    return Checkpoint(network, str(trained_on), MappingProxyType(metadata), path)
 
 
-def _read_network(path: Path, metadata: Mapping[str, Any]) -> Network:
+def _build(signature: Signature, stored: Mapping[str, Tensor]) -> Network:
     """Build on `meta`, adopt the stored shapes, check the output's shape, then load strictly."""
-    architecture = registered(Architecture.from_json(metadata["architecture"]))
-    classes = _whole_number(metadata, "classes", DEFAULT_CLASSES, MOST_CLASSES)
-    image_size = _whole_number(metadata, "image_size", CIFAR10_IMAGE_SIZE, LARGEST_IMAGE)
-    normalisation = _normalisation(metadata)
-    module = build_on_meta(architecture, classes).eval()
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    _check_names(tensors.keys(), module.state_dict().keys())
-    take_shapes(module, {name: tensor.shape for name, tensor in tensors.items()})
-    channels = len(normalisation.mean)
-    logits = module(torch.empty(1, channels, image_size, image_size, device="meta"))
-    if logits.shape != (1, classes):
-        raise InputError(f"its output has the shape {tuple(logits.shape[1:])}, not ({classes},)")
-    stored = {
-        name: tensors[name].to(expected.dtype, copy=True)
+    module = build_on_meta(signature).eval()
+    _check_names(stored.keys(), module.state_dict().keys())
+    take_shapes(module, {name: tensor.shape for name, tensor in stored.items()})
+    logits = module(torch.empty(signature.example, device="meta"))
+    if logits.shape != (1, signature.classes):
+        raise InputError(
+            f"its output has the shape {tuple(logits.shape[1:])}, not ({signature.classes},)"
+        )
+    tensors = {
+        name: stored[name].to(expected.dtype, copy=True)
         for name, expected in module.state_dict().items()
     }
-    module.load_state_dict(stored, strict=True, assign=True)
+    module.load_state_dict(tensors, strict=True, assign=True)
     module.requires_grad_(False)
-    return Network.of(module, architecture, classes, image_size, normalisation)
+    return Network.of(module, signature)
 
 
 def _check_names(stored: Set[str], expected: Set[str]) -> None:

@@ -4,15 +4,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from core.data.normalisation import Normalisation
 from core.errors import InputError
 from core.networks.flow import follow
 from core.networks.network import Network
-from core.networks.registry import build_on_meta
+from core.networks.registry import build_on_meta, entry
+from core.networks.signature import Signature
 from core.networks.sizes import take_shapes
-from core.specs.architecture import Architecture
 
 FULL_WIDTH = 64
 WIDEST = 256
@@ -22,10 +20,7 @@ WIDEST = 256
 class Plan:
     """The plan of a network to build; hashable. Raises InputError for an invalid width."""
 
-    architecture: Architecture
-    classes: int
-    image_size: int  # height and width, in pixels
-    normalisation: Normalisation
+    signature: Signature
     width: int = FULL_WIDTH  # channels of a ResNet's first layer; other layers scale with it
 
     def __post_init__(self) -> None:
@@ -34,11 +29,11 @@ class Plan:
 
     def on_meta(self) -> nn.Module:
         """Build the network without weights. Raises InputError if a layer would have no channel."""
-        module = build_on_meta(self.architecture, self.classes).eval()
+        module = build_on_meta(self.signature).eval()
         if self.width == FULL_WIDTH:
             return module
         shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
-        for group in follow(module, self._example).groups:
+        for group in follow(module, self.signature.example).groups:
             left = group.size * self.width // FULL_WIDTH
             if not left:
                 raise InputError(
@@ -53,22 +48,16 @@ class Plan:
     def build(self, seed: int) -> Network:
         """Build the network with random weights from a seed, in eval mode."""
         module = self.on_meta().to_empty(device="cpu")
-        initialise(module, seed)
-        return Network.of(
-            module, self.architecture, self.classes, self.image_size, self.normalisation
-        )
-
-    @property
-    def _example(self) -> tuple[int, ...]:
-        return (1, len(self.normalisation.mean), self.image_size, self.image_size)
+        initialise(module, seed, entry(self.signature.architecture).last_norm)
+        return Network.of(module, self.signature)
 
 
-def initialise(module: nn.Module, seed: int) -> None:
+def initialise(module: nn.Module, seed: int, last_norm: str | None = None) -> None:
     """Initialise the weights in place, from a seed; batch-norm starts as the identity.
 
-    Convolutions: He et al., "Delving Deep into Rectifiers", 2015. The last batch-norm of each block
-    starts at 0, so that each block starts as its shortcut (Goyal et al., "Accurate, Large Minibatch
-    SGD", 2017).
+    Convolutions: He et al., "Delving Deep into Rectifiers", 2015. `last_norm` is the name within a
+    residual block of its last batch-norm, which starts at 0, so that each block starts as its
+    shortcut (Goyal et al., "Accurate, Large Minibatch SGD", 2017).
     """
     generator = torch.Generator().manual_seed(seed)
     for layer in module.modules():
@@ -81,11 +70,9 @@ def initialise(module: nn.Module, seed: int) -> None:
             _zero(layer.bias)
         elif isinstance(layer, nn.BatchNorm2d):
             layer.reset_parameters()
-    for layer in module.modules():
-        if isinstance(layer, BasicBlock):
-            nn.init.zeros_(layer.bn2.weight)
-        elif isinstance(layer, Bottleneck):
-            nn.init.zeros_(layer.bn3.weight)
+    for name, layer in module.named_modules():
+        if last_norm is not None and name.endswith(f".{last_norm}"):
+            nn.init.zeros_(layer.get_parameter("weight"))
 
 
 def _zero(bias: Tensor | None) -> None:

@@ -1,19 +1,19 @@
 """A network together with its structure, which is traced once."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
-from core.data.normalisation import CIFAR10, CIFAR10_IMAGE_SIZE, Normalisation
+from core.data.normalisation import Normalisation
 from core.networks.flow import follow
 from core.networks.groups import Group, Structure
 from core.networks.layers import Layer, copy_with, nonzero_parameters, prunable_layers
 from core.networks.registry import entry
 from core.networks.segments import Segment
+from core.networks.signature import Signature
 from core.specs.architecture import Architecture
 
 
@@ -23,35 +23,17 @@ class Network:
 
     module: nn.Module
     structure: Structure
-    architecture: Architecture
-    classes: int
-    image_size: int  # height and width, in pixels
-    normalisation: Normalisation
+    signature: Signature
     runs_channels_last: bool  # whether the forward accepts channels_last memory order
 
     @classmethod
-    def of(
-        cls,
-        module: nn.Module,
-        architecture: Architecture,
-        classes: int,
-        image_size: int,
-        normalisation: Normalisation,
-    ) -> "Network":
+    def of(cls, module: nn.Module, signature: Signature) -> "Network":
         """Trace a module once with an example image, on the device `meta`.
 
         Raises InputError if the network cannot run on `meta`.
         """
-        example = (1, len(normalisation.mean), image_size, image_size)
-        return cls(
-            module,
-            follow(module, example),
-            architecture,
-            classes,
-            image_size,
-            normalisation,
-            runs_channels_last(module, example),
-        )
+        structure = follow(module, signature.example)
+        return cls(module, structure, signature, runs_channels_last(module, signature.example))
 
     def with_module(self, module: nn.Module) -> "Network":
         """Return the same network with other weights or fewer channels; layer names must be equal.
@@ -71,18 +53,16 @@ class Network:
         return normalised.contiguous(memory_format=self.memory_format)
 
     @property
-    def identity(self) -> str:
-        """Everything besides tensors that determines the output, as text for a result's key.
+    def architecture(self) -> Architecture:
+        return self.signature.architecture
 
-        This is the architecture's name alone, unless it has settings or its images differ from
-        CIFAR-10's.
-        """
-        settings = dict(self.architecture.settings)
-        if (self.image_size, self.normalisation) != (CIFAR10_IMAGE_SIZE, CIFAR10):
-            settings |= {"image_size": self.image_size, **asdict(self.normalisation)}
-        if not settings:
-            return self.architecture.name
-        return f"{self.architecture.name} {json.dumps(settings, sort_keys=True)}"
+    @property
+    def classes(self) -> int:
+        return self.signature.classes
+
+    @property
+    def normalisation(self) -> Normalisation:
+        return self.signature.normalisation
 
     @property
     def groups(self) -> tuple[Group, ...]:

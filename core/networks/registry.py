@@ -1,6 +1,8 @@
 """The registry of architectures by name.
 
 To add one, write a function that builds it for a number of classes, and add it to ARCHITECTURES.
+Functions that use torchvision import it when they are called, since that takes over a second and
+stored results need no network.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +14,7 @@ from torch import nn
 from core.errors import InputError
 from core.networks import resnet
 from core.networks.segments import Segment, whole
+from core.networks.signature import Signature
 from core.specs.architecture import Architecture
 
 
@@ -20,10 +23,11 @@ class Entry:
     label: str
     build: Callable[..., nn.Module]  # takes the number of classes and the settings
     segments: Callable[[nn.Module], tuple[Segment, ...]] = whole
+    last_norm: str | None = None  # the last batch-norm of a residual block, by its name within it
 
 
 ARCHITECTURES: Mapping[str, Entry] = {
-    "resnet18": Entry("ResNet-18", resnet.resnet18, resnet.segments),
+    "resnet18": Entry("ResNet-18", resnet.resnet18, resnet.segments, "bn2"),
 }
 
 OLD_NAMES = {"resnet18-cifar": "resnet18"}
@@ -47,14 +51,15 @@ def registered(architecture: Architecture) -> Architecture:
     return Architecture(name, architecture.settings)
 
 
-def build_on_meta(architecture: Architecture, classes: int) -> nn.Module:
+def build_on_meta(signature: Signature) -> nn.Module:
     """Build the network at full width on `meta`, without weights.
 
     Raises InputError for an unknown name or setting.
     """
+    architecture = signature.architecture
     build = entry(architecture).build
     try:
         with torch.device("meta"):
-            return build(classes, **dict(architecture.settings))
+            return build(signature.classes, **dict(architecture.settings))
     except TypeError as error:
         raise InputError(f"The architecture {architecture} cannot be built ({error}).") from error

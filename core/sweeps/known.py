@@ -256,5 +256,5 @@ class KnownResults:
             subset=len(labels) if labels is not None and is_whole else self.subset,
             subset_seed=0 if is_whole else self.seed,
             precision=self._precision,
-            architecture=self._checkpoint.network.identity,
+            architecture=self._checkpoint.signature.identity,
         )

@@ -62,7 +62,7 @@ class Measurer:
             subset=self._subset,
             subset_seed=self._seed,
             precision=self._precision,
-            architecture=self.checkpoint.network.identity,
+            architecture=self.checkpoint.signature.identity,
         )
 
     @property

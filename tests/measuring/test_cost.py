@@ -18,6 +18,7 @@ from core.networks import checkpoint
 from core.networks.layers import prunable_layers
 from core.networks.network import Network
 from core.networks.registry import build_on_meta
+from core.networks.signature import Signature
 from core.pruning import prune
 from core.specs.architecture import Architecture
 from core.specs.pruning import PruningSpec
@@ -57,6 +58,10 @@ def macs_by_formula(widths: Widths, classes: int = 10) -> dict[str, int]:
     return macs
 
 
+def resnet18(classes: int) -> Signature:
+    return Signature(Architecture("resnet18"), classes, 32, CIFAR10)
+
+
 def positions_per_layer(model: Network) -> dict[str, int]:
     """How many positions each weight is used at in one image, seen while the network runs."""
     positions: dict[str, int] = {}
@@ -77,14 +82,14 @@ def test_the_standard_network_takes_555_422_720_macs() -> None:
 
 
 def test_the_standard_network_has_11_173_962_parameters() -> None:
-    model = build_on_meta(Architecture("resnet18"), 10)
+    model = build_on_meta(resnet18(10))
     assert sum(parameter.numel() for parameter in model.parameters()) == 11_173_962
 
 
 @given(any_widths, st.integers(2, 20))
 @expensive(20)
 def test_macs_equal_the_formula_at_any_width(widths: Widths, classes: int) -> None:
-    network = Network.of(resnet(widths, classes), Architecture("resnet18"), classes, 32, CIFAR10)
+    network = Network.of(resnet(widths, classes), resnet18(classes))
     assert network.macs == macs_by_formula(widths, classes)
     assert list(network.macs) == list(prunable_layers(network.module))
 
@@ -108,7 +113,7 @@ def test_a_pruned_network_is_counted_as_by_brute_force(method: str) -> None:
 
 
 def test_the_classes_of_the_network_count() -> None:
-    model = Network.of(resnet(UNEVEN, classes=7), Architecture("resnet18"), 7, 32, CIFAR10)
+    model = Network.of(resnet(UNEVEN, classes=7), resnet18(7))
     assert cost(model).macs == sum(macs_by_formula(UNEVEN, 7).values())
 
 

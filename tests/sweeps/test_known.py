@@ -271,7 +271,7 @@ def test_a_changed_checkpoint_shares_nothing(
     known: KnownResults, store: ResultStore, trained: Checkpoint, images: Callable[[], DataSet]
 ) -> None:
     finished(known)
-    other = Checkpoint(trained.network, trained.dataset, trained.metadata, trained.path)
+    other = replace(trained)
     other.__dict__["fingerprint"] = "another"
     assert known_results_of(store, other, images).read(POINT) is None
     assert known_results_of(store, other, images).curve(POINT) == []

@@ -56,7 +56,7 @@ def _load_store(folder: Path) -> ResultStore:
 
 @st.cache_resource(show_spinner="Loading the baseline …", max_entries=3)
 def load_checkpoint(file: FileVersion) -> Checkpoint:
-    return checkpoint.load(Path(file[0]))
+    return checkpoint.read(Path(file[0]))
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)

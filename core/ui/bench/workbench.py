@@ -36,7 +36,7 @@ class Workbench:
     @property
     def classes(self) -> int:
         """Number of classes of the baseline."""
-        return self.checkpoint.network.classes
+        return self.checkpoint.signature.classes
 
     def specs(self) -> dict[str, PruningSpec]:
         """Return each method's pruning spec at the current position of the slider."""

@@ -150,7 +150,7 @@ class Comparison:
                     part = (done + event.seen / event.total) / len(wanted)
                     self._progress.progress(
                         min(part, 1.0),
-                        f"TableDefaults in the curves: {done + 1} of {len(wanted)} points "
+                        f"Filling in the curves: {done + 1} of {len(wanted)} points "
                         "(moving any control stops it; finished points are kept)",
                     )
             self._draw_curves()
