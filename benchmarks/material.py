@@ -10,12 +10,13 @@ from core.data import loading
 from core.data.dataset import DataMissingError, DataSet, subset_indices
 from core.data.normalisation import CIFAR10
 from core.networks import checkpoint
-from core.networks.fresh import FULL_WIDTH, Plan
+from core.networks.fresh import Plan
 from core.networks.network import Network
 from core.networks.signature import Signature
 from core.specs.architecture import Architecture
 
 TEST_IMAGES = 1000
+FULL_WIDTH = 64  # channels of the first convolution of a ResNet-18
 
 
 @lru_cache(maxsize=1)
@@ -26,7 +27,8 @@ def network() -> tuple[Network, str]:
     """
     for path in available("cifar10"):
         found = checkpoint.load(path)
-        if len(found.network.layers["conv1"].weight) == FULL_WIDTH:
+        is_resnet18 = found.signature.architecture == Architecture()
+        if is_resnet18 and len(found.stored["conv1.weight"]) == FULL_WIDTH:
             return found.network, path.name
     new = new_network()
     new.module.load_state_dict(checkpoint.stored_tensors(new.module))

@@ -1,4 +1,4 @@
-"""The exception for errors that the user can correct."""
+"""The exception for errors that the user can correct, and the text of any exception."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,8 @@ class InputError(ValueError):
 
     The command line prints it and exits with 2; a page shows it as a warning.
     """
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception's type and message in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

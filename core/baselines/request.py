@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from core.data.dataset import DataSet
 from core.errors import InputError
 from core.networks.checkpoint import Checkpoint
-from core.networks.fresh import FULL_WIDTH, Plan
+from core.networks.fresh import Plan
 from core.networks.network import Network
 from core.networks.signature import Signature
 from core.specs.architecture import Architecture
@@ -27,7 +28,7 @@ class Request:
     recipe: Recipe
     seed: int = 0
     architecture: Architecture = field(default_factory=Architecture)
-    width: int = FULL_WIDTH  # as in Plan
+    width: int | None = None  # as in Plan
     held_out: int = 0  # training images used for validation instead
     start: Checkpoint | None = None  # provides the initial weights; None draws them from the seed
     teachers: tuple[Checkpoint, ...] = ()  # their probabilities replace the labels as targets
@@ -42,8 +43,8 @@ class Request:
         if self.start is not None and not self.describes(self.start.network):
             raise InputError(
                 f"{self.start.path} holds a {self.start.network.architecture} with other widths or "
-                f"settings than the requested {self.architecture} of width {self.width}, so "
-                "training cannot start from it."
+                f"settings than the requested {self.architecture}{self._width_text}, so training "
+                "cannot start from it."
             )
         if self.recipe.mirror_teachers and not self.teachers:
             raise InputError(
@@ -70,12 +71,18 @@ class Request:
             name: tensor.shape for name, tensor in network.tensors().items()
         } == {name: tensor.shape for name, tensor in wanted.items()}
 
+    @property
+    def _width_text(self) -> str:
+        return "" if self.width is None else f" of width {self.width}"
+
     def file_name(self) -> str:
         """Return a name such as resnet18-cifar10-5ep.safetensors, with all non-default settings."""
-        parts = [self.architecture.name, self.dataset.name, f"{self.recipe.epochs}ep"]
+        settings = "".join(f"-{name}-{value}" for name, value in self.architecture.settings)
+        network = re.sub(r"[^\w.-]", "-", f"{self.architecture.name}{settings}")
+        parts = [network, self.dataset.name, f"{self.recipe.epochs}ep"]
         if self.recipe.optimiser != "muon":
             parts.append(self.recipe.optimiser)
-        if self.width != FULL_WIDTH:
+        if self.plan.reduced_width is not None:
             parts.append(f"w{self.width}")
         if self.seed:
             parts.append(f"seed{self.seed}")

@@ -20,7 +20,7 @@ def available(dataset: str, folder: Path | None = None) -> list[Path]:
     found = []
     for path in [
         *sorted(folder.glob("*.safetensors"), key=lambda path: path.stem),  # a prefix comes first
-        *sorted((folder / paths.LOCAL).glob("*ep*.safetensors")),
+        *sorted((folder / paths.LOCAL).glob("*.safetensors")),
     ]:
         try:
             metadata = checkpoint.read_metadata(path)

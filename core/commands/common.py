@@ -1,6 +1,7 @@
 """Helpers shared by several commands."""
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Mapping
@@ -19,7 +20,10 @@ from core.measuring.cost import compressed_bytes, cost
 from core.measuring.evaluation import evaluate
 from core.measuring.outcome import Evaluation
 from core.measuring.statistics import wilson_interval
+from core.networks.architectures.elsewhere import allow_own_code
 from core.networks.network import Network
+from core.networks.registry import ARCHITECTURES, entry, is_own_code
+from core.specs.architecture import Architecture
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # commands add their parsers here
 
@@ -58,6 +62,53 @@ def device_option() -> Parser:
         help="device to compute on; default: auto, which is cuda, else mps, else cpu",
     )
     return parser
+
+
+def network_options() -> Parser:
+    """Return the options that name an architecture."""
+    parser = Parser(add_help=False)
+    parser.add_argument(
+        "--network",
+        metavar="NAME",
+        help=f"one of {', '.join(ARCHITECTURES)}; torchvision:NAME or timm:NAME; or your own "
+        "package.module:function, which returns the network",
+    )
+    parser.add_argument(
+        "--setting",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settings of the network, such as shortcut=conv",
+    )
+    return parser
+
+
+def named_architecture(options: argparse.Namespace) -> Architecture | None:
+    """Return the architecture that the options name, or None. Raises InputError if unusable.
+
+    To name own code on the command line is to allow it.
+    """
+    if options.network is None:
+        if options.setting:
+            raise InputError("Settings need the network that they are of: name it with --network.")
+        return None
+    settings = dict(map(_setting, options.setting))
+    architecture = Architecture.of(options.network, settings)
+    if is_own_code(architecture):
+        allow_own_code(architecture.name)
+    entry(architecture)
+    return architecture
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator or not name.isidentifier():
+        raise InputError(f"A setting is written NAME=VALUE, not {text!r}.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def evaluation_options(usual_subset: str = "all") -> Parser:

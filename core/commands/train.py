@@ -17,11 +17,13 @@ from core.commands.common import (
     device_option,
     json_option,
     load_or_download,
+    named_architecture,
+    network_options,
     summary,
 )
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
-from core.networks.fresh import FULL_WIDTH
+from core.specs.architecture import Architecture
 from core.specs.vocabulary import DATASETS
 from core.training import EpochEnd, Recipe, Step, default_recipe
 from core.training.recipe import OPTIMISERS, SCHEDULES
@@ -39,7 +41,9 @@ RECIPE_DEFAULT = "default: from the optimiser's recipe"
 
 def add_train(commands: Commands) -> None:
     training = commands.add_parser(
-        "train", parents=[json_option(), device_option()], help="train a baseline, or load it"
+        "train",
+        parents=[json_option(), device_option(), network_options()],
+        help="train a baseline, or load it",
     )
     training.set_defaults(run=run_train)
     training.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
@@ -55,8 +59,9 @@ def add_train(commands: Commands) -> None:
     training.add_argument(
         "--width",
         type=int,
-        default=FULL_WIDTH,
-        help=f"channels of the first stage; default: {FULL_WIDTH}",
+        metavar="N",
+        help="channels of the first convolution, with which the others scale; default: the "
+        "architecture's",
     )
     training.add_argument(
         "--hold-out",
@@ -105,6 +110,7 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
         dataset=load_or_download(options.dataset),
         recipe=_recipe(options),
         seed=options.seed,
+        architecture=named_architecture(options) or Architecture(),
         width=options.width,
         held_out=options.hold_out,
         start=options.start_from and checkpoint.load(options.start_from, options.dataset),

@@ -25,7 +25,7 @@ from core.errors import InputError
 from core.files import written_atomically
 from core.networks.metadata import unusable_entry
 from core.networks.network import Network
-from core.networks.registry import build_on_meta, registered
+from core.networks.registry import build_on_meta, fill_in_constants, registered
 from core.networks.signature import Signature
 from core.networks.sizes import take_shapes
 from core.specs.architecture import Architecture
@@ -266,6 +266,7 @@ def _build(signature: Signature, stored: Mapping[str, Tensor]) -> Network:
         for name, expected in module.state_dict().items()
     }
     module.load_state_dict(tensors, strict=True, assign=True)
+    fill_in_constants(module, signature)
     module.requires_grad_(False)
     return Network.of(module, signature)
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+Step = str | Callable[[Tensor], Tensor]
+"""The name of a submodule, or a function that stands between two of them in the forward."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -22,6 +25,36 @@ class Segment:
 def whole(network: nn.Module) -> tuple[Segment, ...]:
     """Return the whole network as one segment, for architectures without defined segments."""
     return (Segment(tuple(name for name, _ in network.named_children()), network),)
+
+
+def chain(network: nn.Module, *parts: Sequence[Step]) -> tuple[Segment, ...]:
+    """Return one segment for each part, which runs its steps one after the other."""
+
+    def segment(part: Sequence[Step]) -> Segment:
+        steps = [network.get_submodule(step) if isinstance(step, str) else step for step in part]
+
+        def run(x: Tensor) -> Tensor:
+            for step in steps:
+                x = step(x)
+            return x
+
+        return Segment(tuple(step for step in part if isinstance(step, str)), run)
+
+    return tuple(segment(part) for part in parts)
+
+
+def children_of(network: nn.Module, *names: str) -> list[tuple[str, ...]]:
+    """Return a part of one step for every child of these submodules, in order."""
+    return [
+        (f"{name}.{child}",)
+        for name in names
+        for child, _ in network.get_submodule(name).named_children()
+    ]
+
+
+def flatten(x: Tensor) -> Tensor:
+    """Flatten (N, C, H, W) to (N, C·H·W)."""
+    return x.flatten(1)
 
 
 def run_segments(segments: Sequence[Segment], batch: Tensor) -> Tensor:

@@ -1,0 +1,116 @@
+"""Networks that others define: torchvision's, timm's, and a person's own code."""
+
+import importlib
+import inspect
+import os
+import re
+from collections.abc import Callable
+
+from torch import nn
+
+from core.errors import InputError, one_line
+from core.networks.signature import Signature
+
+Build = Callable[[Signature], nn.Module]
+
+OWN_CODE = "EXPLORER_NETWORKS"
+"""The environment variable with the functions of own code that may be imported and called."""
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+def torchvision_model(name: str) -> Build:
+    """Return the function that builds a classification model of torchvision, for any classes.
+
+    Raises InputError for a name that torchvision does not have.
+    """
+    from torchvision import models
+
+    if name not in models.list_models(module=models):
+        raise InputError(
+            f"torchvision has no classification model {name!r}: torchvision.models.list_models "
+            "names all."
+        )
+    builder = models.get_model_builder(name)
+
+    def build(signature: Signature) -> nn.Module:
+        size = signature.image_size
+        settings = {
+            "image_size": size,
+            "input_size": (size, size),
+            "aux_logits": False,
+            "init_weights": True,
+        }
+        model = inspect.signature(builder).return_annotation
+        module: nn.Module = builder(num_classes=signature.classes, **_accepted(model, settings))
+        return module
+
+    return build
+
+
+def timm_model(name: str) -> Build:
+    """Return the function that builds a model of timm, for any number of classes.
+
+    Raises InputError if timm is not installed, or does not have the name.
+    """
+    try:
+        import timm
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "timm is not installed: pip install -r requirements-timm.txt, then try again."
+        ) from error
+    if not timm.is_model(name):  # refuses names that timm would download
+        raise InputError(f"timm has no model {name!r}: timm.list_models names all.")
+
+    def build(signature: Signature) -> nn.Module:
+        settings = {"num_classes": signature.classes}
+        module: nn.Module
+        try:
+            module = timm.create_model(name, img_size=signature.image_size, **settings)
+        except TypeError:  # convolutional networks take no img_size
+            module = timm.create_model(name, **settings)
+        return module
+
+    return build
+
+
+def allow_own_code(name: str) -> None:
+    """Allow `package.module:function` to be imported and called, here and in child processes."""
+    os.environ[OWN_CODE] = ",".join([*allowed_own_code(), name])
+
+
+def allowed_own_code() -> tuple[str, ...]:
+    """Return the functions that the person who started this process has named."""
+    return tuple(part.strip() for part in os.environ.get(OWN_CODE, "").split(",") if part.strip())
+
+
+def own_code(name: str) -> Build:
+    """Return the person's own function `package.module:function`, which returns a module.
+
+    It is called with `num_classes` if it has such a parameter, else without arguments. Raises
+    InputError if it was not allowed, since a file that names it is no reason to run it, or if it
+    cannot be imported or fails.
+    """
+    if _FUNCTION.fullmatch(name) is None:
+        raise InputError(f"Own code is named package.module:function, not {name!r}.")
+    if name not in allowed_own_code():
+        raise InputError(
+            f"{name} is own code, which is only run if you name it: set {OWN_CODE}={name}, or give "
+            f"--network {name}."
+        )
+    module_name, _, function_name = name.partition(":")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except Exception as error:
+        raise InputError(f"{name} cannot be imported ({one_line(error)}).") from error
+
+    def build(signature: Signature) -> nn.Module:
+        module: nn.Module = function(**_accepted(function, {"num_classes": signature.classes}))
+        return module
+
+    return build
+
+
+def _accepted(function: Callable[..., object], settings: dict[str, object]) -> dict[str, object]:
+    """Return the settings that a function, or the class that it builds, has parameters for."""
+    parameters = inspect.signature(function).parameters
+    return {name: value for name, value in settings.items() if name in parameters}

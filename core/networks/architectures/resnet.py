@@ -1,0 +1,50 @@
+"""Residual networks with four stages: torchvision's ResNets with a 3x3 stem, no max-pooling.
+
+He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", 2015, in the usual variant
+for images of 32x32 pixels.
+"""
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from core.networks.segments import Segment, chain, children_of, flatten
+from core.networks.signature import Signature
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
+
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+
+def resnet18(signature: Signature) -> "ResNet":
+    """Build a ResNet-18: normalised images (N, 3, H, W) to logits (N, classes)."""
+    from torchvision.models import resnet18
+
+    return _with_small_stem(resnet18(num_classes=signature.classes))
+
+
+def resnet34(signature: Signature) -> "ResNet":
+    """Build a ResNet-34, like `resnet18`."""
+    from torchvision.models import resnet34
+
+    return _with_small_stem(resnet34(num_classes=signature.classes))
+
+
+def resnet50(signature: Signature) -> "ResNet":
+    """Build a ResNet-50, like `resnet18`, of bottleneck blocks."""
+    from torchvision.models import resnet50
+
+    return _with_small_stem(resnet50(num_classes=signature.classes))
+
+
+def _with_small_stem(network: "ResNet") -> "ResNet":
+    network.conv1 = nn.Conv2d(3, network.conv1.out_channels, 3, padding=1, bias=False)
+    network.maxpool = nn.Identity()
+    return network
+
+
+def segments(network: nn.Module) -> tuple[Segment, ...]:
+    """Return the consecutive parts of a ResNet: the stem, each block, the head."""
+    stem = ("conv1", "bn1", "relu", "maxpool")
+    return chain(network, stem, *children_of(network, *STAGES), ("avgpool", flatten, "fc"))
