@@ -1,4 +1,4 @@
-"""The command line: train, prune, evaluate, sweep, scan, choose."""
+"""The command line: train, import, prune, evaluate, sweep, scan, choose."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from core.commands.choose import add_choose
 from core.commands.common import Parser
 from core.commands.evaluate import add_evaluate
+from core.commands.import_network import add_import
 from core.commands.prune import add_prune
 from core.commands.scan import add_scan
 from core.commands.sweep import add_sweep
@@ -19,6 +20,7 @@ from core.process import keep_freed_memory
 
 EXAMPLES = """examples:
   python -m core train --dataset digits
+  python -m core import resnet20.th --dataset cifar10
   python -m core prune --method channel --ratio 0.3 --out pruned.safetensors
   python -m core evaluate pruned.safetensors --subset 1000
   python -m core sweep --methods fine channel --ratios 0:0.9:0.1 --export results.csv
@@ -53,7 +55,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    for add in (add_train, add_prune, add_evaluate, add_sweep, add_scan, add_choose):
+    for add in (add_train, add_import, add_prune, add_evaluate, add_sweep, add_scan, add_choose):
         add(commands)
     return parser.parse_args(arguments)
 

@@ -1,6 +1,5 @@
 """Load a baseline from its checkpoint, or train it once and save it."""
 
-import copy
 import errno
 import json
 import os
@@ -14,15 +13,14 @@ import torch
 from safetensors import SafetensorError
 
 from core import paths
+from core.baselines.accuracy import accuracy_as_stored
 from core.baselines.request import Request, epochs_in_all
-from core.device import best_device, resolve_precision
+from core.device import best_device
 from core.errors import InputError
 from core.files import written_atomically
-from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import provenance
-from core.networks.network import Network
 from core.training import EpochEnd, History, Recipe, Split, Step, train
 
 SECONDS_BETWEEN_CHECKS = 0.5
@@ -159,7 +157,7 @@ def _train_and_save(
         "started_from": _started_from(request),
         "teachers": _teachers(request),
         "data": {"source": request.dataset.name, "fingerprint": request.dataset.fingerprint},
-        "accuracy": _measure(network, request, device),
+        "accuracy": accuracy_as_stored(network, request.dataset, device),
         "history": asdict(history),
         **provenance(),
     }
@@ -183,26 +181,6 @@ def _started_from(request: Request) -> dict[str, Any] | None:
 def _teachers(request: Request) -> list[str] | None:
     """Return the teachers' fingerprints; None for training on labels, as in older files."""
     return [each.fingerprint for each in request.teachers] or None
-
-
-def _measure(network: Network, request: Request, device: torch.device) -> dict[str, Any]:
-    """Evaluate the network on the whole test set, with its weights rounded as in the file."""
-    as_stored = copy.deepcopy(network.module)
-    as_stored.load_state_dict(checkpoint.stored_tensors(network.module))
-    precision = resolve_precision("auto", device)
-    result = evaluate_fully(
-        network.with_module(as_stored),
-        request.dataset.test_images,
-        request.dataset.test_labels,
-        precision,
-        device,
-    )
-    return {
-        "correct": result.correct,
-        "seen": result.seen,
-        "precision": precision,
-        "device": device.type,
-    }
 
 
 def _checked(path: Path, request: Request) -> Checkpoint:

@@ -64,7 +64,7 @@ class Checkpoint:
     def network(self) -> Network:
         """The network, with weights in fp32. Raises CheckpointError if the tensors do not fit."""
         with _described(self.path):
-            network = _build(self.signature, self.stored)
+            network = assemble(self.signature, self.stored)
         if not all(torch.isfinite(tensor).all() for tensor in network.tensors().values()):
             raise CheckpointError(
                 f"{self.path} holds weights that are not finite numbers. Get it again."
@@ -251,8 +251,11 @@ def _described(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _build(signature: Signature, stored: Mapping[str, Tensor]) -> Network:
-    """Build on `meta`, adopt the stored shapes, check the output's shape, then load strictly."""
+def assemble(signature: Signature, stored: Mapping[str, Tensor]) -> Network:
+    """Build on `meta`, adopt the stored shapes, check the output's shape, then load strictly.
+
+    Raises InputError or RuntimeError if the tensors do not fit.
+    """
     module = build_on_meta(signature).eval()
     _check_names(stored.keys(), module.state_dict().keys())
     take_shapes(module, {name: tensor.shape for name, tensor in stored.items()})

@@ -27,6 +27,8 @@ class Entry:
     segments: Callable[[nn.Module], tuple[Segment, ...]] = whole
     width: int | None = None  # channels of the first convolution; None if it cannot be scaled
     last_norm: str | None = None  # the last batch-norm of a residual block, by its name within it
+    complete: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict
+    """Adds constants that other implementations do not store."""
     initialises_itself: bool = False  # its builder sets the weights of a new network
 
 
@@ -36,7 +38,12 @@ ARCHITECTURES: Mapping[str, Entry] = {
     "resnet50": Entry("ResNet-50", resnet.resnet50, resnet.segments, 64, "bn3"),
     **{
         f"resnet{depth}": Entry(
-            f"ResNet-{depth}", small_resnet.small_resnet(depth), small_resnet.segments, 16, "bn2"
+            f"ResNet-{depth}",
+            small_resnet.small_resnet(depth),
+            small_resnet.segments,
+            16,
+            "bn2",
+            small_resnet.with_zeros,
         )
         for depth in (20, 32, 44, 56)
     },

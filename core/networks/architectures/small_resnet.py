@@ -108,3 +108,18 @@ def segments(network: nn.Module) -> tuple[Segment, ...]:
     """Return the consecutive parts: the stem, each block, the head."""
     stem = ("conv1", "bn1", "relu")
     return chain(network, stem, *children_of(network, *STAGES), ("avgpool", flatten, "fc"))
+
+
+def with_zeros(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Add the zeros of shortcuts, which other implementations do not store, from the widths."""
+    found = dict(tensors)
+    for stage in STAGES[1:]:
+        block, own = f"{stage}.0", f"{stage}.0.downsample"
+        first, last = (tensors.get(f"{block}.{layer}.weight") for layer in ("conv1", "conv2"))
+        if any(name.startswith(f"{own}.") for name in tensors) or first is None or last is None:
+            continue
+        added = len(last) - first.shape[1]
+        if added >= 0:
+            found[f"{own}.before"] = torch.zeros(added // 2)
+            found[f"{own}.after"] = torch.zeros(added - added // 2)
+    return found

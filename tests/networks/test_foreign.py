@@ -1,0 +1,478 @@
+"""Checkpoints that other code wrote are read safely and find their architecture."""
+
+import pickle
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
+from torchvision import models
+
+from core.data.normalisation import CIFAR10
+from core.errors import InputError
+from core.networks.foreign import Fitted, fit, read, recognise, state_dict_in
+from core.networks.foreign.reading import MOST_INSTRUCTIONS
+from core.networks.fresh import Plan
+from core.networks.network import Network
+from core.networks.registry import ARCHITECTURES
+from core.networks.signature import Signature
+from core.pruning import prune as prune_network
+from core.specs.architecture import Architecture
+from core.specs.pruning import PruningSpec
+
+IMAGES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def signature(name: str = "resnet20", classes: int = 10, **settings: Any) -> Signature:
+    return Signature(Architecture.of(name, settings), classes, 32, CIFAR10)
+
+
+def network(name: str = "resnet20", width: int | None = 4, **settings: Any) -> Network:
+    """A narrow network with random statistics in its batch-norms."""
+    built = Plan(signature(name, **settings), width).build(seed=1)
+    generator = torch.Generator().manual_seed(2)
+    for layer in built.module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            for tensor in (layer.weight.data, layer.bias.data, layer.running_mean):
+                assert tensor is not None
+                tensor.uniform_(0.5, 1.5, generator=generator)
+    return built
+
+
+def answers(of: Network | nn.Module) -> Tensor:
+    module = of.module if isinstance(of, Network) else of
+    with torch.no_grad():
+        logits: Tensor = module.eval()(IMAGES)
+    return logits
+
+
+def saved(content: Any, path: Path, **options: Any) -> Path:
+    torch.save(content, path, **options)
+    return path
+
+
+def recognised(path: Path, **changes: Any) -> Fitted:
+    return recognise(state_dict_in(read(path)), signature(**changes))
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InputError) as error:
+        recognised(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_is_recognised_by_its_own_names(name: str, tmp_path: Path) -> None:
+    original = network(name)
+    found = recognised(saved(original.tensors(), tmp_path / "file.pth"))
+    assert found.network.architecture == original.architecture
+    assert torch.equal(answers(found.network), answers(original))
+
+
+def test_settings_are_recognised(tmp_path: Path) -> None:
+    original = network("resnet32", shortcut="conv")
+    found = recognised(saved(original.tensors(), tmp_path / "file.pth"))
+    assert found.network.architecture == Architecture.of("resnet32", {"shortcut": "conv"})
+    assert torch.equal(answers(found.network), answers(original))
+
+
+# Files
+
+
+def old_format(tensors: Mapping[str, Tensor], path: Path) -> Path:
+    return saved(dict(tensors), path, _use_new_zipfile_serialization=False)
+
+
+def in_safetensors(tensors: Mapping[str, Tensor], path: Path) -> Path:
+    save_file(dict(tensors), path)
+    return path
+
+
+@pytest.mark.parametrize("save", [saved, old_format, in_safetensors])
+@pytest.mark.parametrize("suffix", [".pth", ".tar"])
+def test_the_content_decides_what_a_file_is(
+    save: Callable[[Mapping[str, Tensor], Path], Path], suffix: str, tmp_path: Path
+) -> None:
+    original = network()
+    found = recognised(save(original.tensors(), tmp_path / f"file{suffix}"))
+    assert torch.equal(answers(found.network), answers(original))
+
+
+WRAPPED: dict[str, Callable[[dict[str, Tensor]], Any]] = {
+    "state_dict": lambda tensors: {"state_dict": tensors, "best_prec1": 91.5, "epoch": 3},
+    "net": lambda tensors: {"net": tensors, "acc": 91.5, "epoch": 3},
+    "model_state_dict beside an optimiser": lambda tensors: {
+        "optimizer_state_dict": {"state": {0: {"momentum": torch.ones(4, 4)}}},
+        "model_state_dict": tensors,
+        "accuracy": torch.tensor(91.5),
+        "epoch": 3,
+    },
+    "two levels": lambda tensors: {"checkpoint": {"model": tensors}},
+    "the average rather than the last": lambda tensors: {
+        "model": {name: tensor * 2 for name, tensor in tensors.items()},
+        "state_dict": tensors,
+    },
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_wrappers_are_opened(wrap: Callable[[dict[str, Tensor]], Any], tmp_path: Path) -> None:
+    original = network()
+    found = recognised(saved(wrap(original.tensors()), tmp_path / "file"))
+    assert torch.equal(answers(found.network), answers(original))
+    if found.said:
+        assert set(found.said.values()) == {91.5, 3.0}
+
+
+# Names
+
+
+def renamed(change: Callable[[str], str]) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    return lambda tensors: {change(name): tensor for name, tensor in tensors.items()}
+
+
+PREFIXED = {
+    "DataParallel": lambda name: f"module.{name}",
+    "torch.compile": lambda name: f"_orig_mod.{name}",
+    "both": lambda name: f"module._orig_mod.{name}",
+    "both, the other way": lambda name: f"_orig_mod.module.{name}",
+    "Lightning": lambda name: f"model.{name}",
+    "backbone": lambda name: f"backbone.{name}",
+    "several": lambda name: f"model.module.backbone._orig_mod.{name}",
+    "within": lambda name: name.replace("layer1.0.", "layer1.0._orig_mod."),
+    "only a part": lambda name: name if name.startswith("fc.") else f"backbone.{name}",
+}
+
+
+@pytest.mark.parametrize("change", PREFIXED.values(), ids=PREFIXED)
+def test_prefixes_are_dropped(change: Callable[[str], str], tmp_path: Path) -> None:
+    original = network()
+    found = recognised(saved(renamed(change)(original.tensors()), tmp_path / "file"))
+    assert torch.equal(answers(found.network), answers(original))
+    assert any("from the names" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnet20"])
+def test_kuangliu_names_are_known(name: str, tmp_path: Path) -> None:
+    original = network(name, shortcut="conv") if name == "resnet20" else network(name)
+    theirs = renamed(
+        lambda name: name.replace("downsample.", "shortcut.").replace("fc.", "linear.")
+    )(original.tensors())
+    found = recognised(saved({"net": theirs, "acc": 95.0}, tmp_path / "ckpt.pth"))
+    assert found.network.architecture == original.architecture
+    assert torch.equal(answers(found.network), answers(original))
+    assert "Renamed shortcut to downsample, linear to fc." in found.notes
+
+
+def test_akamasters_files_lack_zeros_and_counters(tmp_path: Path) -> None:
+    original = network()
+    theirs = {
+        f"module.{name.replace('fc.', 'linear.')}": tensor
+        for name, tensor in original.tensors().items()
+        if "downsample" not in name and "num_batches" not in name
+    }
+    found = recognised(old_format(theirs, tmp_path / "resnet20.th"))
+    assert torch.equal(answers(found.network), answers(original))
+
+
+def test_own_code_may_have_parts_named_like_wrappers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPLORER_NETWORKS", "tests.networks.test_foreign:with_backbone")
+    original = with_backbone()
+    stored = {f"module.{name}": each for name, each in original.state_dict().items()}
+    found = fit(
+        state_dict_in(read(saved(stored, tmp_path / "file"))),
+        signature("tests.networks.test_foreign:with_backbone"),
+    )
+    assert torch.equal(answers(found.network), answers(original))
+
+
+def with_backbone(num_classes: int = 10) -> nn.Module:
+    network = nn.Sequential()
+    network.add_module("backbone", nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()))
+    network.add_module("pool", nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    network.add_module("head", nn.Linear(4, num_classes))
+    return network
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_types_become_fp32(dtype: torch.dtype, tmp_path: Path) -> None:
+    original = network()
+    original.module.to(dtype).float()
+    stored = {name: each.to(dtype) for name, each in original.tensors().items() if each.ndim}
+    found = recognised(saved(stored, tmp_path / "file"))
+    assert all(each.dtype == torch.float32 for each in found.network.module.parameters())
+    assert torch.equal(answers(found.network), answers(original))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
+    tensors = network().tensors()
+    tensors["layer1.0.conv1.weight"][0, 0] = value
+    said = refusal(saved(tensors, tmp_path / "file"))
+    assert "layer1.0.conv1.weight" in said
+    assert "not finite" in said
+
+
+def each_convolution(module: nn.Module) -> list[nn.Module]:
+    return [each for each in module.modules() if isinstance(each, nn.Conv2d)]
+
+
+def masked(module: nn.Module) -> None:
+    for layer in each_convolution(module):
+        prune.random_unstructured(layer, "weight", 0.5)  # type: ignore[no-untyped-call]
+
+
+def weight_normed(module: nn.Module) -> None:
+    for layer in each_convolution(module):
+        weight_norm(layer)
+
+
+def weight_normed_by_parametrization(module: nn.Module) -> None:
+    for layer in each_convolution(module):
+        parametrizations.weight_norm(layer)
+
+
+def spectral_normed(module: nn.Module) -> None:
+    for layer in each_convolution(module):
+        spectral_norm(layer)
+
+
+def spectral_normed_by_parametrization(module: nn.Module) -> None:
+    for layer in each_convolution(module):
+        parametrizations.spectral_norm(layer)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (masked, "Masks of pruning were applied to 19 tensors."),
+        (weight_normed, "Weight normalisation was folded into 19 layers."),
+        (weight_normed_by_parametrization, "Weight normalisation was folded into 19 layers."),
+        (spectral_normed, "Spectral normalisation was folded into 19 layers."),
+        (spectral_normed_by_parametrization, "Spectral normalisation was folded into 19 layers."),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+def test_computed_weights_are_folded(
+    change: Callable[[nn.Module], None], said: str, tmp_path: Path
+) -> None:
+    module = network().module
+    change(module)
+    expected = answers(module)
+    found = recognised(saved(module.state_dict(), tmp_path / "file"))
+    assert said in found.notes
+    torch.testing.assert_close(answers(found.network), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg16", "mobilenet_v2", "resnet56"])
+def test_narrowed_networks_keep_their_shapes(name: str, tmp_path: Path) -> None:
+    narrowed = prune_network(network(name, 8), PruningSpec("channel", 0.5, scope="internal"))
+    found = recognised(saved(narrowed.network.tensors(), tmp_path / "file"))
+    assert torch.equal(answers(found.network), answers(narrowed.network))
+
+
+# What fits nothing
+
+
+def test_an_imagenet_stem_is_named_and_taken_when_asked_for(tmp_path: Path) -> None:
+    module = models.resnet18(num_classes=10)
+    path = saved(module.state_dict(), tmp_path / "file.pth")
+    said = refusal(path)
+    assert "Nearest is ResNet-18" in said
+    assert "conv1 is 7×7, not 3×3: this is an ImageNet stem" in said
+    found = fit(state_dict_in(read(path)), signature("torchvision:resnet18"))
+    assert torch.equal(answers(found.network), answers(module))
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (lambda: models.resnet34(num_classes=10), "Nearest is ResNet-34"),
+        (lambda: models.vgg16_bn(num_classes=10), "Nearest is VGG-16"),
+        (lambda: models.mobilenet_v2(num_classes=10), None),
+        (lambda: models.wide_resnet50_2(num_classes=10), "Nearest is ResNet-50"),
+    ],
+)
+def test_the_nearest_architecture_is_said(
+    module: Callable[[], nn.Module], expected: str | None, tmp_path: Path
+) -> None:
+    path = saved(module().state_dict(), tmp_path / "file")
+    if expected is None:  # MobileNetV2's tensors are the same, whatever its strides
+        assert recognised(path).network.architecture.name == "mobilenet_v2"
+    else:
+        said = refusal(path)
+        assert expected in said
+        assert len(said) < 500
+
+
+def test_another_number_of_classes_is_said(tmp_path: Path) -> None:
+    path = saved(network().tensors(), tmp_path / "file")
+    with pytest.raises(InputError, match=r"10 classes apart .* 100"):
+        recognised(path, classes=100)
+
+
+def test_auxiliary_heads_are_left_out(tmp_path: Path) -> None:
+    module = models.googlenet(num_classes=10, init_weights=False)
+    path = saved(module.state_dict(), tmp_path / "file")
+    found = fit(state_dict_in(read(path)), signature("torchvision:googlenet"))
+    assert any("auxiliary heads" in note for note in found.notes)
+    torch.testing.assert_close(answers(found.network), answers(module))
+
+
+# Hostile files
+
+
+class Hostile:
+    def __init__(self, touched: Path):
+        self.touched = touched
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.touched,))
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_pickle_that_would_run_code_is_refused_and_named(is_new: bool, tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    content = {"state_dict": network().tensors(), "args": Hostile(touched)}
+    path = saved(content, tmp_path / "file", _use_new_zipfile_serialization=is_new)
+    said = refusal(path)
+    assert said.startswith("file refers to getattr, ")  # which gets Path.touch
+    assert "state_dict()" in said
+    assert not touched.exists()
+
+
+def test_a_whole_module_is_refused_by_its_class(tmp_path: Path) -> None:
+    said = refusal(saved(nn.Sequential(nn.Conv2d(3, 4, 3)), tmp_path / "file"))
+    assert "torch.nn.modules.container.Sequential" in said
+
+
+def test_a_plain_pickle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(pickle.dumps({"weight": [1, 2, 3]}))
+    assert "torch.save" in refusal(path)
+
+
+def test_a_tensor_expanded_to_10_gb_is_refused(tmp_path: Path) -> None:
+    huge = torch.zeros(1).expand(50_000, 50_000)
+    said = refusal(saved({"fc.weight": huge}, tmp_path / "file"))
+    assert "announces" in said
+
+
+def test_one_storage_under_many_names_is_refused(tmp_path: Path) -> None:
+    shared = torch.zeros(1000, 1000)
+    said = refusal(saved({f"layer{n}.weight": shared for n in range(5000)}, tmp_path / "file"))
+    assert "announces" in said
+
+
+def compressed(path: Path) -> None:
+    whole = path.with_suffix(".whole")
+    torch.save({"fc.weight": torch.zeros(4000, 4000)}, whole)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w") as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry), zipfile.ZIP_DEFLATED)
+
+
+def nested(path: Path) -> None:
+    path.write_bytes(b"\x80\x02" + b"]" * (MOST_INSTRUCTIONS + 10) + b".")
+
+
+def nested_in_an_archive(path: Path) -> None:
+    whole = path.with_suffix(".whole")
+    torch.save({}, whole)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w") as target:
+        for entry in source.infolist():
+            content = source.read(entry)
+            if entry.filename.endswith("data.pkl"):
+                content = b"\x80\x02" + b"]" * (MOST_INSTRUCTIONS + 10) + b"."
+            target.writestr(entry.filename, content)
+
+
+def announced(path: Path) -> None:
+    """An old pickle whose storage says that it has 10 GB, and that ends before them."""
+    torch.save({"fc.weight": torch.zeros(1234, 1)}, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    small, large = pickle.dumps(1234, 2)[2:-1], pickle.dumps(2_500_000_000, 2)[2:-1]
+    assert small in content
+    path.write_bytes(content.replace(small, large))
+
+
+@pytest.mark.parametrize("write", [compressed, nested, nested_in_an_archive, announced])
+def test_a_file_that_asks_for_memory_is_refused_without_it(
+    write: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    write(path)
+    command = [sys.executable, "-c", READ_IN_LITTLE_MEMORY, str(path)]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert child.returncode == 2, child.stderr
+    assert int(child.stdout.splitlines()[-1]) < 300  # MiB more than after the imports
+
+
+READ_IN_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from core.errors import InputError
+from core.networks.foreign import read
+
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+before = most()
+try:
+    read(Path(sys.argv[1]))
+except InputError as error:
+    print(error)
+    print(most() - before)
+    sys.exit(2)
+"""
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_file_cut_or_damaged_anywhere_is_refused_in_one_sentence(
+    is_new: bool, tmp_path: Path
+) -> None:
+    path = saved(
+        {"state_dict": network().tensors()},
+        tmp_path / "file",
+        _use_new_zipfile_serialization=is_new,
+    )
+    content = path.read_bytes()
+    for place in range(0, len(content), len(content) // 40):
+        path.write_bytes(content[:place])
+        refusal(path)
+    generator = torch.Generator().manual_seed(3)
+    for place in torch.randint(min(len(content), 20_000), (60,), generator=generator).tolist():
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            recognised(path)  # a flipped bit in a weight is still a weight
+        except InputError as error:
+            assert "\n" not in str(error)  # noqa: PT017 both outcomes are right
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [torch.zeros(3, 3)],
+        {"epoch": 3},
+        {},
+        {1: torch.zeros(3, 3)},
+        torch.zeros(3, 3),
+        {"weight": torch.zeros(3, 3).to_sparse()},
+        {"state_dict": {"fc.weight": torch.zeros(3, 3, dtype=torch.complex64)}},
+    ],
+)
+def test_content_without_named_tensors_is_refused(content: Any, tmp_path: Path) -> None:
+    assert refusal(saved(content, tmp_path / "file"))
