@@ -1,4 +1,4 @@
-"""The page Baseline: the network that every comparison starts from, and training a new one."""
+"""The page Baseline: the network that every comparison starts from, and how to get another."""
 
 import streamlit as st
 
@@ -14,3 +14,8 @@ if dataset is None:
     st.caption("Training needs the images.")
 else:
     ui.training_form(dataset)
+st.subheader("Import a network")
+if dataset is None:
+    st.caption("Importing needs the images: its normalisation and accuracy are measured on them.")
+else:
+    ui.import_network(dataset)

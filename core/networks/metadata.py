@@ -13,7 +13,14 @@ import torch
 BASELINE_FIELDS = {"data": dict, "accuracy": dict}
 """Required metadata of a baseline, which other code relies on."""
 
-TRAINING_FIELDS = {"epochs": int, "seed": int, "held_out": int, "recipe": dict, "history": dict}
+TRAINING_FIELDS = {
+    "epochs": int,
+    "seed": int,
+    "held_out": int,
+    "recipe": dict,
+    "history": dict,
+    "imported": dict,
+}
 """Optional metadata, which is only used to describe the training."""
 
 

@@ -5,7 +5,7 @@ from core.ui.app.icon import page_icon
 from core.ui.app.navigation import navigation, run_page
 from core.ui.app.presenting import leave_button, present_control, presented
 from core.ui.app.style import apply_style
-from core.ui.baseline.panels import show_baseline, show_data, training_form
+from core.ui.baseline.panels import import_network, show_baseline, show_data, training_form
 from core.ui.bench.workbench import Workbench, open_workbench
 from core.ui.compare.comparison import show_comparison
 from core.ui.layers import show_layer_views, show_overview
@@ -25,6 +25,7 @@ __all__ = [
     "apply_style",
     "current_settings",
     "drop_invalid_parameters",
+    "import_network",
     "leave_button",
     "navigation",
     "open_workbench",

@@ -62,13 +62,11 @@ def timm_model(name: str) -> Build:
         raise InputError(f"timm has no model {name!r}: timm.list_models names all.")
 
     def build(signature: Signature) -> nn.Module:
-        settings = {"num_classes": signature.classes}
-        module: nn.Module
+        classes = signature.classes
         try:
-            module = timm.create_model(name, img_size=signature.image_size, **settings)
+            return timm.create_model(name, num_classes=classes, img_size=signature.image_size)
         except TypeError:  # convolutional networks take no img_size
-            module = timm.create_model(name, **settings)
-        return module
+            return timm.create_model(name, num_classes=classes)
 
     return build
 

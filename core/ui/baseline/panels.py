@@ -14,14 +14,18 @@ from core.formatting import percent
 from core.measuring.statistics import wilson_interval
 from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import earlier_trainings
+from core.specs.architecture import Architecture
 from core.specs.vocabulary import DATASETS
 from core.training import default_recipe
 from core.training.recipe import OPTIMISERS
+from core.ui.baseline.importing import import_form, show_import
 from core.ui.baseline.training import epoch_row, train_live
 from core.ui.bench.resources import file_version, load_checkpoint, load_dataset
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
+from core.ui.parts.networks import choose_architecture
 from core.ui.parts.notices import offer_download
+from core.ui.parts.plain import as_text, warn
 from core.ui.sidebar.settings import Settings, select_baseline
 
 NOT_RECORDED = "not recorded"
@@ -40,7 +44,7 @@ def show_baseline(settings: Settings) -> None:
     try:
         loaded = load_checkpoint(file_version(settings.baseline))
     except InputError as error:
-        st.warning(str(error), icon=":material/warning:")
+        warn(error)
         return
     accuracy = loaded.metadata["accuracy"]
     low, high = wilson_interval(accuracy["correct"], accuracy["seen"])
@@ -118,6 +122,7 @@ def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
         ("Data set", f"{loaded.dataset}, fingerprint {metadata['data']['fingerprint']}"),
         ("Architecture", str(loaded.network.architecture)),
         ("Channels of its layers", f"{min(convolutions):,} to {max(convolutions):,}"),
+        *_imported(metadata.get("imported")),
         ("Recipe", _settings(metadata.get("recipe"))),
         ("Seed", _text(metadata.get("seed"))),
         ("Started from", _start_text(metadata)),
@@ -128,6 +133,19 @@ def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
         ("Measured on", _text(accuracy.get("device"))),
         ("Versions", _settings(versions)),
         ("Commit of the code", _text(metadata.get("commit"))),
+    ]
+
+
+def _imported(recorded: Any) -> list[tuple[str, str]]:
+    """Describe the file that a network was imported from."""
+    if not isinstance(recorded, Mapping):
+        return []
+    notes = recorded.get("notes")
+    return [
+        ("Imported from", _text(recorded.get("file"))),
+        ("SHA-256 of that file", _text(recorded.get("sha256"))),
+        ("What that file says", _settings(recorded.get("said") or None)),
+        ("What was changed", " ".join(map(str, notes)) if isinstance(notes, list) else "nothing"),
     ]
 
 
@@ -178,7 +196,7 @@ def show_data(settings: Settings) -> DataSet | None:
         offer_download()
         return None
     except InputError as error:
-        st.warning(str(error), icon=":material/warning:")
+        warn(error)
         return None
     st.caption(
         f"{DATASETS[dataset.name].title}: {len(dataset.train_labels):,} training and "
@@ -194,14 +212,15 @@ def training_form(dataset: DataSet) -> None:
     """Draw the training form; train with live charts and offer to use the result."""
     st.caption(
         "The network is saved in checkpoints/local. Don't touch the page while it trains: a click "
-        "stops it, and Train resumes from the last finished epoch. An epoch takes about 6 minutes "
-        "on CIFAR-10 and 12 seconds on the digits with two cores that have native bf16; with two "
-        "cores that have only AVX2, 36 minutes and 1 minute."
+        "stops it, and Train resumes from the last finished epoch. An epoch of ResNet-18 takes "
+        "about 6 minutes on CIFAR-10 and 12 seconds on the digits with two cores that have native "
+        "bf16; with two cores that have only AVX2, 36 minutes and 1 minute."
     )
     with st.form("train", border=False):
-        epochs_column, optimiser_column, seed_column, button_column = st.columns(
-            [2, 4, 2, 3], vertical_alignment="bottom"
+        network_column, epochs_column, optimiser_column, seed_column, button_column = st.columns(
+            [3, 2, 3, 2, 2], vertical_alignment="bottom"
         )
+        architecture = choose_architecture(network_column, "train_network")
         usual = default_recipe(dataset.name).epochs
         epochs = epochs_column.number_input("Epochs", 1, 200, usual, key=f"epochs_{dataset.name}")
         optimiser = optimiser_column.selectbox(
@@ -212,19 +231,26 @@ def training_form(dataset: DataSet) -> None:
             "Train", type="primary", icon=":material/play_arrow:", width="stretch"
         )
     if pressed:
-        trained = train_live(
-            dataset, default_recipe(dataset.name, int(epochs), optimiser), int(seed)
-        )
+        recipe = default_recipe(dataset.name, int(epochs), optimiser)
+        trained = train_live(dataset, recipe, int(seed), architecture or Architecture())
         if trained is not None:
             _offer(trained)
 
 
+def import_network(dataset: DataSet) -> None:
+    """Draw the import form; say what was found and offer to use the result."""
+    found = import_form(dataset)
+    if found is not None:
+        _offer(found.checkpoint)
+        show_import(found)
+
+
 def _offer(trained: Checkpoint) -> None:
-    """Show the accuracy of a trained network and a button that selects it as the baseline."""
+    """Show the accuracy of a new baseline and a button that selects it."""
     accuracy = trained.metadata["accuracy"]
     st.success(
-        f"{trained.path.stem}: {accuracy['correct']:,} of {accuracy['seen']:,} test images right. "
-        "Choose it in the sidebar under Baseline.",
+        f"{as_text(trained.path.stem)}: {accuracy['correct']:,} of {accuracy['seen']:,} test "
+        "images right. Choose it in the sidebar under Baseline.",
         icon=":material/check_circle:",
     )
     st.button(

@@ -10,12 +10,16 @@ from core.data.dataset import DataSet
 from core.errors import InputError
 from core.measuring.statistics import wilson_interval
 from core.networks.checkpoint import Checkpoint
+from core.specs.architecture import Architecture
 from core.training import EpochEnd, Recipe, Step
 from core.ui.bench.turns import yield_to_evaluations
 from core.ui.parts.chart import show_chart
+from core.ui.parts.plain import warn
 
 
-def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None:
+def train_live(
+    dataset: DataSet, recipe: Recipe, seed: int, architecture: Architecture
+) -> Checkpoint | None:
     """Train a baseline, or load it if it exists; return None if that fails.
 
     Any other interaction with the page stops the training; the next call resumes from the last
@@ -28,7 +32,8 @@ def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None
     steps: list[dict[str, float]] = []
     ends: list[dict[str, float]] = []
     try:
-        for event in yield_to_evaluations(obtain(Request(dataset, recipe, seed)), waiting):
+        request = Request(dataset, recipe, seed, architecture)
+        for event in yield_to_evaluations(obtain(request), waiting):
             match event:
                 case Step():
                     _show_step(bar, event)
@@ -50,7 +55,7 @@ def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None
                     bar.progress(1.0, f"Ready: {event.path.name}")
                     return event
     except InputError as error:
-        st.warning(str(error), icon=":material/warning:")
+        warn(error)
     return None
 
 

@@ -34,6 +34,7 @@ from core.ui.layers.sensitivity import SCAN_SEED, losses_of
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.notices import explain_missing_images
+from core.ui.parts.plain import warn
 from core.ui.parts.progress import measured, show_progress
 from core.ui.parts.sentences import describe_contest
 from core.ui.sidebar.settings import LARGEST_SUBSET
@@ -78,7 +79,7 @@ def show_budget(bench: Workbench) -> None:
         try:
             st.session_state[STATE] = _solve(bench, asked, progress)
         except InputError as error:
-            st.warning(str(error), icon=":material/warning:")
+            warn(error)
             return
     solved: Solved | None = st.session_state.get(STATE)
     if solved is None or not _is_of_these_settings(bench, solved):

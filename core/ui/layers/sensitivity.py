@@ -22,6 +22,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.notices import explain_missing_images
+from core.ui.parts.plain import warn
 
 HALF = 0.5  # the ratio that the sentences describe
 SCAN_SEED = 0  # for drawing the images of a scan
@@ -121,7 +122,7 @@ def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
                     + " (moving any control stops it; finished points are kept)",
                 )
     except StoreError as error:
-        st.warning(str(error), icon=":material/warning:")
+        warn(error)
     bar.empty()
     return True
 

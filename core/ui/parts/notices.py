@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.data.loading import download_cifar10
 from core.errors import InputError
+from core.ui.parts.plain import warn
 
 
 def explain_missing_images(reason: str) -> None:
@@ -27,6 +28,6 @@ def offer_download() -> None:
             part = progress.received / progress.total if progress.total else 0.0
             bar.progress(min(part, 1.0), f"{progress.received / 1e6:,.0f} MB received")
     except InputError as error:
-        st.warning(str(error), icon=":material/cloud_off:")
+        warn(error, icon="cloud_off")
         return
     st.rerun()
