@@ -139,6 +139,21 @@ def test_another_number_of_classes_is_refused(file: Path, digits: DataSet) -> No
         imported(ImportRequest(file, two))
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("os:system", "only run if you name it"),
+        ("torchvision:nothing", "has no classification model"),
+        ("resnet19", "There is no architecture"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_said(
+    name: str, said: str, file: Path, digits: DataSet
+) -> None:
+    with pytest.raises(InputError, match=said):
+        imported(ImportRequest(file, digits, Architecture(name)))
+
+
 def test_an_upload_is_called_by_its_own_name(tmp_path: Path, digits: DataSet) -> None:
     copy = tmp_path / "tmpabc"
     copy.write_bytes(b"no weights")

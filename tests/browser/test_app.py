@@ -8,9 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
+import torch
 from playwright.sync_api import Page, expect
 
 from benchmarks.browser import CHART, SLIDER
+from core.networks.checkpoint import Checkpoint
 from core.results import RESULTS_SUFFIX
 from core.ui.tour.tour import STOPS
 from tests.browser.conftest import FIVE_EPOCHS, SLOW, Visitor
@@ -290,3 +292,20 @@ def test_nothing_is_wider_than_a_phone(visitors: Visit, page_name: str) -> None:
                    return [main.scrollWidth, main.clientWidth]; }"""
     )
     assert widths[0] <= widths[1], json.dumps(widths)
+
+
+def test_a_network_is_uploaded_and_used(
+    visitor: Visitor, trained: Checkpoint, tmp_path: Path
+) -> None:
+    file = tmp_path / "from last year.pth"
+    torch.save({"state_dict": trained.network.tensors()}, file)
+    visitor.open("/baseline?dataset=digits")
+    page = visitor.page
+    page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_text(file.name)).to_be_visible()
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("Choose it in the sidebar")).to_be_visible()
+    page.get_by_role("button", name="Use it now").click()
+    visitor.settle()
+    expect_query(page, baseline="resnet18-digits-from-last-year")
+    visitor.expect_calm()

@@ -112,12 +112,13 @@ def _normalisation(chosen: str, numbers: str) -> Normalisation | None:
         return KNOWN[chosen]
     try:
         given = [float(each) for each in numbers.replace(",", " ").split()]
-    except ValueError as error:
+    except ValueError:
+        given = []
+    if len(given) != 6:
         raise InputError(
             f"{numbers!r} should be six numbers: three means, three standard deviations."
-        ) from error
-    middle = len(given) // 2
-    return Normalisation.of(given[:middle], given[middle:])
+        )
+    return Normalisation.of(given[:3], given[3:])
 
 
 def show_import(found: Imported) -> None:
