@@ -1,14 +1,13 @@
 """The command line: results as JSON, bad input as one sentence, files that can be relied on."""
 
 import csv
-import json
 import shlex
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import pytest
 import torch
 
 from core import paths
-from core.__main__ import main
 from core.commands.measuring import ratios
 from core.data import loading
 from core.data.dataset import DataMissingError, DataSet, subset_indices
@@ -34,9 +32,9 @@ from core.specs.grid import grid
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
-from core.specs.vocabulary import RECOVERIES
 from core.studies.shipped_grid import FIVE_EPOCHS, FULL
 from core.sweeps.measurer import Measurer
+from tests.commands.conftest import Outcome, Run, assert_refused
 from tests.small_networks import random_network, same_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,51 +49,6 @@ KEYS = {
     "bytes",
     "seconds",
 }
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The last line of what was printed, with --json."""
-        assert self.code == 0, self.err
-        result = json.loads(self.out.splitlines()[-1])
-        assert isinstance(result, dict)
-        return result
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Runs a command with a folder of its own for checkpoints; recovery takes few images."""
-    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
-    monkeypatch.setitem(RECOVERIES, "bn", replace(RECOVERIES["bn"], images=60))
-
-    def run_it(*arguments: object) -> Outcome:
-        try:
-            code: Any = main([str(argument) for argument in arguments])
-        except SystemExit as ended:
-            code = ended.code
-        printed = capsys.readouterr()
-        return Outcome(code, printed.out, printed.err)
-
-    return run_it
-
-
-def assert_refused(outcome: Outcome, *words: str) -> None:
-    assert outcome.code == 2
-    assert outcome.out == ""
-    assert outcome.err.count("\n") == 1
-    assert outcome.err.endswith(".\n"), outcome.err
-    assert not outcome.err.startswith(("usage", "Traceback"))
-    for word in words:
-        assert word in outcome.err
 
 
 @pytest.mark.parametrize(
