@@ -53,7 +53,7 @@ def train(
     model = network.module
     model.to(device, memory_format=network.memory_format).train()  # type: ignore[call-overload]
     dtype = DTYPES[resolve_precision("auto", device)]
-    optimisers = _optimisers(model, recipe, dtype)
+    optimisers = _optimisers(network, recipe, dtype)
     augmenter = Augmenter(
         split.images.to(device),
         recipe.translate,
@@ -196,12 +196,13 @@ class _Window:
 
 
 def _optimisers(
-    model: nn.Module, recipe: Recipe, dtype: torch.dtype
+    network: Network, recipe: Recipe, dtype: torch.dtype
 ) -> list[torch.optim.Optimizer]:
     """Return Muon for convolutions, if the recipe uses it, and SGD with Nesterov momentum."""
+    suited = {id(weight) for weight in _suited_to_muon(network)}
     filters, decayed, free = [], [], []
-    for parameter in model.parameters():
-        if recipe.optimiser == "muon" and parameter.ndim == 4:
+    for parameter in network.module.parameters():
+        if recipe.optimiser == "muon" and id(parameter) in suited:
             filters.append(parameter)
         elif parameter.ndim >= 2:
             decayed.append(parameter)
@@ -225,3 +226,18 @@ def _optimisers(
         for group in optimiser.param_groups:
             group["peak_lr"] = group["lr"]
     return optimisers
+
+
+def _suited_to_muon(network: Network) -> list[Tensor]:
+    """Return the filters that Muon may scale and orthogonalise.
+
+    A batch-norm has to take what they give, so that their norm does not matter. In a depthwise
+    convolution the filters of different channels have no input in common.
+    """
+    return [
+        layer.weight
+        for name, layer in network.layers.items()
+        if isinstance(layer, nn.Conv2d)
+        and name in network.structure.batch_norm_of
+        and (layer.groups == 1 or layer.weight.shape[1] > 1)
+    ]

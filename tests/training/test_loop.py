@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.data.dataset import DataSet
 from core.data.loading import load
+from core.data.normalisation import CIFAR10
 from core.errors import InputError
 from core.measuring.evaluation import evaluate_fully
 from core.networks.batch_norm import finished, recalibrate
 from core.networks.checkpoint import Checkpoint
+from core.networks.fresh import Plan
+from core.networks.signature import Signature
+from core.specs.architecture import Architecture
 from core.training import EpochEnd, History, Recipe, Split, Step, loop, muon, train
 from core.training.augment import Augmenter
 from tests.conftest import Child
@@ -72,6 +76,43 @@ def test_sgd_learns_too(digits: DataSet) -> None:
     first, last = (event for event in events if isinstance(event, EpochEnd))
     assert last.loss < first.loss - 0.1
     assert last.correct / last.seen > 0.2  # a guess is right about 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "spared"),
+    [
+        ("resnet56", {"fc"}),
+        ("mobilenet_v2", {"depthwise", "classifier.1"}),
+        ("torchvision:squeezenet1_1", {"all"}),  # without batch-norm
+    ],
+)
+def test_muon_spares_what_no_batch_norm_scales_and_what_has_one_input(
+    split: Split, monkeypatch: pytest.MonkeyPatch, name: str, spared: set[str]
+) -> None:
+    given: list[nn.Parameter] = []
+
+    class Recorded(muon.Muon):
+        def __init__(self, parameters: Iterable[nn.Parameter], *rest: Any):
+            given.extend(parameters)
+            super().__init__(given, *rest)
+
+    monkeypatch.setattr(loop, "Muon", Recorded)
+    width = None if ":" in name else 4
+    network = Plan(Signature(Architecture(name), 10, 32, CIFAR10), width).build(seed=0)
+    next(train(network, split, RECIPE, SEED, History()))
+    left = {
+        layer
+        for layer, each in network.layers.items()
+        if not any(each.weight is parameter for parameter in given)
+    }
+    expected = {
+        layer
+        for layer, each in network.layers.items()
+        if layer in spared
+        or "all" in spared
+        or ("depthwise" in spared and isinstance(each, nn.Conv2d) and each.groups > 1)
+    }
+    assert left == expected
 
 
 @pytest.mark.parametrize(
