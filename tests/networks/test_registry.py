@@ -248,7 +248,7 @@ def test_a_file_that_names_own_code_does_not_import_it(
     monkeypatch.setenv(elsewhere.OWN_CODE, f"{own}:another")
     monkeypatch.delitem(sys.modules, own)
     assert checkpoint.read(path).signature.architecture.name == name
-    with pytest.raises(InputError, match=f"set EXPLORER_NETWORKS={name}"):
+    with pytest.raises(InputError, match=f"with EXPLORER_NETWORKS={name}"):
         checkpoint.load(path)
     assert own not in sys.modules
 

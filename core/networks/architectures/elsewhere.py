@@ -92,8 +92,8 @@ def own_code(name: str) -> Build:
         raise InputError(f"Own code is named package.module:function, not {name!r}.")
     if name not in allowed_own_code():
         raise InputError(
-            f"{name} is own code, which is only run if you name it: set {OWN_CODE}={name}, or give "
-            f"--network {name}."
+            f"{name} is own code, which is only run if you name it: start again with "
+            f"{OWN_CODE}={name}."
         )
     module_name, _, function_name = name.partition(":")
     try:
