@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect
 
 from benchmarks.benchmark import CannotRunError
 from benchmarks.browser import CHART, IDLE, ROOT, SECONDS_TO_WAIT, SLIDER, chromium, serving
@@ -16,6 +16,7 @@ from core.networks.checkpoint import Checkpoint
 from core.results import RESULTS_SUFFIX, ResultStore, export
 from core.specs.grid import grid
 from core.sweeps.measurer import Measurer
+from tests.browser.socket_viewer import SocketViewer
 from tests.conftest import MeasureInto
 from tests.environment import needed_in_ci
 from tests.pages.conftest import metadata_of
@@ -85,7 +86,14 @@ def address(browser: Browser, app_folder: Path, offline: dict[str, str]) -> Iter
     """A server that many tests share."""
     assert browser.is_connected()  # without one there is nothing to serve
     with serving(app_folder, offline) as found:
+        ask_for_the_app(found)
         yield found
+
+
+def ask_for_the_app(address: str) -> None:
+    """Until a server was asked for the app once, it runs the files of the folder pages alone."""
+    with SocketViewer(address) as viewer:
+        viewer.run()
 
 
 class Visitor:
@@ -96,8 +104,17 @@ class Visitor:
         self.address = address
         self.troubles: list[str] = []  # what the console says, and requests to anywhere else
         page.on("console", self._note_error)
-        page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        page.on("request", lambda request: self._note_stranger(request.url))
+        page.on("pageerror", self._note_exception)
+        page.on("request", self._note_stranger)
+
+    def leave(self) -> None:
+        """Leave the page as if nobody had been there: a new one costs more than a test."""
+        self.page.evaluate("localStorage.clear()")
+        self.page.goto("about:blank")
+        self.page.mouse.move(0, 0)
+        self.page.remove_listener("console", self._note_error)
+        self.page.remove_listener("pageerror", self._note_exception)
+        self.page.remove_listener("request", self._note_stranger)
 
     def _note_error(self, said: ConsoleMessage) -> None:
         # On a page's own address Streamlit first looks for its server below that, in vain.
@@ -105,9 +122,13 @@ class Visitor:
         if said.type == "error" and not is_a_guess:
             self.troubles.append(said.text)
 
-    def _note_stranger(self, url: str) -> None:
-        if not url.startswith((self.address, self.address.replace("http", "ws"), "data:", "blob:")):
-            self.troubles.append(f"request to {url}")
+    def _note_exception(self, error: Error) -> None:
+        self.troubles.append(str(error))
+
+    def _note_stranger(self, request: Request) -> None:
+        own = (self.address, self.address.replace("http", "ws"), "data:", "blob:")
+        if not request.url.startswith(own):
+            self.troubles.append(f"request to {request.url}")
 
     def open(self, path: str = "/") -> "Visitor":
         self.page.goto(self.address + path)
@@ -144,23 +165,29 @@ class Visitor:
         assert self.troubles == []
 
 
+@pytest.fixture(scope="session")
+def first_page(browser: Browser) -> Page:
+    """The page of each test's first visitor, which has compiled the app's scripts."""
+    return browser.new_page()
+
+
 @pytest.fixture
-def visitors(browser: Browser, address: str) -> Iterator[Callable[..., Visitor]]:
+def visitors(browser: Browser, first_page: Page, address: str) -> Iterator[Callable[..., Visitor]]:
     """Opens browsers that share nothing."""
-    contexts = []
+    visiting: list[Visitor] = []
 
     def visit(theme: str = "light", width: int = 1280, height: int = 720) -> Visitor:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if theme == "dark" else "light",
-            accept_downloads=True,
-        )
-        contexts.append(context)
-        return Visitor(context.new_page(), address)
+        page = browser.new_page() if visiting else first_page
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        visiting.append(Visitor(page, address))
+        return visiting[-1]
 
     yield visit
-    for context in contexts:
-        context.close()
+    for first in visiting[:1]:
+        first.leave()
+    for other in visiting[1:]:
+        other.page.close()
 
 
 @pytest.fixture

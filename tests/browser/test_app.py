@@ -38,12 +38,6 @@ def path_of(page_name: str) -> str:
     return "/" if page_name == "compare" else f"/{page_name}"
 
 
-@pytest.fixture(autouse=True)
-def started(visitors: Visit) -> None:
-    """A server runs the files of the folder pages alone until it was asked for the app once."""
-    visitors().open()
-
-
 @pytest.mark.parametrize("page_name", PAGES)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_each_page_opens_calmly_with_no_way_to_the_network(

@@ -2,6 +2,9 @@
 
 import re
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from playwright.sync_api import Browser, expect
 
 from benchmarks.browser import server
 from core.results import open_store
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import Visitor, ask_for_the_app
 
 TRAIN_A_NARROW_NETWORK = """\
 from functools import partial
@@ -30,12 +33,20 @@ def own_folder(app_folder: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def visit(browser: Browser, address: str, path: str) -> Visitor:
-    """After the app itself: a server's first visitor, on a page's own address, has Streamlit ask
-    the network for that page's icon before it gets the app's.
+@contextmanager
+def visitor_of(
+    browser: Browser, folder: Path, environment: dict[str, str], path: str
+) -> Iterator[tuple[Visitor, "subprocess.Popen[bytes]"]]:
+    """Somebody on a page of a server of its own, and the server's process.
+
+    They come after somebody else: the first visitor, on a page's own address, has Streamlit ask the
+    network for that page's icon before it gets the app's.
     """
-    visitor = Visitor(browser.new_page(viewport={"width": 1280, "height": 720}), address)
-    return visitor.open("/").open(path)
+    with server(folder, environment) as (address, process):
+        ask_for_the_app(address)
+        # A page that stays open looks for a killed server until the last test.
+        with browser.new_page(viewport={"width": 1280, "height": 720}) as page:
+            yield Visitor(page, address).open(path), process
 
 
 def test_a_training_goes_on_from_its_last_finished_epoch(
@@ -47,13 +58,12 @@ def test_a_training_goes_on_from_its_last_finished_epoch(
         visitor.page.get_by_role("spinbutton", name="Epochs").fill("3")
         visitor.page.get_by_test_id("stBaseButton-primaryFormSubmit").click()
 
-    with server(own_folder, offline) as (address, process):
-        visitor = visit(browser, address, "/baseline?dataset=digits")
+    path = "/baseline?dataset=digits"
+    with visitor_of(browser, own_folder, offline, path) as (visitor, process):
         train(visitor)
         expect(visitor.page.get_by_text("Epoch 2 of 3")).to_be_visible()
         process.kill()
-    with server(own_folder, offline) as (address, _):
-        visitor = visit(browser, address, "/baseline?dataset=digits")
+    with visitor_of(browser, own_folder, offline, path) as (visitor, _):
         train(visitor)
         first = visitor.page.get_by_text(epoch).first
         expect(first).to_be_visible()
@@ -75,16 +85,14 @@ def test_a_scan_keeps_every_point_that_was_finished(
         return int(caption.inner_text().split()[0].replace(",", ""))
 
     path = "/layers?dataset=digits&view=Sensitivity"
-    with server(own_folder, offline) as (address, process):
-        visitor = visit(browser, address, path)
+    with visitor_of(browser, own_folder, offline, path) as (visitor, process):
         before = missing(visitor)
         visitor.page.get_by_role("button", name="Scan the layers").click()
         expect(visitor.page.get_by_text(re.compile(r": [3-9] of \d+ points"))).to_be_visible()
         found = progress.search(visitor.page.get_by_text(progress).inner_text())
         process.kill()
     assert found is not None
-    with server(own_folder, offline) as (address, _):
-        visitor = visit(browser, address, path)
+    with visitor_of(browser, own_folder, offline, path) as (visitor, _):
         assert missing(visitor) <= before - int(found[1])
         visitor.expect_calm()
     assert open_store(own_folder / "checkpoints").notes == []

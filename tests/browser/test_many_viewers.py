@@ -34,10 +34,11 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
     return say
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_server(
     browser: Browser, app_folder: Path, offline: dict[str, str]
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A server that no browser has asked; its memory is measured before it evaluates anything."""
     assert browser.is_connected()
     with server(app_folder, offline) as served:
         yield served
@@ -83,30 +84,6 @@ def percentile_95(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=20)[-1]
 
 
-def test_live_evaluations_are_queued_each_is_told_its_place_and_none_starves(
-    own_server: tuple[str, "subprocess.Popen[bytes]"], tell: Tell
-) -> None:
-    address, _ = own_server
-
-    def asking(number: int) -> tuple[float, list[str]]:
-        query = f"dataset=digits&baseline={SLOW}&subset=500&ratio=0.{number}7"
-        with SocketViewer(address, query) as viewer:
-            seconds = viewer.run()
-        assert viewer.errors == []
-        assert sum("500 images · live" in text for text in viewer.said) == 2
-        return seconds, viewer.waited
-
-    with ThreadPoolExecutor(LIVE) as pool:
-        answers = list(pool.map(asking, range(1, LIVE + 1)))
-    places = {text.split("Waiting for ")[1].split()[0] for _, told in answers for text in told}
-    assert {"1", "2", "3"} <= places
-    assert places <= set("1234")
-    tell(
-        f"{LIVE} viewers who ask for live evaluations at once have them after "
-        f"{', '.join(f'{seconds:.1f}' for seconds, _ in sorted(answers))} s."
-    )
-
-
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_memory_stays_bounded_over_many_reruns(
     own_server: tuple[str, "subprocess.Popen[bytes]"], tell: Tell
@@ -130,3 +107,27 @@ def megabytes_of(pid: int) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     resident = next(line for line in lines if line.startswith("VmRSS:"))
     return int(resident.split()[1]) / 1000
+
+
+def test_live_evaluations_are_queued_each_is_told_its_place_and_none_starves(
+    own_server: tuple[str, "subprocess.Popen[bytes]"], tell: Tell
+) -> None:
+    address, _ = own_server
+
+    def asking(number: int) -> tuple[float, list[str]]:
+        query = f"dataset=digits&baseline={SLOW}&subset=500&ratio=0.{number}7"
+        with SocketViewer(address, query) as viewer:
+            seconds = viewer.run()
+        assert viewer.errors == []
+        assert sum("500 images · live" in text for text in viewer.said) == 2
+        return seconds, viewer.waited
+
+    with ThreadPoolExecutor(LIVE) as pool:
+        answers = list(pool.map(asking, range(1, LIVE + 1)))
+    places = {text.split("Waiting for ")[1].split()[0] for _, told in answers for text in told}
+    assert {"1", "2", "3"} <= places
+    assert places <= set("1234")
+    tell(
+        f"{LIVE} viewers who ask for live evaluations at once have them after "
+        f"{', '.join(f'{seconds:.1f}' for seconds, _ in sorted(answers))} s."
+    )
