@@ -1,6 +1,7 @@
 """New networks for training: built at a given width, with random weights from a seed."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from core.errors import InputError
 from core.networks.architectures.small_resnet import ZeroPaddedShortcut
 from core.networks.flow import follow
+from core.networks.groups import Group
 from core.networks.network import Network
 from core.networks.registry import build, build_on_meta, entry
 from core.networks.signature import Signature
@@ -48,7 +50,7 @@ class Plan:
         if self.reduced_width is None or self._full_width is None:
             return module
         shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
-        for group in follow(module, self.signature.example).groups:
+        for group in _full_groups(self.signature):
             left = group.size * self.reduced_width // self._full_width
             if not left:
                 raise InputError(
@@ -71,6 +73,12 @@ class Plan:
             module = self.on_meta().to_empty(device="cpu")
             initialise(module, seed, known.last_norm)
         return Network.of(module, self.signature)
+
+
+@lru_cache(maxsize=8)
+def _full_groups(signature: Signature) -> tuple[Group, ...]:
+    """Find the groups that each width scales, once."""
+    return follow(build_on_meta(signature).eval(), signature.example).groups
 
 
 def initialise(module: nn.Module, seed: int, last_norm: str | None = None) -> None:
