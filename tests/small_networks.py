@@ -1,6 +1,8 @@
 """Small random networks for tests, and what the tests do with them."""
 
+import copy
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -109,13 +111,26 @@ def random_resnet(widths: Widths | None = None, seed: int = 0) -> ResNet:
     return module
 
 
-def random_network(widths: Widths | None = None, seed: int = 0) -> Network:
-    """The bundle of `random_resnet`, for images of 32x32 pixels."""
-    return wrap(random_resnet(widths, seed), 32)
+def random_network(widths: Widths | None = None, seed: int = 0, image_size: int = 32) -> Network:
+    """The bundle of `random_resnet`, for images of 32x32 pixels unless told."""
+    bundle = _bundle(widths or Widths.regular(8), image_size)
+    return bundle.with_module(random_resnet(widths, seed))
+
+
+@cache
+def _bundle(widths: Widths, image_size: int) -> Network:
+    """One network of these widths: whatever its weights are, the structure is the same."""
+    return wrap(random_resnet(widths), image_size)
 
 
 def new_network(width: int = 4) -> Network:
     """A ResNet-18 as training starts from, with seed 0."""
+    built = _built(width)
+    return built.with_module(copy.deepcopy(built.module))
+
+
+@cache
+def _built(width: int) -> Network:
     return Plan(Signature(Architecture("resnet18"), 10, 32, CIFAR10), width).build(seed=0)
 
 

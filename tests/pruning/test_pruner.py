@@ -10,7 +10,14 @@ from core.pruning import Pruner, prune
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import ALLOCATIONS, METHODS
 from tests.combinations import COMBINATIONS
-from tests.small_networks import copy_of_state, images, pruned_by, random_resnet, same_state, wrap
+from tests.small_networks import (
+    copy_of_state,
+    images,
+    pruned_by,
+    random_network,
+    random_resnet,
+    same_state,
+)
 
 ALL_SPECS = [
     PruningSpec(method, 0.5, criterion, allocation, scope)
@@ -21,7 +28,7 @@ SPECS = sorted({spec.canonical() for spec in ALL_SPECS}, key=repr)
 every_spec = pytest.mark.parametrize("spec", SPECS, ids=str)
 every_method = pytest.mark.parametrize("method", METHODS)
 
-PRUNER = Pruner(wrap(random_resnet()))
+PRUNER = Pruner(random_network(image_size=8))
 UNTOUCHED = copy_of_state(PRUNER.baseline.module)
 
 
@@ -68,7 +75,7 @@ def test_ratio_1_leaves_a_network_that_runs(spec: PruningSpec) -> None:
 @every_spec
 def test_the_same_spec_gives_the_same_network(spec: PruningSpec) -> None:
     first = PRUNER.prune(spec)
-    second = prune(wrap(random_resnet()), spec)  # a pruner and a baseline of its own
+    second = prune(random_network(image_size=8), spec)  # a pruner and a baseline of its own
     assert same_state(first.network.module.state_dict(), second.network.module.state_dict())
     assert first.layers == second.layers
 
@@ -78,7 +85,7 @@ def test_the_same_spec_gives_the_same_network(spec: PruningSpec) -> None:
 def test_random_is_decided_by_the_seed(method: str, allocation: str) -> None:
     def state(seed: int) -> dict[str, torch.Tensor]:
         spec = PruningSpec(method, 0.5, "random", allocation, seed=seed)
-        return prune(wrap(PRUNER.baseline.module), spec).network.module.state_dict()
+        return prune(PRUNER.baseline, spec).network.module.state_dict()
 
     assert same_state(state(1), state(1))
     assert not same_state(state(1), state(2))
@@ -87,7 +94,7 @@ def test_random_is_decided_by_the_seed(method: str, allocation: str) -> None:
 @every_method
 def test_the_global_random_generator_is_left_alone(method: str) -> None:
     before = torch.get_rng_state()
-    prune(wrap(PRUNER.baseline.module), PruningSpec(method, 0.5, "random"))
+    prune(PRUNER.baseline, PruningSpec(method, 0.5, "random"))
     assert torch.equal(torch.get_rng_state(), before)
 
 
