@@ -512,12 +512,12 @@ def test_layers_are_scanned_on_demand_and_then_known(
 def scanned(
     small_baselines: dict[str, Path], digits: DataSet, measure_into: MeasureInto
 ) -> ResultStore:
-    """A store in which both methods were scanned at three ratios, on 100 images."""
+    """A store in which both methods were scanned as pruned at three ratios, on 100 images."""
     loaded = checkpoint.load(small_baselines["digits"])
     store = open_store()
     measurer = ScanMeasurer(loaded, digits, 100, 0)
     for method in ("fine", "channel"):
-        measure_into(store, measurer, scan_points(loaded.network, method, SOME_RATIOS))
+        measure_into(store, measurer, scan_points(loaded.network, method, SOME_RATIOS, ["none"]))
     return store
 
 
