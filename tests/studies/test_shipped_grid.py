@@ -21,6 +21,7 @@ from core.studies.shipped_grid import FIVE_EPOCHS, FULL, shipped_points
 from core.sweeps.measurer import Measurer
 
 RECOVERIES = ("none", "bn")
+LIVE_IMAGES = 200
 TWENTIETHS = range(5, 100, 5)  # in hundredths, the unpruned network left out
 HUNDREDTHS = range(1, 96)
 
@@ -180,7 +181,7 @@ def test_what_ships_is_what_a_live_evaluation_finds(
     name: str, shipped: list[Result], cifar10: DataSet
 ) -> None:
     live = Measurer(
-        checkpoint.load(CHECKPOINTS / f"{name}.safetensors"), cifar10, subset=500, seed=3
+        checkpoint.load(CHECKPOINTS / f"{name}.safetensors"), cifar10, subset=LIVE_IMAGES, seed=3
     )
     for point in SPOT_CHECKS[name]:
         stored = next(
@@ -192,7 +193,7 @@ def test_what_ships_is_what_a_live_evaluation_finds(
         assert isinstance(found, Result)
         assert found.key.data == stored.key.data
         assert found.cost == stored.cost
-        of_the_same_images = stored.predictions[sorted_subset(live.test_labels, 500, 3)]
+        of_the_same_images = stored.predictions[sorted_subset(live.test_labels, LIVE_IMAGES, 3)]
         # Another processor or precision rounds otherwise and turns a few images in a hundred over
         # where a network is hardly certain of anything; another network would turn most of them.
         assert np.mean(found.predictions == of_the_same_images) > 0.95
@@ -230,10 +231,10 @@ def test_the_scan_that_ships_is_what_full_evaluations_find(
     scan: list[Result], cifar10: DataSet
 ) -> None:
     live = Measurer(
-        checkpoint.load(CHECKPOINTS / f"{FULL}.safetensors"), cifar10, subset=500, seed=0
+        checkpoint.load(CHECKPOINTS / f"{FULL}.safetensors"), cifar10, subset=LIVE_IMAGES, seed=0
     )
     of_the_subset = sorted_subset(live.test_labels, SCAN_IMAGES, 0)
-    places = np.searchsorted(of_the_subset, sorted_subset(live.test_labels, 500, 0))
+    places = np.searchsorted(of_the_subset, sorted_subset(live.test_labels, LIVE_IMAGES, 0))
     for unit, recovery in (
         ("conv1", Recovery()),
         ("layer3.0.conv1", Recovery()),
