@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from core.baselines.shelf import default_baseline
 from core.data import loading
+from core.data.cifar import BOTH
 from core.data.dataset import DataMissingError, DataSet, subset_indices
-from core.data.loading import archive_address
 from core.device import DEVICES, PRECISIONS, resolve_precision
 from core.errors import InputError
 from core.measuring.cost import compressed_bytes, cost
@@ -185,28 +185,36 @@ def costs(network: Network) -> dict[str, Any]:
 
 
 def load_or_download(name: str) -> DataSet:
-    """Load a data set; if CIFAR-10 is not on this machine, say so and download it."""
-    dataset = load_if_present(name)
-    if dataset is None:
-        print(
-            f"CIFAR-10 is not on this machine: downloading 170 MB from {archive_address()}.",
-            file=sys.stderr,
-        )
-        with tqdm(unit="B", unit_scale=True, dynamic_ncols=True) as bar:
-            for progress in loading.download_cifar10():
-                bar.total = progress.total
-                bar.update(progress.received - bar.n)
-        dataset = load_if_present(name)
-        assert dataset is not None
-    return dataset
+    """Load a data set; if it is not on this machine but can be downloaded, say so and do that."""
+    try:
+        return _load(name)
+    except DataMissingError:
+        if name not in BOTH:
+            raise
+    cifar = BOTH[name]
+    print(
+        f"{cifar.title} is not on this machine: downloading {cifar.archive_megabytes} MB from "
+        f"{loading.archive_address(cifar)}.",
+        file=sys.stderr,
+    )
+    with tqdm(unit="B", unit_scale=True, dynamic_ncols=True) as bar:
+        for progress in loading.download(cifar):
+            bar.total = progress.total
+            bar.update(progress.received - bar.n)
+    return _load(name)
 
 
 def load_if_present(name: str) -> DataSet | None:
-    """Load a data set and print its notes; return None if it is not on this machine."""
+    """Load a data set; return None if it is not on this machine."""
     try:
-        dataset = loading.load(name)
+        return _load(name)
     except DataMissingError:
         return None
+
+
+def _load(name: str) -> DataSet:
+    """Load a data set and print its notes."""
+    dataset = loading.load(name)
     for note in dataset.notes:
         print(note, file=sys.stderr)
     return dataset

@@ -98,6 +98,7 @@ class RecoveryMethod:
 
 DATASETS: Mapping[str, DataSetName] = {
     "cifar10": DataSetName("CIFAR-10", "CIFAR-10"),
+    "cifar100": DataSetName("CIFAR-100", "CIFAR-100"),
     "digits": DataSetName("digits", "Handwritten digits"),
 }
 

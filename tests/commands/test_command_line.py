@@ -19,6 +19,7 @@ from core import paths
 from core.__main__ import main
 from core.commands.measuring import ratios
 from core.data import loading
+from core.data.cifar import BOTH, Cifar
 from core.data.dataset import DataMissingError, DataSet, subset_indices
 from core.data.loading import DownloadProgress
 from core.errors import InputError
@@ -277,13 +278,13 @@ def test_a_recovered_file_evaluates_to_what_was_reported(
 def no_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without CIFAR-10 and without a network."""
 
-    def download() -> Iterator[DownloadProgress]:
+    def download(_: Cifar) -> Iterator[DownloadProgress]:
         raise InputError("CIFAR-10 could not be downloaded.")
         yield
 
     monkeypatch.delenv("CIFAR10_DIR", raising=False)
     monkeypatch.setattr(paths, "DATA", tmp_path / "data")
-    monkeypatch.setattr(loading, "download_cifar10", download)
+    monkeypatch.setattr(loading, "download", download)
 
 
 @pytest.mark.usefixtures("no_images")
@@ -860,25 +861,35 @@ def test_a_stop_is_said_calmly(
     assert outcome.err == "Stopped; finished results are kept.\n"
 
 
+@pytest.mark.parametrize("cifar", BOTH.values(), ids=list(BOTH))
 def test_a_download_is_announced(
-    run: Run, trained: Checkpoint, digits: DataSet, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    trained: Checkpoint,
+    digits: DataSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cifar: Cifar,
 ) -> None:
+    path = tmp_path / "network.safetensors"
+    checkpoint.save(trained.network, path, cifar.name, {})
     arrived = threading.Event()
 
     def load(_: str) -> DataSet:
         if not arrived.is_set():
-            raise DataMissingError("CIFAR-10 is not on this machine.")
+            raise DataMissingError("The images are not on this machine.")
         return digits
 
-    def download() -> Iterator[DownloadProgress]:
+    def download(asked: Cifar) -> Iterator[DownloadProgress]:
+        assert asked is cifar
         yield DownloadProgress(1, 2)
         yield DownloadProgress(2, 2)
         arrived.set()
 
     monkeypatch.setattr(loading, "load", load)
-    monkeypatch.setattr(loading, "download_cifar10", download)
-    outcome = run("evaluate", trained.path, "--subset", 50, "--json")
-    assert "downloading 170 MB from https://" in outcome.err
+    monkeypatch.setattr(loading, "download", download)
+    outcome = run("evaluate", path, "--subset", 50, "--json")
+    assert f"{cifar.title} is not on this machine: downloading 1" in outcome.err
+    assert loading.archive_address(cifar) in outcome.err
     assert outcome.result["seen"] == 50
 
 

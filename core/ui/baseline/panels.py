@@ -8,6 +8,7 @@ import streamlit as st
 
 from core import charts
 from core.baselines.request import epochs_in_all
+from core.data.cifar import BOTH
 from core.data.dataset import DataMissingError, DataSet
 from core.errors import InputError
 from core.formatting import percent
@@ -170,12 +171,13 @@ def _targets_text(metadata: Mapping[str, Any]) -> str:
 
 
 def show_data(settings: Settings) -> DataSet | None:
-    """Describe the images and return the data set; if CIFAR-10 is missing, offer the download."""
+    """Describe the images and return the data set; offer to download missing ones."""
     try:
         dataset = load_dataset(settings.dataset)
     except DataMissingError as error:
         st.info(str(error), icon=":material/image_not_supported:")
-        offer_download()
+        if settings.dataset in BOTH:
+            offer_download(BOTH[settings.dataset])
         return None
     except InputError as error:
         st.warning(str(error), icon=":material/warning:")

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core import paths
 from core.data import loading
+from core.data.cifar import BOTH
 from core.data.dataset import DataSet
 from core.errors import InputError
 from core.measuring.cost import compressed_bytes, cost
@@ -20,6 +21,8 @@ from core.results import ResultStore, open_store
 from core.specs.pruning import PruningSpec
 
 HEATMAP_RATIOS = tuple(step * 5 / 100 for step in range(20))
+VARIABLES = tuple(cifar.variable for cifar in BOTH.values())
+"""The environment variables that say where data sets are."""
 FileVersion = tuple[str, int]
 """A file's path and modification time, so a replaced file gets a new cache key."""
 
@@ -34,11 +37,14 @@ def file_version(path: Path) -> FileVersion:
 
 def load_dataset(name: str) -> DataSet:
     """Load a data set, cached. Raises InputError as `loading.load` does; errors are not cached."""
-    return _load_dataset(name, os.environ.get("CIFAR10_DIR"))
+    return _load_dataset(name, tuple(map(os.environ.get, VARIABLES)))
 
 
 @st.cache_resource(show_spinner="Reading the images …", max_entries=3)
-def _load_dataset(name: str, configured: str | None) -> DataSet:  # noqa: ARG001, part of the key
+def _load_dataset(
+    name: str,
+    configured: tuple[str | None, ...],  # noqa: ARG001, part of the key
+) -> DataSet:
     return loading.load(name)
 
 
