@@ -112,7 +112,7 @@ def shared_controls() -> None:
         step=100,
         key="subset",
         bind="query-params",
-        help="Number of test images for new measurements, the same number from each class. "
+        help="Number of test images for new measurements, from each class in proportion. "
         "More images give narrower intervals but take longer. If a result on the whole test "
         "set is stored, that one is shown.",
     )
