@@ -1,6 +1,7 @@
 """Find, read, cache and download data sets."""
 
 import hashlib
+import json
 import os
 import tarfile
 import tempfile
@@ -15,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from core import paths
+from core.data import folder
 from core.data.cifar import (
     BOTH,
     CIFAR10,
@@ -29,21 +31,111 @@ from core.data.dataset import DataMissingError, DataSet
 from core.data.digits import read_digits
 from core.errors import InputError
 from core.files import written_atomically
-from core.specs.vocabulary import DATASETS
+from core.specs.vocabulary import DATASETS, FOLDER, is_folder
+
+IMAGES_VARIABLE, SIZE_VARIABLE = "EXPLORER_DATA", "EXPLORER_IMAGE_SIZE"
+"""The environment variables that name a folder of own images, and the size to decode them at."""
 
 
-def load(name: str = "cifar10", data_folder: Path | None = None) -> DataSet:
+@dataclass(frozen=True)
+class Choice:
+    """A data set as a person chose it: its name, and the place of own images."""
+
+    name: str
+    folder: Path | None = None
+
+    @classmethod
+    def of(cls, text: str) -> "Choice":
+        """Parse one of DATASETS, or folder:PATH. Raises InputError for any other text."""
+        if not is_folder(text):
+            _check_name(text)
+            return cls(text)
+        path = text.removeprefix(FOLDER)
+        if not path:
+            raise InputError(f"A folder of own images is written {FOLDER}PATH, not {text!r}.")
+        place = Path(path).expanduser()
+        return cls(folder.name_of(place), place)
+
+
+def load(
+    name: str = "cifar10",
+    data_folder: Path | None = None,
+    own: Path | None = None,
+    image_size: int | None = None,
+) -> DataSet:
     """Read a data set from the first place that has it, or from the cache of an earlier call.
 
-    Raises DataMissingError if its files are not found, InputError for an unknown name or damaged
-    files.
+    `own` is the folder of own images, by default the one that EXPLORER_DATA names; they are decoded
+    at `image_size` pixels, by default EXPLORER_IMAGE_SIZE or 32. Raises DataMissingError if the
+    files are not found, InputError for an unknown name or damaged files.
     """
+    data_folder = data_folder or paths.DATA
+    if is_folder(name):
+        return _load_folder(name, data_folder, own or configured_images(), image_size)
+    _check_name(name)
     if name == "digits":
         return read_digits()
-    if name not in BOTH:
-        *others, last = DATASETS
-        raise InputError(f"There is no data set {name!r}: choose {', '.join(others)} or {last}.")
-    return _load_cifar(BOTH[name], data_folder or paths.DATA)
+    return _load_cifar(BOTH[name], data_folder)
+
+
+def _check_name(name: str) -> None:
+    if name not in DATASETS:
+        raise InputError(
+            f"There is no data set {name!r}: choose {', '.join(DATASETS)} or {FOLDER}PATH."
+        )
+
+
+def configured_images() -> Path | None:
+    """Return the folder of own images that EXPLORER_DATA names, or None."""
+    configured = os.environ.get(IMAGES_VARIABLE)
+    return Path(configured).expanduser() if configured else None
+
+
+def configured_size() -> int:
+    """Return the size of own images: EXPLORER_IMAGE_SIZE, by default 32. Raises InputError."""
+    configured = os.environ.get(SIZE_VARIABLE)
+    if not configured:
+        return folder.USUAL_SIZE
+    if not (configured.isascii() and configured.isdigit()):
+        raise InputError(
+            f"{SIZE_VARIABLE} is {configured!r}, which is no number of pixels. Correct or unset it."
+        )
+    folder.check_size(int(configured))
+    return int(configured)
+
+
+def _load_folder(
+    name: str, data_folder: Path, place: Path | None, image_size: int | None
+) -> DataSet:
+    if place is None or folder.name_of(place) != name:
+        raise DataMissingError(
+            f"The images of {name} are in a folder that was not named: name it with --dataset "
+            f"{FOLDER}PATH, or start the app with {IMAGES_VARIABLE}=PATH."
+        )
+    size = configured_size() if image_size is None else image_size
+    folder.check_size(size)
+    listing = folder.list_images(place)
+    where = hashlib.sha256(os.fsencode(os.path.abspath(place))).hexdigest()[:8]
+    cache = data_folder / f"folder-{where}-{size}px.safetensors"
+    state = listing.state(size)
+    cached = _read_cache(cache, state)
+    written: tuple[str, ...] = ()
+    tensors: Mapping[str, torch.Tensor]
+    if cached is None:
+        decoded = folder.decode(listing, size)
+        tensors, broken = decoded.tensors, decoded.broken
+        written = _write_cache(cache, state, tensors, {"broken": json.dumps(broken)})
+    else:
+        tensors, metadata = cached
+        broken = tuple(json.loads(metadata["broken"]))
+    return DataSet(
+        name=name,
+        class_names=listing.class_names,
+        source=f"the folder {folder.readable(str(place))}, at {size}×{size} pixels",
+        notes=(*folder.notes_on(listing, tensors, broken), *written),
+        normalisation=folder.normalisation_of(tensors["train_images"]),
+        **tensors,
+    )
 
 
 def _load_cifar(cifar: Cifar, data_folder: Path) -> DataSet:
@@ -53,9 +145,9 @@ def _load_cifar(cifar: Cifar, data_folder: Path) -> DataSet:
     cache = data_folder / f"{cifar.name}.safetensors"
     state = hashlib.sha256(layout.state().encode()).hexdigest()
     notes: tuple[str, ...] = ()
-    tensors = _read_cache(cache, state)
-    if tensors is None:
-        tensors = {}
+    cached = _read_cache(cache, state)
+    tensors = {} if cached is None else cached[0]
+    if cached is None:
         for part, (images, labels) in read(layout).items():
             tensors[f"{part}_images"] = torch.from_numpy(images)
             tensors[f"{part}_labels"] = torch.from_numpy(labels)
@@ -80,12 +172,12 @@ def find_cifar(cifar: Cifar, data_folder: Path | None = None) -> Layout | None:
     configured = os.environ.get(cifar.variable)
     if not configured:
         return _layout_in_data_folder(cifar, data_folder or paths.DATA)
-    folder = Path(configured).expanduser()
-    if not folder.is_dir():
+    place = Path(configured).expanduser()
+    if not place.is_dir():
         raise InputError(
             f"{cifar.variable} is {configured!r}, which is no folder. Correct or unset it."
         )
-    layout = find_layout(cifar, folder)
+    layout = find_layout(cifar, place)
     if layout is None:
         raise InputError(
             f"{cifar.variable} is {configured!r}, which holds neither {cifar.title}'s "
@@ -94,12 +186,12 @@ def find_cifar(cifar: Cifar, data_folder: Path | None = None) -> Layout | None:
     return layout
 
 
-def _layout_in_data_folder(cifar: Cifar, folder: Path) -> Layout | None:
+def _layout_in_data_folder(cifar: Cifar, data_folder: Path) -> Layout | None:
     """Find the layout; treat incomplete batches as missing, so that a download replaces them."""
     try:
-        return find_layout(cifar, folder / cifar.name) or find_layout(cifar, folder)
+        return find_layout(cifar, data_folder / cifar.name) or find_layout(cifar, data_folder)
     except IncompleteLayoutError as error:
-        if error.folder != folder / cifar.batches_folder:
+        if error.folder != data_folder / cifar.batches_folder:
             raise
         raise DataMissingError(
             f"{cifar.title} is incomplete on this machine: {error.missing} is missing. "
@@ -116,11 +208,16 @@ def _how_to_get(cifar: Cifar) -> str:
     )
 
 
-def _write_cache(cache: Path, state: str, tensors: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
+def _write_cache(
+    cache: Path,
+    state: str,
+    tensors: Mapping[str, torch.Tensor],
+    metadata: Mapping[str, str] | None = None,
+) -> tuple[str, ...]:
     """Write the tensors; return a note for the user if that fails."""
     try:
         with written_atomically(cache) as temporary:
-            save_file(dict(tensors), temporary, metadata={"state": state})
+            save_file(dict(tensors), temporary, metadata={"state": state, **(metadata or {})})
     except (OSError, SafetensorError) as error:
         return (
             f"The decoded images could not be cached in {cache.parent} ({error}): "
@@ -129,13 +226,14 @@ def _write_cache(cache: Path, state: str, tensors: Mapping[str, torch.Tensor]) -
     return ()
 
 
-def _read_cache(cache: Path, state: str) -> dict[str, torch.Tensor] | None:
-    """Return the cached tensors, or None if there are none for the current state of the files."""
+def _read_cache(cache: Path, state: str) -> tuple[dict[str, torch.Tensor], dict[str, str]] | None:
+    """Return the cached tensors and metadata, or None without any for this state of the files."""
     try:
         with safe_open(cache, framework="pt") as file:
-            if (file.metadata() or {}).get("state") != state:
+            metadata = file.metadata() or {}
+            if metadata.get("state") != state:
                 return None
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except (OSError, SafetensorError):
         return None
 

@@ -172,6 +172,7 @@ def test_the_digits_are_the_same_each_time(digits: DataSet) -> None:
 
 def test_an_unknown_data_set_is_refused() -> None:
     with pytest.raises(
-        InputError, match="There is no data set 'mnist': choose cifar10, cifar100 or digits"
+        InputError,
+        match="There is no data set 'mnist': choose cifar10, cifar100, digits or folder:PATH",
     ):
         load("mnist")
