@@ -23,6 +23,7 @@ from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import provenance
 from core.networks.network import Network
+from core.specs.vocabulary import is_folder
 from core.training import EpochEnd, History, Recipe, Split, Step, train
 
 SECONDS_BETWEEN_CHECKS = 0.5
@@ -159,6 +160,7 @@ def _train_and_save(
         "started_from": _started_from(request),
         "teachers": _teachers(request),
         "data": {"source": request.dataset.name, "fingerprint": request.dataset.fingerprint},
+        **_class_names(request),
         "accuracy": _measure(network, request, device),
         "history": asdict(history),
         **provenance(),
@@ -166,6 +168,12 @@ def _train_and_save(
     network.module.cpu()
     checkpoint.save(network, path, request.dataset.name, metadata, overwrite)
     resume_file.unlink(missing_ok=True)
+
+
+def _class_names(request: Request) -> dict[str, list[str]]:
+    """Return the class names where only the folder of images knows them."""
+    dataset = request.dataset
+    return {"class_names": list(dataset.class_names)} if is_folder(dataset.name) else {}
 
 
 def _started_from(request: Request) -> dict[str, Any] | None:
@@ -216,14 +224,20 @@ def _checked(path: Path, request: Request) -> Checkpoint:
     }
     differs = any(loaded.metadata.get(name) != value for name, value in asked_for.items())
     start = request.start.fingerprint if request.start else None
+    # Other data sets are known by their names, whichever copy of them was used.
+    is_of_other_images = is_folder(request.dataset.name) and (
+        loaded.metadata["data"]["fingerprint"] != request.dataset.fingerprint
+    )
     if (
         differs
+        or is_of_other_images
         or (loaded.metadata.get("started_from") or {}).get("fingerprint") != start
         or not request.describes(loaded.network)
         or Recipe.from_json(loaded.metadata.get("recipe", {})) != request.recipe
     ):
         raise checkpoint.CheckpointError(
-            f"{path} holds another network, or one of another recipe, than the requested baseline. "
+            f"{path} holds another network, or one of another recipe or of other images, than the "
+            "requested baseline. "
             "Use another seed or move the file away; on the command line, choose another file "
             "with --out, or replace it with --overwrite."
         )

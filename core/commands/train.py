@@ -14,6 +14,7 @@ from core.baselines.request import Request
 from core.commands.common import (
     Commands,
     checkpoint_file,
+    dataset_option,
     device_option,
     json_option,
     load_or_download,
@@ -21,10 +22,14 @@ from core.commands.common import (
     network_options,
     summary,
 )
+from core.data.dataset import DataSet
+from core.data.folder import USUAL_SIZE
+from core.data.loading import Choice
+from core.errors import InputError
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.specs.architecture import Architecture
-from core.specs.vocabulary import DATASETS
+from core.specs.vocabulary import data_set_name, is_folder
 from core.training import EpochEnd, Recipe, Step, default_recipe
 from core.training.recipe import OPTIMISERS, SCHEDULES
 
@@ -42,12 +47,17 @@ RECIPE_DEFAULT = "default: from the optimiser's recipe"
 def add_train(commands: Commands) -> None:
     training = commands.add_parser(
         "train",
-        parents=[json_option(), device_option(), network_options()],
+        parents=[json_option(), device_option(), network_options(), dataset_option()],
         help="train a baseline, or load it",
     )
     training.set_defaults(run=run_train)
-    training.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
-    training.add_argument("--epochs", type=int, help="default: 5")
+    training.add_argument(
+        "--image-size",
+        type=int,
+        metavar="N",
+        help=f"width and height of own images, in pixels; default: {USUAL_SIZE}",
+    )
+    training.add_argument("--epochs", type=int, help="default: 5; more for few own images")
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
     training.add_argument("--learning-rate", type=float, help=f"peak value; {RECIPE_DEFAULT}")
     training.add_argument("--schedule", choices=SCHEDULES, help=RECIPE_DEFAULT)
@@ -95,8 +105,24 @@ def add_train(commands: Commands) -> None:
     )
 
 
-def _recipe(options: argparse.Namespace) -> Recipe:
-    recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
+def _dataset(options: argparse.Namespace) -> DataSet:
+    chosen: Choice = options.dataset
+    if options.image_size is not None and not is_folder(chosen.name):
+        raise InputError(
+            f"The images of {data_set_name(chosen.name).title} have one size: --image-size is for "
+            "a folder of own images."
+        )
+    return load_or_download(chosen.name, own=chosen.folder, image_size=options.image_size)
+
+
+def _recipe(options: argparse.Namespace, dataset: DataSet) -> Recipe:
+    recipe = default_recipe(
+        dataset.name,
+        options.epochs,
+        options.optimiser,
+        len(dataset.train_labels),
+        dataset.image_size,
+    )
     if options.learning_rate is not None:
         recipe = recipe.at_rate(options.learning_rate)
     names = ("schedule", "mirror_teachers", *RECIPE_OPTIONS)
@@ -106,15 +132,17 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
+    dataset = _dataset(options)
+    name = dataset.name
     request = Request(
-        dataset=load_or_download(options.dataset),
-        recipe=_recipe(options),
+        dataset=dataset,
+        recipe=_recipe(options, dataset),
         seed=options.seed,
         architecture=named_architecture(options) or Architecture(),
         width=options.width,
         held_out=options.hold_out,
-        start=options.start_from and checkpoint.load(options.start_from, options.dataset),
-        teachers=tuple(checkpoint.load(path, options.dataset) for path in options.teachers),
+        start=options.start_from and checkpoint.load(options.start_from, name),
+        teachers=tuple(checkpoint.load(path, name) for path in options.teachers),
     )
     found: Checkpoint | None = None
     # With the delay, no bar is shown if the baseline only has to be loaded.

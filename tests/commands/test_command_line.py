@@ -1,14 +1,13 @@
 """The command line: results as JSON, bad input as one sentence, files that can be relied on."""
 
 import csv
-import json
 import shlex
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import pytest
 import torch
 
 from core import paths
-from core.__main__ import main
 from core.commands.measuring import ratios
 from core.data import loading
 from core.data.cifar import BOTH, Cifar
@@ -35,9 +33,9 @@ from core.specs.grid import grid
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
-from core.specs.vocabulary import RECOVERIES
 from core.studies.shipped_grid import FIVE_EPOCHS, FULL
 from core.sweeps.measurer import Measurer
+from tests.commands.conftest import Outcome, Run, assert_refused
 from tests.small_networks import random_network, same_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,51 +50,6 @@ KEYS = {
     "bytes",
     "seconds",
 }
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The last line of what was printed, with --json."""
-        assert self.code == 0, self.err
-        result = json.loads(self.out.splitlines()[-1])
-        assert isinstance(result, dict)
-        return result
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Runs a command with a folder of its own for checkpoints; recovery takes few images."""
-    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
-    monkeypatch.setitem(RECOVERIES, "bn", replace(RECOVERIES["bn"], images=60))
-
-    def run_it(*arguments: object) -> Outcome:
-        try:
-            code: Any = main([str(argument) for argument in arguments])
-        except SystemExit as ended:
-            code = ended.code
-        printed = capsys.readouterr()
-        return Outcome(code, printed.out, printed.err)
-
-    return run_it
-
-
-def assert_refused(outcome: Outcome, *words: str) -> None:
-    assert outcome.code == 2
-    assert outcome.out == ""
-    assert outcome.err.count("\n") == 1
-    assert outcome.err.endswith(".\n"), outcome.err
-    assert not outcome.err.startswith(("usage", "Traceback"))
-    for word in words:
-        assert word in outcome.err
 
 
 @pytest.mark.parametrize(
@@ -360,7 +313,7 @@ def test_the_baseline_that_the_app_opens_with_is_taken_unless_told(
 ) -> None:
     """The other one comes first in the alphabet."""
     folder = tmp_path / "checkpoints"
-    monkeypatch.setattr(loading, "load", lambda _: digits)
+    monkeypatch.setattr(loading, "load", lambda *_, **__: digits)
     metadata = {name: trained.metadata[name] for name in BASELINE_FIELDS}
     for name, model in (("a-1ep", random_network()), (FULL, trained.network)):
         checkpoint.save(
@@ -645,7 +598,7 @@ def test_what_ships_is_not_measured_on_another_copy_of_the_images(
 ) -> None:
     other = replace(digits, test_images=255 - digits.test_images)
     assert other.fingerprint != digits.fingerprint
-    monkeypatch.setattr(loading, "load", lambda _: other)
+    monkeypatch.setattr(loading, "load", lambda *_, **__: other)
     assert_refused(run("sweep", "--shipped", "--json"), f"{FULL}.safetensors", "copy")
     assert not list(ships.glob("*.results.*"))
 
@@ -756,7 +709,9 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         ((*TRAIN, "--learning-rate", 0), ["learning rate", "0.0"]),
         ((*TRAIN, "--learning-rate", "nan"), ["learning rate", "nan"]),
         ((*TRAIN, "--translate", 17), ["17", "16"]),
-        ((*TRAIN, "--cutout", -1), ["-1", "32"]),
+        ((*TRAIN, "--cutout", -1), ["-1", "224"]),
+        ((*TRAIN, "--cutout", 33), ["33", "32"]),
+        ((*TRAIN, "--image-size", 64), ["Handwritten digits", "--image-size"]),
         ((*TRAIN, "--warm-up", 1), ["at least 0 and below 1", "1.0"]),
         ((*TRAIN, "--start-from", "nowhere"), ["no checkpoint nowhere"]),
         ((*TRAIN, "--start-from", "BASELINE"), ["widths", "cannot start"]),
@@ -874,7 +829,7 @@ def test_a_download_is_announced(
     checkpoint.save(trained.network, path, cifar.name, {})
     arrived = threading.Event()
 
-    def load(_: str) -> DataSet:
+    def load(_: str, **__: object) -> DataSet:
         if not arrived.is_set():
             raise DataMissingError("The images are not on this machine.")
         return digits
