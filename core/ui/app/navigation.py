@@ -4,6 +4,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from core.errors import InputError
+from core.ui.parts.plain import plain
 
 
 def navigation() -> StreamlitPage:
@@ -27,7 +28,7 @@ def run_page(page: StreamlitPage) -> None:
     try:
         page.run()
     except InputError as error:
-        st.warning(str(error), icon=":material/warning:")
+        st.warning(plain(str(error)), icon=":material/warning:")
 
 
 def restart_app() -> None:

@@ -13,6 +13,7 @@ from core.networks.checkpoint import Checkpoint
 from core.training import EpochEnd, Recipe, Step
 from core.ui.bench.turns import yield_to_evaluations
 from core.ui.parts.chart import show_chart
+from core.ui.parts.plain import plain
 
 
 def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None:
@@ -47,10 +48,10 @@ def train_live(dataset: DataSet, recipe: Recipe, seed: int) -> Checkpoint | None
                     else:
                         _show_step(bar, step)
                 case Checkpoint():
-                    bar.progress(1.0, f"Ready: {event.path.name}")
+                    bar.progress(1.0, f"Ready: {plain(event.path.name)}")
                     return event
     except InputError as error:
-        st.warning(str(error), icon=":material/warning:")
+        st.warning(plain(str(error)), icon=":material/warning:")
     return None
 
 

@@ -5,12 +5,14 @@ import streamlit as st
 from core.data.cifar import Cifar
 from core.data.loading import download
 from core.errors import InputError
+from core.ui.parts.plain import plain
 
 
 def explain_missing_images(reason: str) -> None:
     """Say why nothing new can be evaluated, and what works without images."""
     st.info(
-        f"{reason}\n\nThese settings are not stored, so measuring their accuracy needs the images. "
+        f"{plain(reason)}\n\n"
+        "These settings are not stored, so measuring their accuracy needs the images. "
         "Pruning, sparsity, costs and all stored results work without them, and the handwritten "
         "digits need no download.",
         icon=":material/image_not_supported:",
@@ -29,6 +31,6 @@ def offer_download(cifar: Cifar) -> None:
             part = progress.received / progress.total if progress.total else 0.0
             bar.progress(min(part, 1.0), f"{progress.received / 1e6:,.0f} MB received")
     except InputError as error:
-        st.warning(str(error), icon=":material/cloud_off:")
+        st.warning(plain(str(error)), icon=":material/cloud_off:")
         return
     st.rerun()

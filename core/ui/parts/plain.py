@@ -1,0 +1,23 @@
+"""Text that people wrote, such as names of files and classes, shown as it is."""
+
+import re
+
+MARKUP = re.compile(
+    r"""[\\`*\[\]<>~$|&]        # anywhere
+    | (?<![^\W_])_ | _(?![^\W_])  # not within a word
+    | :(?=\w)
+    | ^[-+#=]                     # as the first character of a line
+    | (?<=^\d)[.)] | (?<=^\d\d)[.)] | (?<=^\d{3})[.)]""",
+    re.MULTILINE | re.VERBOSE,
+)
+EMOJI = re.compile(r":(?=[\w+-]+:)")
+WORD_JOINER = "\u2060"  # has no width
+
+
+def plain(text: str) -> str:
+    """Return Markdown that shows `text` without reading any markup in it.
+
+    Text that could not be markup is returned as it is, because it may become part of a URL.
+    """
+    # Streamlit looks for the names of emoji where the escapes are gone already.
+    return MARKUP.sub(r"\\\g<0>", EMOJI.sub(f":{WORD_JOINER}", text.strip()))
