@@ -17,7 +17,7 @@ from core.networks.fresh import Plan
 from core.networks.network import Network
 from core.networks.signature import Signature
 from core.specs.architecture import Architecture
-from core.specs.vocabulary import is_folder
+from core.specs.vocabulary import FOLDER, is_folder
 from core.training import Recipe
 
 LARGEST_SEED = 2**32 - 1
@@ -95,7 +95,7 @@ class Request:
     def file_name(self) -> str:
         """Return a name such as resnet18-cifar10-5ep.safetensors, with all non-default settings."""
         settings = "".join(f"-{name}-{value}" for name, value in self.architecture.settings)
-        network = _as_file_name(f"{self.architecture.name}{settings}")
+        network = re.sub(r"[^\w.-]", "-", f"{self.architecture.name}{settings}")
         parts = [network, *self._dataset_parts(), f"{self.recipe.epochs}ep"]
         if self.recipe.optimiser != "muon":
             parts.append(self.recipe.optimiser)
@@ -115,10 +115,10 @@ class Request:
         """Return the data set's name; that of a folder is not unique, and may be long."""
         if not is_folder(self.dataset.name):
             return [self.dataset.name]
-        name = _as_file_name(self.dataset.name)[:LONGEST_NAME]
+        name = re.sub(r"[^\w.]+", "-", self.dataset.name.removeprefix(FOLDER))[:LONGEST_NAME]
         size = self.dataset.image_size
         sizes = [] if size == CIFAR10_IMAGE_SIZE else [f"{size}px"]
-        return [name, *sizes, self.dataset.fingerprint[:6]]
+        return [name.strip("-"), *sizes, self.dataset.fingerprint[:6]]
 
     def working_name(self) -> str:
         """Return the name for files of an unfinished training, unique to this request.
@@ -129,10 +129,6 @@ class Request:
         decisive = {"recipe": self.recipe.to_json(), "data": self.dataset.fingerprint}
         digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
         return f"{Path(self.file_name()).stem}-{digest[:8]}"
-
-
-def _as_file_name(text: str) -> str:
-    return re.sub(r"[^\w.-]", "-", text)
 
 
 def epochs_in_all(metadata: Mapping[str, Any]) -> int:

@@ -48,7 +48,7 @@ def test_a_network_is_trained_and_pruned_on_own_images(
     )
     assert trained.result["correct"] >= 10
     file = Path(trained.result["file"])
-    assert file.name.startswith("resnet18-folder-my-colours-16px-")
+    assert file.name.startswith("resnet18-my-colours-16px-")
     metadata = checkpoint.read_metadata(file)
     assert metadata["dataset"] == metadata["data"]["source"] == "folder:my colours"
     assert metadata["class_names"] == [f"class {number:03}" for number in range(3)]
@@ -128,6 +128,20 @@ def test_changed_images_train_a_baseline_of_their_own(run: Run, colours: Path) -
     assert run(*command, "--image-size", 8).result["file"] != first
     (colours / "train" / "class 001" / "0.png").unlink()
     assert run(*command, "--image-size", 16).result["file"] != first
+
+
+@pytest.mark.parametrize("network", ["resnet18", "mobilenet_v2"])
+def test_two_images_are_enough(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str
+) -> None:
+    monkeypatch.setattr(paths, "DATA", tmp_path / "data")
+    write_colours(tmp_path / "two", 2, 1, 1, size=8)
+    named = ("--dataset", f"folder:{tmp_path / 'two'}")
+    size = ("--network", network, "--width", 8, "--image-size", 8, "--epochs", 2)
+    result = run("train", *named, *size, "--json").result
+    assert result["seen"] == 2
+    swept = run("sweep", *named, "--ratios", "0,0.5", "--json").result
+    assert {each["seen"] for each in swept["results"]} == {2}
 
 
 def test_300_classes_are_learned_counted_and_stored(

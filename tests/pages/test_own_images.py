@@ -256,6 +256,12 @@ def test_the_links_of_the_explanation_stay_with_the_data_set() -> None:
     assert "CIFAR-10" in explanation("cifar10")
 
 
+@pytest.mark.parametrize("text", ["a :dog: b", "www.a.de", "x@a.de"])
+def test_emoji_and_addresses_are_broken_up_invisibly(text: str) -> None:
+    assert plain(text) != text
+    assert plain(text).replace("\u2060", "").replace("\\", "") == text
+
+
 @pytest.mark.parametrize("name", ["my-pets", "my_pets 2", "CIFAR-10", "日本", "v1.2"])
 def test_names_without_markup_stay_as_they_are(name: str) -> None:
     assert plain(name) == name

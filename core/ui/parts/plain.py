@@ -10,7 +10,8 @@ MARKUP = re.compile(
     | (?<=^\d)[.)] | (?<=^\d\d)[.)] | (?<=^\d{3})[.)]""",
     re.MULTILINE | re.VERBOSE,
 )
-EMOJI = re.compile(r":(?=[\w+-]+:)")
+# Streamlit looks for emoji and addresses where the escapes are gone already.
+BEHIND_ESCAPES = re.compile(r"(?<=:)(?=[\w+-]+:)|(?<=\bwww)(?=\.)|(?<=@)(?=[\w-]+\.\w)")
 WORD_JOINER = "\u2060"  # has no width
 
 
@@ -19,5 +20,4 @@ def plain(text: str) -> str:
 
     Text that could not be markup is returned as it is, because it may become part of a URL.
     """
-    # Streamlit looks for the names of emoji where the escapes are gone already.
-    return MARKUP.sub(r"\\\g<0>", EMOJI.sub(f":{WORD_JOINER}", text.strip()))
+    return MARKUP.sub(r"\\\g<0>", BEHIND_ESCAPES.sub(WORD_JOINER, text.strip()))
