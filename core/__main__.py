@@ -21,6 +21,7 @@ from core.process import keep_freed_memory
 EXAMPLES = """examples:
   python -m core train --dataset digits
   python -m core import resnet20.th --dataset cifar10
+  python -m core train --dataset folder:pets --image-size 64
   python -m core prune --method channel --ratio 0.3 --out pruned.safetensors
   python -m core evaluate pruned.safetensors --subset 1000
   python -m core sweep --methods fine channel --ratios 0:0.9:0.1 --export results.csv

@@ -17,8 +17,9 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from core.baselines.obtain import obtain
 from core.baselines.request import Request
+from core.data.cifar import CIFAR10
 from core.data.dataset import DataSet
-from core.data.loading import find_cifar10, load
+from core.data.loading import find_cifar, load
 from core.networks.checkpoint import Checkpoint
 from core.results import Result, ResultStore
 from core.specs.point import Point
@@ -65,7 +66,7 @@ def digits() -> DataSet:
 
 @pytest.fixture(scope="session")
 def cifar10() -> DataSet:
-    if find_cifar10() is None:
+    if find_cifar(CIFAR10) is None:
         needed_in_ci("CIFAR-10 is not on this machine: set CIFAR10_DIR to run this test.")
     return load("cifar10")
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from core import paths
-from core.baselines.accuracy import accuracy_as_stored
+from core.baselines.recorded import recorded
 from core.data.dataset import DataSet, subset_indices
 from core.data.normalisation import KNOWN, Normalisation
 from core.device import best_device
@@ -126,11 +126,9 @@ def import_baseline(
         network = _with_normalisation(fitted.network, best.normalisation)
     notes = list(fitted.notes)
     notes += _check_classes(network, request.dataset, device)
-    accuracy = accuracy_as_stored(network, request.dataset, device)
     metadata: dict[str, Any] = {
         "kind": "baseline",
-        "data": {"source": request.dataset.name, "fingerprint": request.dataset.fingerprint},
-        "accuracy": accuracy,
+        **recorded(network, request.dataset, device),
         "imported": {
             "file": request.source,
             "sha256": _sha256(request.file),

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 
 from core import paths
-from core.baselines.accuracy import accuracy_as_stored
+from core.baselines.recorded import recorded
 from core.baselines.request import Request, epochs_in_all
 from core.device import best_device
 from core.errors import InputError
@@ -21,6 +21,7 @@ from core.files import written_atomically
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import provenance
+from core.specs.vocabulary import is_folder
 from core.training import EpochEnd, History, Recipe, Split, Step, train
 
 SECONDS_BETWEEN_CHECKS = 0.5
@@ -156,8 +157,7 @@ def _train_and_save(
         "held_out": request.held_out,
         "started_from": _started_from(request),
         "teachers": _teachers(request),
-        "data": {"source": request.dataset.name, "fingerprint": request.dataset.fingerprint},
-        "accuracy": accuracy_as_stored(network, request.dataset, device),
+        **recorded(network, request.dataset, device),
         "history": asdict(history),
         **provenance(),
     }
@@ -194,14 +194,20 @@ def _checked(path: Path, request: Request) -> Checkpoint:
     }
     differs = any(loaded.metadata.get(name) != value for name, value in asked_for.items())
     start = request.start.fingerprint if request.start else None
+    # Other data sets are known by their names, whichever copy of them was used.
+    is_of_other_images = is_folder(request.dataset.name) and (
+        loaded.metadata["data"]["fingerprint"] != request.dataset.fingerprint
+    )
     if (
         differs
+        or is_of_other_images
         or (loaded.metadata.get("started_from") or {}).get("fingerprint") != start
         or not request.describes(loaded.network)
         or Recipe.from_json(loaded.metadata.get("recipe", {})) != request.recipe
     ):
         raise checkpoint.CheckpointError(
-            f"{path} holds another network, or one of another recipe, than the requested baseline. "
+            f"{path} holds another network, or one of another recipe or of other images, than the "
+            "requested baseline. "
             "Use another seed or move the file away; on the command line, choose another file "
             "with --out, or replace it with --overwrite."
         )

@@ -8,16 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.baselines.fit import fitting
 from core.data.dataset import DataSet
+from core.data.normalisation import CIFAR10_IMAGE_SIZE
 from core.errors import InputError
 from core.networks.checkpoint import Checkpoint
 from core.networks.fresh import Plan
 from core.networks.network import Network
 from core.networks.signature import Signature
 from core.specs.architecture import Architecture
+from core.specs.vocabulary import FOLDER, is_folder
 from core.training import Recipe
 
 LARGEST_SEED = 2**32 - 1
+LONGEST_NAME = 40  # characters of a folder's name within a file's
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,30 @@ class Request:
 
     def __post_init__(self) -> None:
         for role, each in (("start from", self.start), *(("learn from", t) for t in self.teachers)):
-            if each is not None and each.metadata.get("kind") != "baseline":
+            if each is None:
+                continue
+            if each.metadata.get("kind") != "baseline":
                 raise InputError(
                     f"{each.path} holds no baseline, so training cannot {role} it: "
                     "choose a file written by train."
                 )
+            fitting(self.dataset, each)
         if self.start is not None and not self.describes(self.start.network):
             raise InputError(
                 f"{self.start.path} holds a {self.start.network.architecture} with other widths or "
                 f"settings than the requested {self.architecture}{self._width_text}, so training "
                 "cannot start from it."
             )
+        side = self.dataset.image_size
+        for what, pixels, most in (
+            ("translated by", self.recipe.translate, side // 2),
+            ("covered by squares of", self.recipe.cutout, side),
+        ):
+            if pixels > most:
+                raise InputError(
+                    f"Images of {side}×{side} pixels can be {what} at most {most} pixels, not "
+                    f"{pixels}."
+                )
         if self.recipe.mirror_teachers and not self.teachers:
             raise InputError(
                 "Only teachers can predict mirror images: name some, or train on the labels."
@@ -79,7 +96,7 @@ class Request:
         """Return a name such as resnet18-cifar10-5ep.safetensors, with all non-default settings."""
         settings = "".join(f"-{name}-{value}" for name, value in self.architecture.settings)
         network = re.sub(r"[^\w.-]", "-", f"{self.architecture.name}{settings}")
-        parts = [network, self.dataset.name, f"{self.recipe.epochs}ep"]
+        parts = [network, *self._dataset_parts(), f"{self.recipe.epochs}ep"]
         if self.recipe.optimiser != "muon":
             parts.append(self.recipe.optimiser)
         if self.plan.reduced_width is not None:
@@ -93,6 +110,15 @@ class Request:
         if self.teachers:
             parts.append("taught" + "".join(each.fingerprint[:6] for each in self.teachers))
         return "-".join(parts) + ".safetensors"
+
+    def _dataset_parts(self) -> list[str]:
+        """Return the data set's name; that of a folder is not unique, and may be long."""
+        if not is_folder(self.dataset.name):
+            return [self.dataset.name]
+        name = re.sub(r"[^\w.]+", "-", self.dataset.name.removeprefix(FOLDER))[:LONGEST_NAME]
+        size = self.dataset.image_size
+        sizes = [] if size == CIFAR10_IMAGE_SIZE else [f"{size}px"]
+        return [name.strip("-"), *sizes, self.dataset.fingerprint[:6]]
 
     def working_name(self) -> str:
         """Return the name for files of an unfinished training, unique to this request.

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from core.commands.common import Commands, evaluation_options, load_or_download
+from core.commands.common import Commands, evaluation_options, load_images_for
 from core.commands.measuring import (
     add_lists,
     load_chosen_baseline,
@@ -41,7 +41,7 @@ def add_choose(commands: Commands) -> None:
 
 def run_choose(options: argparse.Namespace) -> dict[str, Any]:
     loaded = load_chosen_baseline(options)
-    dataset = load_or_download(loaded.dataset)
+    dataset = load_images_for(loaded, options.dataset)
     subset = subset_size(options, CHOICE_IMAGES, dataset)
     pruner = Pruner(loaded.network)
     measurer = Measurer(

@@ -10,10 +10,13 @@ from typing import Any, NoReturn, TypeAlias
 
 from tqdm import tqdm
 
+from core.baselines.fit import fitting
 from core.baselines.shelf import default_baseline
 from core.data import loading
+from core.data.cifar import BOTH
 from core.data.dataset import DataMissingError, DataSet, subset_indices
-from core.data.loading import archive_address
+from core.data.folder import USUAL_SIZE
+from core.data.loading import Choice
 from core.device import DEVICES, PRECISIONS, resolve_precision
 from core.errors import InputError
 from core.measuring.cost import compressed_bytes, cost
@@ -21,9 +24,11 @@ from core.measuring.evaluation import evaluate
 from core.measuring.outcome import Evaluation
 from core.measuring.statistics import wilson_interval
 from core.networks.architectures.elsewhere import allow_own_code
+from core.networks.checkpoint import Checkpoint
 from core.networks.network import Network
 from core.networks.registry import ARCHITECTURES, entry, is_own_code
 from core.specs.architecture import Architecture
+from core.specs.vocabulary import DATASETS, FOLDER, data_set_name, is_folder
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # commands add their parsers here
 
@@ -184,29 +189,103 @@ def costs(network: Network) -> dict[str, Any]:
     return {**cost(network).to_json(), "compressed_bytes": compressed_bytes(network.module)}
 
 
-def load_or_download(name: str) -> DataSet:
-    """Load a data set; if CIFAR-10 is not on this machine, say so and download it."""
-    dataset = load_if_present(name)
-    if dataset is None:
-        print(
-            f"CIFAR-10 is not on this machine: downloading 170 MB from {archive_address()}.",
-            file=sys.stderr,
+def dataset_option(default: str | None = "cifar10") -> Parser:
+    """Return the option that chooses a data set; a `default` of None means the checkpoint's."""
+    parser = Parser(add_help=False)
+    parser.add_argument(
+        "--dataset",
+        type=_choice,
+        default=default and Choice.of(default),
+        metavar="NAME",
+        help=f"one of {', '.join(DATASETS)}, or {FOLDER}PATH for own images in PATH/train/CLASS "
+        f"and PATH/test/CLASS; default: {default or 'what the checkpoint was trained on'}",
+    )
+    return parser
+
+
+def new_baseline_options() -> Parser:
+    """Return the options that choose the images of a new baseline."""
+    parser = Parser(add_help=False, parents=[dataset_option()])
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        metavar="N",
+        help=f"width and height of own images, in pixels; default: {USUAL_SIZE}",
+    )
+    return parser
+
+
+def chosen_dataset(options: argparse.Namespace) -> DataSet:
+    """Load or download the data set that the options name.
+
+    Raises InputError for an image size where the images have one already.
+    """
+    chosen: Choice = options.dataset
+    if options.image_size is not None and not is_folder(chosen.name):
+        raise InputError(
+            f"The images of {data_set_name(chosen.name).title} have one size: --image-size is for "
+            "a folder of own images."
         )
-        with tqdm(unit="B", unit_scale=True, dynamic_ncols=True) as bar:
-            for progress in loading.download_cifar10():
-                bar.total = progress.total
-                bar.update(progress.received - bar.n)
-        dataset = load_if_present(name)
-        assert dataset is not None
-    return dataset
+    return load_or_download(chosen.name, own=chosen.folder, image_size=options.image_size)
 
 
-def load_if_present(name: str) -> DataSet | None:
-    """Load a data set and print its notes; return None if it is not on this machine."""
+def _choice(text: str) -> Choice:
     try:
-        dataset = loading.load(name)
+        return Choice.of(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from error
+
+
+def load_images_for(loaded: Checkpoint, choice: Choice | None) -> DataSet:
+    """Load or download the images that a network was trained on, at the size that it takes.
+
+    Raises InputError if they are of other classes.
+    """
+    return fitting(
+        load_or_download(
+            loaded.dataset,
+            own=choice and choice.folder,
+            image_size=loaded.signature.image_size,
+        ),
+        loaded,
+    )
+
+
+def load_or_download(name: str, **where: Any) -> DataSet:
+    """Load a data set; if it is not on this machine but can be downloaded, say so and do that.
+
+    `where` is passed on to `loading.load`.
+    """
+    try:
+        return _load(name, **where)
+    except DataMissingError:
+        if name not in BOTH:
+            raise
+    cifar = BOTH[name]
+    print(
+        f"{cifar.title} is not on this machine: downloading {cifar.archive_megabytes} MB from "
+        f"{loading.archive_address(cifar)}.",
+        file=sys.stderr,
+    )
+    with tqdm(unit="B", unit_scale=True, dynamic_ncols=True) as bar:
+        for progress in loading.download(cifar):
+            bar.total = progress.total
+            bar.update(progress.received - bar.n)
+    return _load(name, **where)
+
+
+def load_if_present(loaded: Checkpoint, choice: Choice | None) -> DataSet | None:
+    """Do the same as `load_images_for`, but return None for images not on this machine."""
+    try:
+        size = loaded.signature.image_size
+        return fitting(_load(loaded.dataset, own=choice and choice.folder, image_size=size), loaded)
     except DataMissingError:
         return None
+
+
+def _load(name: str, **where: Any) -> DataSet:
+    """Load a data set and print its notes."""
+    dataset = loading.load(name, **where)
     for note in dataset.notes:
         print(note, file=sys.stderr)
     return dataset
@@ -217,7 +296,7 @@ def require_default_baseline(dataset: str) -> Path:
     path = default_baseline(dataset)
     if path is None:
         raise InputError(
-            f"There is no baseline for {dataset} yet: "
-            f"train one with python -m core train --dataset {dataset}."
+            f"There is no baseline for {dataset} yet: train one with "
+            f"python -m core train --dataset {FOLDER + 'PATH' if is_folder(dataset) else dataset}."
         )
     return path

@@ -11,23 +11,23 @@ from tqdm import tqdm
 from core.baselines.importing import Imported, ImportRequest, Tried, Trying, import_baseline
 from core.commands.common import (
     Commands,
+    chosen_dataset,
     device_option,
     json_option,
-    load_or_download,
     named_architecture,
     network_options,
+    new_baseline_options,
     summary,
 )
 from core.data.normalisation import Normalisation
 from core.errors import InputError
 from core.measuring.statistics import wilson_interval
-from core.specs.vocabulary import DATASETS
 
 
 def add_import(commands: Commands) -> None:
     importing = commands.add_parser(
         "import",
-        parents=[json_option(), device_option(), network_options()],
+        parents=[json_option(), device_option(), network_options(), new_baseline_options()],
         help="make a baseline of a network that other code trained",
     )
     importing.set_defaults(run=run_import)
@@ -37,9 +37,6 @@ def add_import(commands: Commands) -> None:
         metavar="FILE",
         help="safetensors, or what torch.save wrote (.pth, .pt, .th, .tar): a state_dict, alone or "
         "with other entries; nothing in it is executed",
-    )
-    importing.add_argument(
-        "--dataset", choices=list(DATASETS), default="cifar10", help="default: cifar10"
     )
     for name in ("mean", "std"):
         importing.add_argument(
@@ -62,7 +59,7 @@ def run_import(options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     request = ImportRequest(
         file=options.file,
-        dataset=load_or_download(options.dataset),
+        dataset=chosen_dataset(options),
         architecture=named_architecture(options),
         normalisation=_normalisation(options),
         name=options.name,

@@ -10,22 +10,20 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from core.commands.common import Parser, require_default_baseline
+from core.commands.common import Parser, dataset_option, require_default_baseline
 from core.data.dataset import DataSet
 from core.measuring.statistics import wilson_interval
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.results import Result, ResultStore, export, files_of, open_store
 from core.specs.point import Point
-from core.specs.vocabulary import DATASETS
 from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import sweep
 
 
 def storing_options() -> Parser:
     """Return the options for the baseline and for where results are stored."""
-    parser = Parser(add_help=False)
-    parser.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
+    parser = Parser(add_help=False, parents=[dataset_option()])
     parser.add_argument(
         "--baseline", type=Path, metavar="FILE", help="default: the app's default baseline"
     )
@@ -68,7 +66,7 @@ def subset_size(options: argparse.Namespace, images: int, dataset: DataSet) -> i
 
 def load_chosen_baseline(options: argparse.Namespace) -> Checkpoint:
     """Load the baseline at `chosen_path`. Raises InputError as `chosen_path` does."""
-    return checkpoint.load(chosen_path(options), options.dataset)
+    return checkpoint.load(chosen_path(options), options.dataset.name)
 
 
 def chosen_path(options: argparse.Namespace) -> Path:
@@ -76,7 +74,7 @@ def chosen_path(options: argparse.Namespace) -> Path:
     if options.export is not None:
         for file in files_of(options.export):
             checkpoint.refuse_to_overwrite(file, options.overwrite)
-    path: Path = options.baseline or require_default_baseline(options.dataset)
+    path: Path = options.baseline or require_default_baseline(options.dataset.name)
     return path
 
 

@@ -9,15 +9,17 @@ from core.commands.common import (
     Commands,
     checkpoint_file,
     costs,
+    dataset_option,
     evaluation_options,
     load_if_present,
-    load_or_download,
+    load_images_for,
     measure,
     print_costs,
     require_default_baseline,
 )
 from core.data.dataset import DataSet
 from core.networks import checkpoint
+from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import provenance
 from core.networks.network import Network
 from core.pruning import prune
@@ -27,7 +29,6 @@ from core.specs.recovery import Recovery
 from core.specs.vocabulary import (
     ALLOCATIONS,
     CRITERIA,
-    DATASETS,
     METHODS,
     NO_RECOVERY,
     RECOVERIES,
@@ -36,11 +37,15 @@ from core.specs.vocabulary import (
 
 ACCURACY = ("correct", "seen", "precision")
 """The keys of the accuracy in a pruned network's metadata."""
+KEPT = ("class_names",)
+"""The baseline's metadata that a pruned network keeps."""
 
 
 def add_prune(commands: Commands) -> None:
     pruning = commands.add_parser(
-        "prune", parents=[evaluation_options()], help="prune a baseline and evaluate the result"
+        "prune",
+        parents=[evaluation_options(), dataset_option()],
+        help="prune a baseline and evaluate the result",
     )
     pruning.set_defaults(run=run_prune)
     pruning.add_argument("--method", choices=METHODS, required=True)
@@ -65,7 +70,6 @@ def add_prune(commands: Commands) -> None:
         default=NO_RECOVERY,
         help="bn re-estimates batch-norm statistics from 2,000 training images; default: none",
     )
-    pruning.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
     pruning.add_argument(
         "--baseline", type=Path, metavar="FILE", help="default: the app's default baseline"
     )
@@ -99,10 +103,10 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     if options.out is not None:
         checkpoint.refuse_to_overwrite(options.out, options.overwrite)
     source = checkpoint.load(
-        options.baseline or require_default_baseline(options.dataset), options.dataset
+        options.baseline or require_default_baseline(options.dataset.name), options.dataset.name
     )
     recovery = Recovery.named(options.recovery)
-    dataset = _load_images(options)
+    dataset = _load_images(source, options)
     pruned = prune(source.network, spec)
     for note in pruned.notes:
         print(note)
@@ -116,6 +120,7 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
             "spec": asdict(spec.canonical()),
             "recovery": recovery.to_json(),
             "baseline": {"file": source.path.name, "fingerprint": source.fingerprint},
+            **{name: source.metadata[name] for name in KEPT if name in source.metadata},
             "accuracy": None if dataset is None else {name: result[name] for name in ACCURACY},
             **provenance(),
         }
@@ -129,18 +134,18 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _load_images(options: argparse.Namespace) -> DataSet | None:
+def _load_images(source: Checkpoint, options: argparse.Namespace) -> DataSet | None:
     """Load the data set; return None if it is missing and not needed to write --out."""
     if options.out is not None and options.recovery == NO_RECOVERY:
-        return load_if_present(options.dataset)
-    return load_or_download(options.dataset)
+        return load_if_present(source, options.dataset)
+    return load_images_for(source, options.dataset)
 
 
 def _report_costs_only(network: Network) -> dict[str, Any]:
     """Print that the accuracy was not measured; return the other values."""
     print(
         "The accuracy was not measured, because the images are not on this machine: "
-        "python -m core evaluate downloads them."
+        "python -m core evaluate downloads them, unless they are your own."
     )
     result = {**dict.fromkeys((*ACCURACY, "accuracy", "interval")), **costs(network)}
     print_costs(result)

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from core.commands.common import Commands, evaluation_options, load_or_download
+from core.commands.common import Commands, evaluation_options, load_images_for
 from core.commands.measuring import (
     add_lists,
     load_chosen_baseline,
@@ -43,7 +43,7 @@ def add_scan(commands: Commands) -> None:
 
 def run_scan(options: argparse.Namespace) -> dict[str, Any]:
     loaded = load_chosen_baseline(options)
-    dataset = load_or_download(loaded.dataset)
+    dataset = load_images_for(loaded, options.dataset)
     subset = subset_size(options, SCAN_IMAGES, dataset)
     measurer = ScanMeasurer(
         loaded, dataset, subset, options.seed, options.precision, options.device

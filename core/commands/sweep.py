@@ -73,7 +73,7 @@ def add_sweep(commands: Commands) -> None:
 def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
     if options.shipped:
         return run_shipped(options)
-    measurer = measurer_for(chosen_path(options), options, options.dataset)
+    measurer = measurer_for(chosen_path(options), options, options.dataset.name)
     points = grid(
         options.methods,
         options.ratios,
@@ -139,5 +139,13 @@ def _check_shipped_file(file: Path, loaded: Checkpoint, key: Key) -> None:
 
 
 def measurer_for(path: Path, options: argparse.Namespace, dataset: str | None = None) -> Measurer:
-    job = Job(path, dataset, options.subset, options.seed, options.precision, options.device.type)
+    job = Job(
+        path,
+        dataset,
+        options.subset,
+        options.seed,
+        options.precision,
+        options.device.type,
+        options.dataset.folder,
+    )
     return job.measurer(Measurer, load_or_download)

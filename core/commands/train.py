@@ -14,17 +14,18 @@ from core.baselines.request import Request
 from core.commands.common import (
     Commands,
     checkpoint_file,
+    chosen_dataset,
     device_option,
     json_option,
-    load_or_download,
     named_architecture,
     network_options,
+    new_baseline_options,
     summary,
 )
+from core.data.dataset import DataSet
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.specs.architecture import Architecture
-from core.specs.vocabulary import DATASETS
 from core.training import EpochEnd, Recipe, Step, default_recipe
 from core.training.recipe import OPTIMISERS, SCHEDULES
 
@@ -42,12 +43,11 @@ RECIPE_DEFAULT = "default: from the optimiser's recipe"
 def add_train(commands: Commands) -> None:
     training = commands.add_parser(
         "train",
-        parents=[json_option(), device_option(), network_options()],
+        parents=[json_option(), device_option(), network_options(), new_baseline_options()],
         help="train a baseline, or load it",
     )
     training.set_defaults(run=run_train)
-    training.add_argument("--dataset", choices=list(DATASETS), default="cifar10")
-    training.add_argument("--epochs", type=int, help="default: 5")
+    training.add_argument("--epochs", type=int, help="default: 5; more for few own images")
     training.add_argument("--optimiser", choices=OPTIMISERS, default="muon")
     training.add_argument("--learning-rate", type=float, help=f"peak value; {RECIPE_DEFAULT}")
     training.add_argument("--schedule", choices=SCHEDULES, help=RECIPE_DEFAULT)
@@ -95,8 +95,14 @@ def add_train(commands: Commands) -> None:
     )
 
 
-def _recipe(options: argparse.Namespace) -> Recipe:
-    recipe = default_recipe(options.dataset, options.epochs, options.optimiser)
+def _recipe(options: argparse.Namespace, dataset: DataSet) -> Recipe:
+    recipe = default_recipe(
+        dataset.name,
+        options.epochs,
+        options.optimiser,
+        len(dataset.train_labels),
+        dataset.image_size,
+    )
     if options.learning_rate is not None:
         recipe = recipe.at_rate(options.learning_rate)
     names = ("schedule", "mirror_teachers", *RECIPE_OPTIONS)
@@ -106,15 +112,17 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
+    dataset = chosen_dataset(options)
+    name = dataset.name
     request = Request(
-        dataset=load_or_download(options.dataset),
-        recipe=_recipe(options),
+        dataset=dataset,
+        recipe=_recipe(options, dataset),
         seed=options.seed,
         architecture=named_architecture(options) or Architecture(),
         width=options.width,
         held_out=options.hold_out,
-        start=options.start_from and checkpoint.load(options.start_from, options.dataset),
-        teachers=tuple(checkpoint.load(path, options.dataset) for path in options.teachers),
+        start=options.start_from and checkpoint.load(options.start_from, name),
+        teachers=tuple(checkpoint.load(path, name) for path in options.teachers),
     )
     found: Checkpoint | None = None
     # With the delay, no bar is shown if the baseline only has to be loaded.

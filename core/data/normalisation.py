@@ -46,6 +46,9 @@ class Normalisation:
 CIFAR10 = Normalisation(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 """Statistics of CIFAR-10's training images."""
 
+CIFAR100 = Normalisation(mean=(0.5071, 0.4865, 0.4409), std=(0.2673, 0.2564, 0.2762))
+"""Statistics of CIFAR-100's training images."""
+
 CIFAR10_IMAGE_SIZE = 32
 """Height and width, in pixels."""
 

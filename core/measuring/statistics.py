@@ -9,7 +9,10 @@ from scipy.special import betainc, ndtri
 
 CONFIDENCE = 0.95
 Z = ndtri(0.5 + CONFIDENCE / 2)  # 1.96
-GUESSING_MARGIN = 0.01  # of accuracy: "no better than guessing" means below chance + this
+GUESSING_MARGIN = 0.01
+"""Accuracy above chance up to which a network may be called no better than guessing; see below."""
+GUESSING_SHARE = 0.1
+"""Largest margin as a fraction of chance, which is far below GUESSING_MARGIN for many classes."""
 
 
 @lru_cache(maxsize=65536)
@@ -62,11 +65,13 @@ def is_better_than_guessing(correct: int, seen: int, classes: int) -> bool:
 
 @lru_cache(maxsize=65536)
 def is_no_better_than_guessing(correct: int, seen: int, classes: int) -> bool:
-    """Test whether an accuracy is significantly below 1/classes + GUESSING_MARGIN, likewise.
+    """Test whether an accuracy is significantly below 1/classes and a small margin, likewise.
 
-    If neither test is significant, there are too few images to decide.
+    The margin is GUESSING_MARGIN, or GUESSING_SHARE of 1/classes if that is less. If neither test
+    is significant, there are too few images to decide.
     """
-    return _at_most(correct, seen, 1 / classes + GUESSING_MARGIN) < 1 - CONFIDENCE
+    margin = min(GUESSING_MARGIN, GUESSING_SHARE / classes)
+    return _at_most(correct, seen, 1 / classes + margin) < 1 - CONFIDENCE
 
 
 @lru_cache(maxsize=65536)

@@ -96,10 +96,33 @@ class RecoveryMethod:
     images: int = 0  # default number of training images
 
 
+FOLDER = "folder:"
+"""Begins the name of a data set of own images; the name of their folder follows."""
+
 DATASETS: Mapping[str, DataSetName] = {
     "cifar10": DataSetName("CIFAR-10", "CIFAR-10"),
+    "cifar100": DataSetName("CIFAR-100", "CIFAR-100"),
     "digits": DataSetName("digits", "Handwritten digits"),
 }
+
+
+def is_folder(name: str) -> bool:
+    """Return whether a data set's name is that of a folder of own images."""
+    return name.startswith(FOLDER)
+
+
+def data_set_name(name: str) -> DataSetName:
+    """Return how users see a data set: one of DATASETS, or a folder of own images.
+
+    A folder keeps its name, unless that is the label of one of DATASETS.
+    """
+    if not is_folder(name):
+        return DATASETS[name]
+    own = name.removeprefix(FOLDER)
+    if own in {each.label for each in DATASETS.values()}:
+        own = f"{own} (folder)"
+    return DataSetName(own, own)
+
 
 CRITERIA: Mapping[str, Criterion] = {
     "l1": Criterion("L1", "The sum of the absolute weights.", scores_weights=True),

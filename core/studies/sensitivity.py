@@ -69,7 +69,8 @@ class ScanMeasurer(Measurer):
 
     The activations in front of the first changed segment are the same as in the unpruned network.
     They are cached for one segment, so measure points in network order. The cache takes up to
-    130 kB per image of the subset for each recovery, and as much per image used by the recovery.
+    130 kB per image of 32x32 pixels of the subset for each recovery, and as much per image used by
+    the recovery.
     The compressed size is not measured, because it takes as long as one evaluation.
     """
 
@@ -111,7 +112,7 @@ class ScanMeasurer(Measurer):
         unpruned = self._recovered[recovery]
         if recovery not in self._classifying:
             ready = unpruned.with_module(for_inference(unpruned, self._device, self._precision))
-            self._classifying[recovery] = _PrefixCache(ready.segments, self._inputs)
+            self._classifying[recovery] = _PrefixCache(ready.segments, tuple(self._inputs))
         start = first_changed_segment(unpruned, network)
         changed = network.with_module(for_inference(network, self._device, self._precision))
         rest = partial(run_segments, changed.segments[start:])

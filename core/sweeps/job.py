@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from core.baselines.fit import fitting
 from core.data import loading
 from core.data.dataset import DataSet
 from core.device import resolve_device
@@ -24,13 +25,16 @@ class Job:
     seed: int = 0  # for drawing them
     precision: str = "auto"
     device: str = "auto"
+    folder: Path | None = None  # of own images; None means the one that EXPLORER_DATA names
 
-    def measurer(self, kind: type[Kind], load: Callable[[str], DataSet] = loading.load) -> Kind:
+    def measurer(self, kind: type[Kind], load: Callable[..., DataSet] = loading.load) -> Kind:
         """Load the baseline, and the images with `load`. Raises InputError if one is missing."""
         loaded = checkpoint.load(self.checkpoint, self.dataset)
+        size = loaded.signature.image_size
+        dataset = load(loaded.dataset, own=self.folder, image_size=size)
         return kind(
             loaded,
-            load(loaded.dataset),
+            fitting(dataset, loaded),
             self.subset,
             self.seed,
             self.precision,

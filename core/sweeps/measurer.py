@@ -24,6 +24,9 @@ from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 
+LARGEST_KEPT_INPUTS = 1 << 30
+"""Largest size of normalised test images, in bytes, that are kept for all points."""
+
 
 class Measurer:
     """Measures prunings of one baseline on one subset, and prepares the shared data once.
@@ -106,12 +109,21 @@ class Measurer:
     def _compressed_bytes(self, network: Network) -> int | None:
         return compressed_bytes(network.module)
 
+    @property
+    def _inputs(self) -> Iterable[Tensor]:
+        """The subset's test images in batches, normalised: once for all points if they are few."""
+        image = self._dataset.test_images[:1]
+        size = image.numel() * len(self._chosen) * DTYPES[self._precision].itemsize
+        return self._kept_inputs if size <= LARGEST_KEPT_INPUTS else self._new_inputs()
+
     @cached_property
-    def _inputs(self) -> tuple[Tensor, ...]:
-        """The subset's test images in batches, normalised once for all points."""
-        images = self._dataset.test_images[self._chosen].to(self._device)
-        inputs = self.checkpoint.network.inputs(images, DTYPES[self._precision])
-        return torch.split(inputs, BATCH_SIZES[self._device.type])
+    def _kept_inputs(self) -> tuple[Tensor, ...]:
+        return tuple(self._new_inputs())
+
+    def _new_inputs(self) -> Iterator[Tensor]:
+        for chosen in torch.split(self._chosen, BATCH_SIZES[self._device.type]):
+            images = self._dataset.test_images[chosen].to(self._device)
+            yield self.checkpoint.network.inputs(images, DTYPES[self._precision])
 
     @property
     def _labels(self) -> Tensor:

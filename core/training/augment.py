@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+IMAGES_IN_A_PIECE = 1000
+
 
 class Augmenter:
     """Draws augmented batches from training images that are kept padded in memory.
@@ -25,9 +27,15 @@ class Augmenter:
         grey: Tensor,
         cutout: int = 0,
     ):
-        pad = (translate,) * 4
-        padded = F.pad(images.float(), pad, mode="reflect").to(torch.uint8) if translate else images
-        self._padded = padded.permute(0, 2, 3, 1).contiguous()  # (N, H+2t, W+2t, 3)
+        # In pieces, because reflecting needs floats, which take four times the memory.
+        pieces = [
+            F.pad(piece.float(), (translate,) * 4, mode="reflect").to(torch.uint8)
+            if translate
+            else piece
+            for piece in torch.split(images, IMAGES_IN_A_PIECE)
+        ]
+        channels_last = [piece.permute(0, 2, 3, 1) for piece in pieces]
+        self._padded = torch.cat(channels_last).contiguous()  # (N, H+2t, W+2t, 3)
         self._size = images.shape[-2:]
         self._translate = translate
         self._flip = flip

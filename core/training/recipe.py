@@ -6,11 +6,17 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from core.errors import InputError
+from core.specs.vocabulary import is_folder
 
 OPTIMISERS = ("muon", "sgd")
 SCHEDULES = ("linear", "one-cycle", "constant")
-LARGEST_TRANSLATION = 16  # pixels, half an image
-LARGEST_CUTOUT = 32  # pixels, an image
+LARGEST_TRANSLATION = 112  # pixels, half of the largest image
+LARGEST_CUTOUT = 224  # pixels, the largest image
+USUAL_EPOCHS = 5
+SMALLEST_BATCH, LARGEST_BATCH = 8, 128  # images
+STEPS_PER_EPOCH = 20  # at least, where batches can be that small
+FEWEST_STEPS = 300  # of a whole training, where MOST_USUAL_EPOCHS allows that
+MOST_USUAL_EPOCHS = 30
 
 
 @dataclass(frozen=True)
@@ -116,11 +122,21 @@ class Recipe:
             ) from error
 
 
-def default_recipe(dataset: str, epochs: int | None = None, optimiser: str = "muon") -> Recipe:
-    """Return the recipe for a data set, with 5 epochs by default."""
+def default_recipe(
+    dataset: str,
+    epochs: int | None = None,
+    optimiser: str = "muon",
+    images: int = 50_000,
+    image_size: int = 32,
+) -> Recipe:
+    """Return the recipe for a data set, with 5 epochs by default.
+
+    For a folder of own images it depends on the number of its training images and on their size:
+    few images are trained on in small batches, for more epochs.
+    """
     if optimiser not in OPTIMISERS:
         raise InputError(f"There is no optimiser {optimiser!r}: choose {' or '.join(OPTIMISERS)}.")
-    settings: dict[str, Any] = {"epochs": 5 if epochs is None else epochs}
+    settings: dict[str, Any] = {"epochs": USUAL_EPOCHS}
     if optimiser == "sgd":
         settings |= {
             "optimiser": "sgd",
@@ -132,4 +148,22 @@ def default_recipe(dataset: str, epochs: int | None = None, optimiser: str = "mu
         }
     if dataset == "digits":  # only 1,297 images, and a mirrored digit is no longer that digit
         settings |= {"batch_size": 64, "rest_learning_rate": 0.1, "flip": False}
+    if is_folder(dataset):
+        settings |= _for_own_images(images, image_size)
+    if epochs is not None:
+        settings["epochs"] = epochs
     return Recipe(**settings)
+
+
+def _for_own_images(images: int, image_size: int) -> dict[str, Any]:
+    """Return what depends on the number of training images and their size, in pixels."""
+    batch_size = LARGEST_BATCH
+    while batch_size > SMALLEST_BATCH and images < STEPS_PER_EPOCH * batch_size:
+        batch_size //= 2
+    steps = max(1, images // batch_size)
+    return {
+        "epochs": max(USUAL_EPOCHS, min(MOST_USUAL_EPOCHS, FEWEST_STEPS // steps)),
+        "batch_size": batch_size,
+        "rest_learning_rate": 0.3 if batch_size == LARGEST_BATCH else 0.1,
+        "translate": image_size // 16,
+    }

@@ -1,4 +1,4 @@
-"""Running a command as the command line does."""
+"""Commands run in this process, each with a folder of its own for checkpoints."""
 
 import json
 from collections.abc import Callable

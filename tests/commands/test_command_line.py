@@ -17,6 +17,7 @@ import torch
 from core import paths
 from core.commands.measuring import ratios
 from core.data import loading
+from core.data.cifar import BOTH, Cifar
 from core.data.dataset import DataMissingError, DataSet, subset_indices
 from core.data.loading import DownloadProgress
 from core.errors import InputError
@@ -230,13 +231,13 @@ def test_a_recovered_file_evaluates_to_what_was_reported(
 def no_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without CIFAR-10 and without a network."""
 
-    def download() -> Iterator[DownloadProgress]:
+    def download(_: Cifar) -> Iterator[DownloadProgress]:
         raise InputError("CIFAR-10 could not be downloaded.")
         yield
 
     monkeypatch.delenv("CIFAR10_DIR", raising=False)
     monkeypatch.setattr(paths, "DATA", tmp_path / "data")
-    monkeypatch.setattr(loading, "download_cifar10", download)
+    monkeypatch.setattr(loading, "download", download)
 
 
 @pytest.mark.usefixtures("no_images")
@@ -312,7 +313,7 @@ def test_the_baseline_that_the_app_opens_with_is_taken_unless_told(
 ) -> None:
     """The other one comes first in the alphabet."""
     folder = tmp_path / "checkpoints"
-    monkeypatch.setattr(loading, "load", lambda _: digits)
+    monkeypatch.setattr(loading, "load", lambda *_, **__: digits)
     metadata = {name: trained.metadata[name] for name in BASELINE_FIELDS}
     for name, model in (("a-1ep", random_network()), (FULL, trained.network)):
         checkpoint.save(
@@ -597,7 +598,7 @@ def test_what_ships_is_not_measured_on_another_copy_of_the_images(
 ) -> None:
     other = replace(digits, test_images=255 - digits.test_images)
     assert other.fingerprint != digits.fingerprint
-    monkeypatch.setattr(loading, "load", lambda _: other)
+    monkeypatch.setattr(loading, "load", lambda *_, **__: other)
     assert_refused(run("sweep", "--shipped", "--json"), f"{FULL}.safetensors", "copy")
     assert not list(ships.glob("*.results.*"))
 
@@ -708,7 +709,9 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         ((*TRAIN, "--learning-rate", 0), ["learning rate", "0.0"]),
         ((*TRAIN, "--learning-rate", "nan"), ["learning rate", "nan"]),
         ((*TRAIN, "--translate", 17), ["17", "16"]),
-        ((*TRAIN, "--cutout", -1), ["-1", "32"]),
+        ((*TRAIN, "--cutout", -1), ["-1", "224"]),
+        ((*TRAIN, "--cutout", 33), ["33", "32"]),
+        ((*TRAIN, "--image-size", 64), ["Handwritten digits", "--image-size"]),
         ((*TRAIN, "--warm-up", 1), ["at least 0 and below 1", "1.0"]),
         ((*TRAIN, "--start-from", "nowhere"), ["no checkpoint nowhere"]),
         ((*TRAIN, "--start-from", "BASELINE"), ["widths", "cannot start"]),
@@ -813,25 +816,35 @@ def test_a_stop_is_said_calmly(
     assert outcome.err == "Stopped; finished results are kept.\n"
 
 
+@pytest.mark.parametrize("cifar", BOTH.values(), ids=list(BOTH))
 def test_a_download_is_announced(
-    run: Run, trained: Checkpoint, digits: DataSet, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    trained: Checkpoint,
+    digits: DataSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cifar: Cifar,
 ) -> None:
+    path = tmp_path / "network.safetensors"
+    checkpoint.save(trained.network, path, cifar.name, {})
     arrived = threading.Event()
 
-    def load(_: str) -> DataSet:
+    def load(_: str, **__: object) -> DataSet:
         if not arrived.is_set():
-            raise DataMissingError("CIFAR-10 is not on this machine.")
+            raise DataMissingError("The images are not on this machine.")
         return digits
 
-    def download() -> Iterator[DownloadProgress]:
+    def download(asked: Cifar) -> Iterator[DownloadProgress]:
+        assert asked is cifar
         yield DownloadProgress(1, 2)
         yield DownloadProgress(2, 2)
         arrived.set()
 
     monkeypatch.setattr(loading, "load", load)
-    monkeypatch.setattr(loading, "download_cifar10", download)
-    outcome = run("evaluate", trained.path, "--subset", 50, "--json")
-    assert "downloading 170 MB from https://" in outcome.err
+    monkeypatch.setattr(loading, "download", download)
+    outcome = run("evaluate", path, "--subset", 50, "--json")
+    assert f"{cifar.title} is not on this machine: downloading 1" in outcome.err
+    assert loading.archive_address(cifar) in outcome.err
     assert outcome.result["seen"] == 50
 
 

@@ -1,4 +1,4 @@
-"""Small fakes of CIFAR-10's two layouts, written without the code under test."""
+"""Small fakes of both layouts of both CIFARs, written without the code under test."""
 
 import io
 import struct
@@ -15,11 +15,14 @@ Parts = dict[str, tuple[np.ndarray, np.ndarray]]
 SIZES = {"train": 20, "test": 6}
 
 
-def some_parts(seed: int = 0) -> Parts:
+def some_parts(seed: int = 0, classes: int = 10) -> Parts:
     """Noise: uint8 (N, 3, 32, 32) and labels, as the reader should give them."""
     rng = np.random.default_rng(seed)
     return {
-        part: (rng.integers(0, 256, (size, 3, 32, 32), dtype=np.uint8), rng.integers(0, 10, size))
+        part: (
+            rng.integers(0, 256, (size, 3, 32, 32), dtype=np.uint8),
+            rng.integers(0, classes, size),
+        )
         for part, size in SIZES.items()
     }
 
@@ -87,3 +90,21 @@ def write_batches(folder: Path, parts: Parts) -> None:
     named = {f"data_batch_{number}": piece for number, piece in enumerate(pieces, start=1)}
     for name, (some, their) in (named | {"test_batch": parts["test"]}).items():
         (folder / name).write_bytes(python2_pickle(batch(some, their.tolist())))
+
+
+def write_cifar100(layout: str, folder: Path, parts: Parts) -> None:
+    """CIFAR-100 as parquet files or as original batches, with coarse labels that mean nothing."""
+    inner = folder / "cifar-100-python" if layout == "batches" else folder
+    inner.mkdir(parents=True, exist_ok=True)
+    for part, (images, labels) in parts.items():
+        fine, coarse = labels.tolist(), [7] * len(labels)
+        if layout == "parquet":
+            column = pa.array([{"bytes": encoded(image), "path": "image"} for image in images])
+            table = pa.table({"img": column, "fine_label": fine, "coarse_label": coarse})
+            pq.write_table(table, folder / f"{part}-00000-of-00001.parquet")
+        else:
+            content = batch(images, None) | {"fine_labels": fine, "coarse_labels": coarse}
+            del content["labels"]
+            (inner / part).write_bytes(python2_pickle(content))
+    if layout == "batches":
+        (inner / "meta").write_bytes(python2_pickle({"fine_label_names": ["not", "read"]}))

@@ -65,9 +65,38 @@ def test_every_prefix_is_stratified(end: int) -> None:
     assert max(counts) - min(counts) <= 1
 
 
-def test_unequal_classes_take_part_as_long_as_they_last() -> None:
-    labels = torch.tensor([0] * 3 + [1] * 20 + [2] * 20)
-    assert per_class(labels[subset_indices(labels, 29)])[:3] == [3, 13, 13]
+@given(
+    sizes=st.lists(st.integers(1, 200), min_size=2, max_size=6).filter(
+        lambda all: sum(all) > 9 and max(all) > 1.1 * min(all)
+    ),
+    part=st.floats(0, 1),
+    seed=st.integers(0, 2**32),
+)
+def test_a_subset_of_uneven_classes_has_about_their_proportions(
+    sizes: list[int], part: float, seed: int
+) -> None:
+    labels = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    size = max(10, round(part * len(labels)))
+    counts = torch.bincount(labels[subset_indices(labels, size, seed)], minlength=len(sizes))
+    shares = torch.tensor(sizes) / len(labels)
+    # Each class may be off by one image, and what the others are off by is shared out.
+    assert ((counts - size * shares).abs() <= 1 + (len(sizes) - 1) * shares + 1e-6).all()
+
+
+def test_no_class_is_preferred_where_they_are_uneven() -> None:
+    sizes = torch.tensor([700, 200, 40, *[1] * 60])
+    labels = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+    drawn = torch.cat([labels[subset_indices(labels, 100, seed)] for seed in range(300)])
+    counts = torch.bincount(drawn, minlength=len(sizes))
+    found = torch.cat([counts[:3], counts[3:].sum(0, keepdim=True)]) / len(drawn)
+    assert (found - torch.tensor([0.70, 0.20, 0.04, 0.06])).abs().max() < 0.005
+
+
+def test_few_images_can_be_drawn_all_or_not_at_all() -> None:
+    labels = torch.tensor([0, 0, 1, 2])
+    assert sorted(subset_indices(labels, 4, 3).tolist()) == [0, 1, 2, 3]
+    with pytest.raises(InputError, match="choose from 4 to 4 images"):
+        subset_indices(labels, 3)
 
 
 def test_the_whole_set_is_a_permutation() -> None:
@@ -142,5 +171,8 @@ def test_the_digits_are_the_same_each_time(digits: DataSet) -> None:
 
 
 def test_an_unknown_data_set_is_refused() -> None:
-    with pytest.raises(InputError, match="There is no data set 'mnist': choose cifar10 or digits"):
+    with pytest.raises(
+        InputError,
+        match="There is no data set 'mnist': choose cifar10, cifar100, digits or folder:PATH",
+    ):
         load("mnist")

@@ -1,4 +1,4 @@
-"""Where CIFAR-10 is looked for, the cache of what was read, and the download."""
+"""Where CIFAR-10 and CIFAR-100 are looked for, the cache of what was read, and the download."""
 
 import hashlib
 import io
@@ -17,13 +17,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torchvision.datasets import CIFAR10
+from torchvision import datasets
 
-from core.data import cifar10
+from core.data import cifar, loading
+from core.data.cifar import CIFAR10, CIFAR100, Cifar
 from core.data.dataset import DataMissingError, DataSet
-from core.data.loading import download_cifar10, find_cifar10, load
+from core.data.loading import download, find_cifar, load
 from core.errors import InputError
-from tests.data import SIZES, Parts, some_parts, write_batches, write_parquet
+from tests.data import (
+    SIZES,
+    Parts,
+    some_parts,
+    write_batches,
+    write_cifar100,
+    write_parquet,
+)
 
 CACHE = "cifar10.safetensors"
 ARCHIVE = "/cifar-10-python.tar.gz"
@@ -31,16 +39,17 @@ ARCHIVE = "/cifar-10-python.tar.gz"
 
 @pytest.fixture(autouse=True)
 def small_and_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar10, "SIZES", SIZES)
-    monkeypatch.delenv("CIFAR10_DIR", raising=False)
+    monkeypatch.setattr(cifar, "SIZES", SIZES)
+    for each in cifar.BOTH.values():
+        monkeypatch.delenv(each.variable, raising=False)
 
 
 @pytest.fixture
 def refuse_to_decode(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    def refuse(layout: cifar10.Layout) -> None:
+    def refuse(layout: cifar.Layout) -> None:
         pytest.fail(f"{layout.description} was decoded again")
 
-    return lambda: monkeypatch.setattr(cifar10, "read", refuse)
+    return lambda: monkeypatch.setattr(loading, "read", refuse)
 
 
 def assert_holds(dataset: DataSet, parts: Parts) -> None:
@@ -113,6 +122,45 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     assert_holds(load(data_folder=tmp_path), some_parts(seed=2))
 
 
+@pytest.mark.parametrize("layout", ["parquet", "batches"])
+@pytest.mark.parametrize("place", ["configured", "data", "data/cifar100"])
+def test_cifar100_is_found_beside_cifar10(
+    layout: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their parquet files have the same names, so one folder holds those of one only."""
+    parts = some_parts(seed=3, classes=100)
+    data = tmp_path / "data"
+    write_cifar100(layout, tmp_path / place, parts)
+    (write_batches if place == "data" else write_parquet)(data, some_parts())
+    if place == "configured":
+        monkeypatch.setenv("CIFAR100_DIR", str(tmp_path / place))
+    for _ in range(2):  # from the files, then from the cache
+        dataset = load("cifar100", data)
+        assert_holds(dataset, parts)
+        assert (dataset.classes, dataset.class_names[99]) == (100, "worm")
+        assert dataset.normalisation == CIFAR100.normalisation != CIFAR10.normalisation
+        assert_holds(load("cifar10", data), some_parts())
+
+
+@pytest.mark.parametrize("each", cifar.BOTH.values(), ids=list(cifar.BOTH))
+def test_the_parquet_files_of_the_other_data_set_are_not_taken(
+    each: Cifar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if each is CIFAR10:
+        write_cifar100("parquet", tmp_path, some_parts(classes=100))
+    else:
+        write_parquet(tmp_path, some_parts())
+    with pytest.raises(DataMissingError, match=f"^{each.title} is not on this machine. .+it.$"):
+        load(each.name, tmp_path)
+    monkeypatch.setenv(each.variable, str(tmp_path))
+    with pytest.raises(InputError, match=f"which holds neither {each.title}'s"):
+        load(each.name, tmp_path)
+
+
+def test_cifar100_is_downloaded_from_its_own_archive() -> None:
+    assert loading.archive_address(CIFAR100) == datasets.CIFAR100.url != datasets.CIFAR10.url
+
+
 @pytest.mark.parametrize("size", [0, 100, 5000])
 def test_a_damaged_cache_is_made_again(size: int, tmp_path: Path) -> None:
     write_batches(tmp_path, some_parts())
@@ -175,9 +223,13 @@ class Handler(BaseHTTPRequestHandler):
 
 def archive_of(parts: Parts, folder: Path) -> bytes:
     write_batches(folder, parts)
+    return packed(folder, "cifar-10-batches-py")
+
+
+def packed(folder: Path, name: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as opened:
-        opened.add(folder / "cifar-10-batches-py", "cifar-10-batches-py")
+        opened.add(folder / name, name)
     return buffer.getvalue()
 
 
@@ -191,7 +243,7 @@ def site(
     with Site(("127.0.0.1", 0), Handler) as server:
         server.archive = archive_of(some_parts(), tmp_path_factory.mktemp("site"))
         checksum = hashlib.md5(server.archive, usedforsecurity=False).hexdigest()
-        monkeypatch.setattr(CIFAR10, "tgz_md5", checksum)
+        monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", checksum)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
@@ -201,7 +253,7 @@ def site(
 
 def failure(data_folder: Path, url: str) -> str:
     with pytest.raises(InputError) as caught:
-        list(download_cifar10(data_folder, url))
+        list(download(CIFAR10, data_folder, url))
     text = str(caught.value)
     assert "\n" not in text
     assert text.endswith(".")
@@ -213,7 +265,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def test_the_download_is_unpacked_and_the_archive_removed(site: Site, tmp_path: Path) -> None:
-    events = list(download_cifar10(tmp_path, site.address + ARCHIVE))
+    events = list(download(CIFAR10, tmp_path, site.address + ARCHIVE))
     received = [event.received for event in events]
     assert len(received) > 1
     assert received == sorted(set(received))
@@ -223,10 +275,26 @@ def test_the_download_is_unpacked_and_the_archive_removed(site: Site, tmp_path: 
     assert_holds(load(data_folder=tmp_path), some_parts())
 
 
+def test_cifar100_is_downloaded_and_read(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = some_parts(seed=4, classes=100)
+    write_cifar100("batches", tmp_path / "source", parts)
+    site.archive = packed(tmp_path / "source", "cifar-100-python")
+    address = site.address + ARCHIVE
+    with pytest.raises(InputError, match=r"not CIFAR-100's archive .+ CIFAR100_DIR"):
+        list(download(CIFAR100, tmp_path / "data", address))
+    checksum = hashlib.md5(site.archive, usedforsecurity=False).hexdigest()
+    monkeypatch.setattr(datasets.CIFAR100, "tgz_md5", checksum)
+    list(download(CIFAR100, tmp_path / "data", address))
+    assert names_in(tmp_path / "data") == ["cifar-100-python"]
+    assert_holds(load("cifar100", tmp_path / "data"), parts)
+
+
 def test_a_dropped_download_leaves_nothing(site: Site, tmp_path: Path) -> None:
-    download = download_cifar10(tmp_path, site.address + ARCHIVE)
-    assert 0 < next(download).received < len(site.archive)
-    download.close()  # type: ignore[attr-defined]
+    dropped = download(CIFAR10, tmp_path, site.address + ARCHIVE)
+    assert 0 < next(dropped).received < len(site.archive)
+    dropped.close()  # type: ignore[attr-defined]
     assert names_in(tmp_path) == []
 
 
@@ -250,7 +318,7 @@ def killed_at(step: int, data_folder: Path, url: str) -> bool:
 
         sys.addaudithook(kill_itself)
         with suppress(BaseException):
-            list(download_cifar10(data_folder, url))
+            list(download(CIFAR10, data_folder, url))
             os._exit(0)
         os._exit(1)
     status = os.waitpid(child, 0)[1]
@@ -273,12 +341,12 @@ def test_a_download_that_is_killed_at_any_step_leaves_all_or_nothing(
         if not killed_at(step, folder, site.address + ARCHIVE):
             break
         try:
-            layout = find_cifar10(folder)
+            layout = find_cifar(CIFAR10, folder)
         except DataMissingError:
             assert before != "nothing"
             layout = None
         states.append(layout is not None)
-        list(download_cifar10(folder, site.address + ARCHIVE))
+        list(download(CIFAR10, folder, site.address + ARCHIVE))
         assert_holds(load(data_folder=folder), some_parts())
     assert states == sorted(states)  # first without, then with
     assert {False, True} == set(states)
@@ -299,9 +367,9 @@ def test_batches_in_part_are_missing_data_and_a_complete_layout_beside_them_is_r
 def test_a_download_keeps_what_another_process_downloaded_meanwhile(
     site: Site, tmp_path: Path
 ) -> None:
-    slow = download_cifar10(tmp_path, site.address + ARCHIVE)
+    slow = download(CIFAR10, tmp_path, site.address + ARCHIVE)
     next(slow)
-    list(download_cifar10(tmp_path, site.address + ARCHIVE))
+    list(download(CIFAR10, tmp_path, site.address + ARCHIVE))
     (first,) = tmp_path.glob("cifar-10-batches-py")
     identity = first.stat().st_ino
     list(slow)

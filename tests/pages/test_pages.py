@@ -183,7 +183,7 @@ def stored(
 def test_stored_results_need_no_images_and_no_network(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "load", lambda _name: pytest.fail("the images were asked for"))
+    monkeypatch.setattr(loading, "load", lambda *_, **__: pytest.fail("the images were asked for"))
     monkeypatch.setattr(Pruner, "prune", lambda *_: pytest.fail("it was pruned"))
     app = open_app("compare", dataset="digits", subset="50")
     assert all(value.endswith("%") for value in metrics(app)["Accuracy"])
@@ -201,7 +201,7 @@ def test_stored_results_need_no_images_and_no_network(
 def test_without_images_the_nearest_measured_ratio_is_shown_and_named(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(_name: str) -> DataSet:
+    def missing(_name: str, **_: object) -> DataSet:
         raise DataMissingError("The images are nowhere.")
 
     monkeypatch.setattr(loading, "load", missing)
@@ -391,7 +391,7 @@ def test_a_card_says_where_it_cannot_compare(
     keep(path, digits, FOREIGN, grid(["fine"], [0.0], recoveries=["none"]))
     keep(path, digits, OWN, grid(["fine", "channel"], [0.4], recoveries=["none"]))
 
-    def missing(_name: str) -> DataSet:
+    def missing(_name: str, **_: object) -> DataSet:
         raise DataMissingError("The images are nowhere.")
 
     monkeypatch.setattr(loading, "load", missing)

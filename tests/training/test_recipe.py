@@ -69,7 +69,7 @@ def test_a_recipe_without_warm_up_starts_at_its_peak() -> None:
         ("batch_size", 64.0),
         ("warm_up", 1.0),
         ("warm_up", -0.1),
-        ("translate", 17),
+        ("translate", 113),
         ("translate", 2.0),
         ("average", -1),
         ("average", 1.0),
@@ -104,6 +104,24 @@ def test_each_data_set_has_its_recipe(
     recipe = default_recipe(dataset, optimiser=optimiser)
     assert (recipe.epochs, recipe.flip, recipe.optimiser) == (epochs, flip, optimiser)
     assert default_recipe(dataset, 3, optimiser).epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "epochs"),
+    [(2, 8, 30), (50, 8, 30), (160, 8, 15), (1300, 64, 15), (2560, 128, 15), (50_000, 128, 5)],
+)
+@pytest.mark.parametrize(("size", "translate"), [(8, 0), (32, 2), (64, 4), (224, 14)])
+def test_own_images_are_trained_on_by_their_number_and_size(
+    images: int, batch: int, epochs: int, size: int, translate: int
+) -> None:
+    recipe = default_recipe("folder:pets", images=images, image_size=size)
+    assert (recipe.batch_size, recipe.epochs, recipe.flip) == (batch, epochs, True)
+    assert recipe.translate == translate
+    assert default_recipe("folder:pets", 3, "sgd", images, size).epochs == 3
+
+
+def test_cifar100_has_the_recipe_of_cifar10() -> None:
+    assert default_recipe("cifar100") == default_recipe("cifar10")
 
 
 def test_a_recipe_comes_back_from_its_record() -> None:

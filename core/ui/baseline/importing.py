@@ -17,7 +17,7 @@ from core.formatting import percent
 from core.measuring.statistics import wilson_interval
 from core.ui.bench.turns import yield_to_evaluations
 from core.ui.parts.networks import choose_architecture
-from core.ui.parts.plain import as_text, warn
+from core.ui.parts.plain import plain, warn
 
 FIND, GIVE = "find the best", "own numbers"
 UPLOAD_MB = 200
@@ -124,7 +124,7 @@ def _normalisation(chosen: str, numbers: str) -> Normalisation | None:
 def show_import(found: Imported) -> None:
     """Say what was done to the file, and what each normalisation gave."""
     for note in found.notes:
-        st.caption(as_text(note))
+        st.caption(plain(note))
     if found.tried:
         st.dataframe(normalisation_frame(found.tried), hide_index=True)
         st.caption(describe_choice(found.tried))

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from torch import Tensor
 
 from core import charts
 from core.baselines.request import epochs_in_all
+from core.data.cifar import BOTH
 from core.data.dataset import DataMissingError, DataSet
 from core.errors import InputError
 from core.formatting import percent
@@ -15,7 +18,7 @@ from core.measuring.statistics import wilson_interval
 from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import earlier_trainings
 from core.specs.architecture import Architecture
-from core.specs.vocabulary import DATASETS
+from core.specs.vocabulary import data_set_name, is_folder
 from core.training import default_recipe
 from core.training.recipe import OPTIMISERS
 from core.ui.baseline.importing import import_form, show_import
@@ -25,10 +28,19 @@ from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.networks import choose_architecture
 from core.ui.parts.notices import offer_download
-from core.ui.parts.plain import as_text, warn
+from core.ui.parts.plain import plain, warn
 from core.ui.sidebar.settings import Settings, select_baseline
 
 NOT_RECORDED = "not recorded"
+MOST_CLASSES_IN_WORDS = 10
+_ON_CIFAR = "about 6 minutes with two cores that have native bf16; 36 with two that have only AVX2"
+EPOCH_TIMES = {
+    "cifar10": f" An epoch of ResNet-18 takes {_ON_CIFAR}.",
+    "cifar100": f" An epoch of ResNet-18 takes {_ON_CIFAR}.",
+    "digits": " An epoch of ResNet-18 takes about 12 seconds with two cores that have native bf16; "
+    "1 minute with two that have only AVX2.",
+}
+"""What is known of a ResNet-18's time, by data set."""
 OPTIMISER_LABELS = {"muon": "Muon", "sgd": "SGD with Nesterov momentum"}
 
 
@@ -36,7 +48,7 @@ def show_baseline(settings: Settings) -> None:
     """Show the current checkpoint, its provenance and its training curve."""
     if settings.baseline is None:
         st.info(
-            f"There is no trained baseline for {DATASETS[settings.dataset].title} yet: "
+            f"There is no trained baseline for {plain(data_set_name(settings.dataset).title)} yet: "
             "train one below.",
             icon=":material/model_training:",
         )
@@ -117,9 +129,9 @@ def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
     accuracy, versions = metadata["accuracy"], metadata.get("versions")
     convolutions = [len(layer.weight) for layer in loaded.network.layers.values()][:-1]
     return [
-        ("File", loaded.path.name),
+        ("File", plain(loaded.path.name)),
         ("Fingerprint of its weights", loaded.fingerprint),
-        ("Data set", f"{loaded.dataset}, fingerprint {metadata['data']['fingerprint']}"),
+        ("Data set", plain(f"{loaded.dataset}, fingerprint {metadata['data']['fingerprint']}")),
         ("Architecture", str(loaded.network.architecture)),
         ("Channels of its layers", f"{min(convolutions):,} to {max(convolutions):,}"),
         *_imported(metadata.get("imported")),
@@ -188,40 +200,61 @@ def _targets_text(metadata: Mapping[str, Any]) -> str:
 
 
 def show_data(settings: Settings) -> DataSet | None:
-    """Describe the images and return the data set; if CIFAR-10 is missing, offer the download."""
+    """Describe the images and return the data set; offer to download missing ones."""
     try:
         dataset = load_dataset(settings.dataset)
     except DataMissingError as error:
-        st.info(str(error), icon=":material/image_not_supported:")
-        offer_download()
+        st.info(plain(str(error)), icon=":material/image_not_supported:")
+        if settings.dataset in BOTH:
+            offer_download(BOTH[settings.dataset])
         return None
     except InputError as error:
         warn(error)
         return None
-    st.caption(
-        f"{DATASETS[dataset.name].title}: {len(dataset.train_labels):,} training and "
-        f"{len(dataset.test_labels):,} test images, from {dataset.source}. "
-        f"Classes: {', '.join(dataset.class_names)}."
+    text = (
+        f"{data_set_name(dataset.name).title}: {len(dataset.train_labels):,} training and "
+        f"{len(dataset.test_labels):,} test images, from {dataset.source}."
     )
+    if dataset.classes <= MOST_CLASSES_IN_WORDS:
+        text += f" Classes: {', '.join(dataset.class_names)}."
+    st.caption(plain(text))
     for note in dataset.notes:
-        st.caption(note)
+        st.caption(plain(note))
+    if dataset.classes > MOST_CLASSES_IN_WORDS or is_folder(dataset.name):
+        with st.expander(f"The {dataset.classes:,} classes"):
+            st.dataframe(classes_frame(dataset), hide_index=True)
     return dataset
+
+
+def classes_frame(dataset: DataSet) -> pd.DataFrame:
+    """Return the number of images of each class; a table's cells show names as they are."""
+    return pd.DataFrame(
+        {
+            "Class": dataset.class_names,
+            "Training images": _per_class(dataset.train_labels, dataset.classes),
+            "Test images": _per_class(dataset.test_labels, dataset.classes),
+        }
+    )
+
+
+def _per_class(labels: Tensor, classes: int) -> np.ndarray:
+    return np.bincount(labels.numpy(), minlength=classes)
 
 
 def training_form(dataset: DataSet) -> None:
     """Draw the training form; train with live charts and offer to use the result."""
     st.caption(
         "The network is saved in checkpoints/local. Don't touch the page while it trains: a click "
-        "stops it, and Train resumes from the last finished epoch. An epoch of ResNet-18 takes "
-        "about 6 minutes on CIFAR-10 and 12 seconds on the digits with two cores that have native "
-        "bf16; with two cores that have only AVX2, 36 minutes and 1 minute."
+        "stops it, and Train resumes from the last finished epoch."
+        + EPOCH_TIMES.get(dataset.name, "")
     )
     with st.form("train", border=False):
         network_column, epochs_column, optimiser_column, seed_column, button_column = st.columns(
             [3, 2, 3, 2, 2], vertical_alignment="bottom"
         )
         architecture = choose_architecture(network_column, "train_network")
-        usual = default_recipe(dataset.name).epochs
+        size = (len(dataset.train_labels), dataset.image_size)
+        usual = default_recipe(dataset.name, None, OPTIMISERS[0], *size).epochs
         epochs = epochs_column.number_input("Epochs", 1, 200, usual, key=f"epochs_{dataset.name}")
         optimiser = optimiser_column.selectbox(
             "Optimiser", OPTIMISERS, format_func=OPTIMISER_LABELS.__getitem__
@@ -231,7 +264,7 @@ def training_form(dataset: DataSet) -> None:
             "Train", type="primary", icon=":material/play_arrow:", width="stretch"
         )
     if pressed:
-        recipe = default_recipe(dataset.name, int(epochs), optimiser)
+        recipe = default_recipe(dataset.name, int(epochs), optimiser, *size)
         trained = train_live(dataset, recipe, int(seed), architecture or Architecture())
         if trained is not None:
             _offer(trained)
@@ -249,8 +282,8 @@ def _offer(trained: Checkpoint) -> None:
     """Show the accuracy of a new baseline and a button that selects it."""
     accuracy = trained.metadata["accuracy"]
     st.success(
-        f"{as_text(trained.path.stem)}: {accuracy['correct']:,} of {accuracy['seen']:,} test "
-        "images right. Choose it in the sidebar under Baseline.",
+        f"{plain(trained.path.stem)}: {accuracy['correct']:,} of {accuracy['seen']:,} test images "
+        "right. Choose it in the sidebar under Baseline.",
         icon=":material/check_circle:",
     )
     st.button(

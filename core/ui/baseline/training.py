@@ -14,7 +14,7 @@ from core.specs.architecture import Architecture
 from core.training import EpochEnd, Recipe, Step
 from core.ui.bench.turns import yield_to_evaluations
 from core.ui.parts.chart import show_chart
-from core.ui.parts.plain import warn
+from core.ui.parts.plain import plain, warn
 
 
 def train_live(
@@ -52,7 +52,7 @@ def train_live(
                     else:
                         _show_step(bar, step)
                 case Checkpoint():
-                    bar.progress(1.0, f"Ready: {event.path.name}")
+                    bar.progress(1.0, f"Ready: {plain(event.path.name)}")
                     return event
     except InputError as error:
         warn(error)

@@ -8,7 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from core import paths
+from core.baselines.fit import fitting
 from core.data import loading
+from core.data.cifar import BOTH
 from core.data.dataset import DataSet
 from core.errors import InputError
 from core.measuring.cost import compressed_bytes, cost
@@ -18,8 +20,11 @@ from core.networks.checkpoint import Checkpoint
 from core.pruning import Pruned, Pruner, ratio_that_removes
 from core.results import ResultStore, open_store
 from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import is_folder
 
 HEATMAP_RATIOS = tuple(step * 5 / 100 for step in range(20))
+VARIABLES = (*(cifar.variable for cifar in BOTH.values()), loading.IMAGES_VARIABLE)
+"""The environment variables that say where data sets are."""
 FileVersion = tuple[str, int]
 """A file's path and modification time, so a replaced file gets a new cache key."""
 
@@ -32,14 +37,32 @@ def file_version(path: Path) -> FileVersion:
         raise InputError(f"{path} is gone ({error.strerror}). Choose another baseline.") from error
 
 
-def load_dataset(name: str) -> DataSet:
-    """Load a data set, cached. Raises InputError as `loading.load` does; errors are not cached."""
-    return _load_dataset(name, os.environ.get("CIFAR10_DIR"))
+def load_dataset(name: str, image_size: int | None = None) -> DataSet:
+    """Load a data set, cached; `image_size` is that of own images, by default as configured.
+
+    Raises InputError as `loading.load` does; errors are not cached.
+    """
+    size = None
+    if is_folder(name):
+        size = loading.configured_size() if image_size is None else image_size
+    return _load_dataset(name, size, tuple(map(os.environ.get, VARIABLES)))
+
+
+def load_images_for(loaded: Checkpoint, dataset: str) -> DataSet:
+    """Load the images that a baseline can be measured on, at the size that it takes, cached.
+
+    Raises InputError if they are of other classes.
+    """
+    return fitting(load_dataset(dataset, loaded.signature.image_size), loaded)
 
 
 @st.cache_resource(show_spinner="Reading the images …", max_entries=3)
-def _load_dataset(name: str, configured: str | None) -> DataSet:  # noqa: ARG001, part of the key
-    return loading.load(name)
+def _load_dataset(
+    name: str,
+    image_size: int | None,
+    configured: tuple[str | None, ...],  # noqa: ARG001, part of the key
+) -> DataSet:
+    return loading.load(name, image_size=image_size)
 
 
 def load_store() -> ResultStore:

@@ -9,21 +9,24 @@ from core.networks.checkpoint import Checkpoint
 from core.pruning import Pruned
 from core.results import ResultStore
 from core.specs.pruning import PruningSpec
-from core.specs.vocabulary import GRANULARITIES
+from core.specs.vocabulary import GRANULARITIES, data_set_name
 from core.sweeps.known import KnownResults
 from core.ui.bench.resources import (
     FileVersion,
     file_version,
     load_checkpoint,
     load_cost,
-    load_dataset,
+    load_images_for,
     load_matching_ratio,
     load_pruned,
     load_pruner,
     load_store,
 )
 from core.ui.bench.turns import evaluation_turn
-from core.ui.sidebar.settings import Settings, current_settings
+from core.ui.parts.plain import plain
+from core.ui.sidebar.settings import Settings, current_settings, is_studied
+
+STUDIED_ARCHITECTURE = "resnet18"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,12 @@ class Workbench:
     def classes(self) -> int:
         """Number of classes of the baseline."""
         return self.checkpoint.signature.classes
+
+    @property
+    def is_of_the_study(self) -> bool:
+        """Whether the original study's results can be compared with this baseline's."""
+        architecture = self.checkpoint.signature.architecture.name
+        return is_studied(self.settings.dataset) and architecture == STUDIED_ARCHITECTURE
 
     def specs(self) -> dict[str, PruningSpec]:
         """Return each method's pruning spec at the current position of the slider."""
@@ -63,8 +72,8 @@ def open_workbench() -> Workbench:
     settings = current_settings()
     if settings.baseline is None:
         st.info(
-            f"There is no trained baseline for {settings.dataset} yet. Train one on the page "
-            "Baseline, or choose another data set in the sidebar.",
+            f"There is no trained baseline for {plain(data_set_name(settings.dataset).title)} yet. "
+            "Train one on the page Baseline, or choose another data set in the sidebar.",
             icon=":material/model_training:",
         )
         st.page_link("pages/baseline.py", label="Go to Baseline", icon=":material/arrow_forward:")
@@ -84,7 +93,7 @@ def known_results_of(
     return KnownResults(
         store,
         loaded,
-        images=lambda: load_dataset(settings.dataset),
+        images=lambda: load_images_for(loaded, settings.dataset),
         pruner=lambda: load_pruner(file),
         subset=settings.subset,
         seed=settings.seed,

@@ -21,6 +21,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.compare.curves import CurveChart, removed
 from core.ui.parts.cards import cost_table, method_card
 from core.ui.parts.notices import explain_missing_images
+from core.ui.parts.plain import plain
 from core.ui.parts.progress import measured, show_progress
 from core.ui.parts.sentences import Side, describe, describe_choice
 from core.ui.sidebar.presets import BEST, is_set
@@ -75,7 +76,7 @@ class Comparison:
             self._notice.caption(
                 f"The ratio {self._bench.settings.ratio:.2f} was not measured with these settings, "
                 "and measuring it needs the images. The nearest measured ratio is shown.",
-                help=self._known.missing_images_reason,
+                help=plain(self._known.missing_images_reason),
             )
         elif self._curves.asked_to_fill:
             self._notice.caption("Both curves are already measured at 0, 0.1 … 0.9.")

@@ -35,7 +35,7 @@ class CurveChart:
         self._baseline = baseline
         self._chance = 1 / bench.classes
         place = st.container()
-        self._x, self._study, self.asked_to_fill, self._downloads = _controls()
+        self._x, self._study, self.asked_to_fill, self._downloads = _controls(bench.is_of_the_study)
         # st.empty() removes the previous chart, which is then rebuilt instead of updated. So use it
         # only if this run will redraw the chart.
         self._slot = place if is_final and not self.asked_to_fill else place.empty()
@@ -128,7 +128,7 @@ def _move_slider(chart: str) -> None:
         st.session_state[PICKS] = st.session_state.get(PICKS, 0) + 1
 
 
-def _controls() -> tuple[str, bool, bool, DeltaGenerator]:
+def _controls(of_the_study: bool) -> tuple[str, bool, bool, DeltaGenerator]:
     """Draw the controls; return x column, study shown?, fill in pressed?, slot for downloads."""
     row = st.container(key="aside_controls")
     axis, study, fill, downloads = row.columns([4, 3, 3, 2], vertical_alignment="bottom")
@@ -141,7 +141,7 @@ def _controls() -> tuple[str, bool, bool, DeltaGenerator]:
         bind="query-params",
         help="Zeros do not save MACs, so fine-grained pruning stays at 0 on the MACs axis.",
     )
-    overlay = study.toggle(
+    overlay = of_the_study and study.toggle(
         "Original study",
         value=True,
         key="study",

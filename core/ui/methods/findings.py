@@ -12,12 +12,13 @@ from core.measuring.statistics import mcnemar
 from core.results import Result
 from core.specs import recovery
 from core.specs.point import UNPRUNED, Point
-from core.specs.vocabulary import DATASETS, GRANULARITIES
+from core.specs.vocabulary import GRANULARITIES, data_set_name
 from core.sweeps.known import BASELINE, KnownResults
 from core.sweeps.reading import can_be_paired
 from core.training import Recipe
 from core.ui.baseline.panels import OPTIMISER_LABELS
 from core.ui.bench.workbench import Workbench
+from core.ui.parts.plain import plain
 from core.ui.parts.sentences import accuracy_in_words
 from core.ui.sidebar import presets
 from core.ui.sidebar.presets import USUAL
@@ -39,7 +40,7 @@ class Row:
 
     def link(self, settings: Settings, baseline: str, ratio: float) -> str:
         """Return the relative URL of the view for this row; `baseline` is its name."""
-        dataset = DATASETS[settings.dataset].label
+        dataset = plain(data_set_name(settings.dataset).label)
         said = {**self.options, "dataset": dataset}
         differing = {key: option for key, option in said.items() if option != USUAL[key]}
         images = {"subset": settings.subset, "seed": settings.seed}
@@ -63,7 +64,7 @@ ROWS = (
     Row("… and batch-norm recalibrated", CHANNELS, INTERNAL | RECALIBRATED),
     Row("Internal channels removed, by BN γ, global", CHANNELS, BEST),
     Row("… and batch-norm recalibrated", CHANNELS, BEST | RECALIBRATED),
-    Row("Filters masked, as in the study", CHANNELS, MASKED),
+    Row("Filters masked", CHANNELS, MASKED),
     Row("… and batch-norm recalibrated", CHANNELS, MASKED | RECALIBRATED),
 )
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.specs.vocabulary import NO_RECOVERY, RECOVERIES
 from core.studies.shipped_grid import FIVE_EPOCHS, FULL
-from core.ui.sidebar.settings import baseline_names
+from core.ui.sidebar.settings import baseline_names, current_dataset, is_studied
 
 USUAL = {
     "dataset": "CIFAR-10",
@@ -50,8 +50,11 @@ PRESETS = (
 def preset_control() -> None:
     """Draw the presets: show which one the sidebar matches, and apply the one that is clicked.
 
+    They are of the study's data set, and are drawn only for that one.
     Call it after the other controls, whose values it compares, in a container above them.
     """
+    if not is_studied(current_dataset()):
+        return
     now = next((preset.name for preset in PRESETS if is_set(preset)), None)
     st.session_state["preset"] = now
     st.pills(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import streamlit as st
 
 from core.baselines.shelf import by_name, default_baseline
+from core.data.folder import name_of
+from core.data.loading import configured_images
+from core.errors import InputError
 from core.pruning.matching import HIGHEST_RATIO
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
@@ -22,14 +26,16 @@ from core.specs.vocabulary import (
     METHODS,
     RECOVERIES,
     SCOPES,
+    data_set_name,
 )
 from core.ui.app.navigation import restart_app
+from core.ui.parts.plain import plain
 
 LARGEST_SUBSET = 10_000
+STUDIED = "cifar10"  # the data set of the study and of the shipped baselines
 UNKNOWN = "unknown_baseline"  # session key: a baseline named in the URL that does not exist
 
 # Option as shown in the control and the URL -> name in core. The first option is the default.
-DATASET_OPTIONS = {each.label: name for name, each in DATASETS.items()}
 CRITERION_OPTIONS = {each.label: name for name, each in CRITERIA.items()}
 WEIGHT_ALLOCATIONS = {ALLOCATIONS[name].label: name for name in METHODS["fine"].allocations}
 CHANNEL_ALLOCATIONS = {ALLOCATIONS[name].label: name for name in METHODS["channel"].allocations}
@@ -112,7 +118,7 @@ def shared_controls() -> None:
         step=100,
         key="subset",
         bind="query-params",
-        help="Number of test images for new measurements, the same number from each class. "
+        help="Number of test images for new measurements, from each class in proportion. "
         "More images give narrower intervals but take longer. If a result on the whole test "
         "set is stored, that one is shown.",
     )
@@ -126,8 +132,29 @@ def shared_controls() -> None:
         bind="query-params",
         help="Seed for drawing the test images and for the criterion random.",
     )
-    _choice("Data set", "dataset", DATASET_OPTIONS, _DATASET_HELP)
-    _baseline_control(DATASET_OPTIONS[st.session_state["dataset"]])
+    _choice("Data set", "dataset", dataset_options(), _DATASET_HELP)
+    _baseline_control(current_dataset())
+
+
+def dataset_options() -> dict[str, str]:
+    """Return the data sets by label, with the folder of own images if one is configured."""
+    names = list(DATASETS)
+    images = configured_images()
+    if images is not None:
+        with suppress(InputError):  # a folder without a name
+            names.append(name_of(images))
+    return {data_set_name(name).label: name for name in names}
+
+
+def current_dataset() -> str:
+    """Return the data set that `shared_controls` has in this run."""
+    require_sidebar()
+    return dataset_options()[st.session_state["dataset"]]
+
+
+def is_studied(dataset: str) -> bool:
+    """Return whether presets, tour and study are about a data set."""
+    return dataset == STUDIED
 
 
 def _baseline_control(dataset: str) -> None:
@@ -166,14 +193,13 @@ def warn_about_unknown_baseline() -> None:
 
 def baseline_names(dataset_label: str) -> list[str]:
     """Return the names that the control Baseline offers for a data set."""
-    return list(by_name(DATASET_OPTIONS[dataset_label]))
+    return list(by_name(dataset_options()[dataset_label]))
 
 
 def current_settings() -> Settings:
     """Return the settings that `shared_controls` has in this run."""
-    require_sidebar()
+    dataset = current_dataset()
     state = st.session_state
-    dataset = DATASET_OPTIONS[state["dataset"]]
     named = by_name(dataset).get(state.get("baseline", ""))
     return Settings(
         dataset=dataset,
@@ -211,7 +237,7 @@ def baseline_name(baseline: Path, dataset: str) -> str:
 
 def select_baseline(dataset: str, baseline: Path) -> None:
     """Select a baseline in the sidebar; call it only from a callback, before widgets are drawn."""
-    st.session_state["dataset"] = DATASETS[dataset].label
+    st.session_state["dataset"] = data_set_name(dataset).label
     st.session_state["baseline"] = baseline_name(baseline, dataset)
     _forget_unknown()
 
@@ -222,6 +248,7 @@ def _choice(label: str, key: str, options: dict[str, str], help_text: str) -> No
         list(options),
         default=next(iter(options)),
         required=True,
+        format_func=plain,
         key=key,
         bind="query-params",
         help=help_text,
@@ -249,7 +276,10 @@ _RATIO_HELP = (
     "all parameters."
 )
 _CRITERION_HELP = "How a weight or a channel is scored; the lowest scores are removed first."
-_DATASET_HELP = "The digits come with scikit-learn: small, no download needed."
+_DATASET_HELP = (
+    "The digits come with scikit-learn: small, no download needed. Own images appear here if the "
+    "app is started with EXPLORER_DATA=FOLDER."
+)
 _RECOVERY_HELP = (
     "Which result the cards show; the chart shows both. Recalibration re-estimates every "
     "batch-norm's statistics from up to 2,000 training images, without training."

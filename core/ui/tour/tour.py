@@ -11,7 +11,7 @@ from core.ui.app import presenting
 from core.ui.app.address import set_query_parameter
 from core.ui.app.presenting import TOGGLE, is_presenting
 from core.ui.sidebar.presets import USUAL
-from core.ui.sidebar.settings import baseline_names, require_sidebar
+from core.ui.sidebar.settings import baseline_names, current_dataset, is_studied
 
 PARAMETER = "tour"
 ARRIVING = "arriving"  # session key: the stop has just changed, so its page must be opened
@@ -66,7 +66,13 @@ STOPS = (
 
 def show_tour() -> None:
     """Show the stops as a list, each with a button that opens it and a link to share."""
-    require_sidebar()
+    if not is_studied(current_dataset()):
+        st.info(
+            "The tour is about the network that the study looked at, on other images than these.",
+            icon=":material/tour:",
+        )
+        st.button("Take the tour", type="primary", on_click=_set, args=(1,))
+        return
     for number, stop in enumerate(STOPS, 1):
         with st.container(border=True):
             text, way_in = st.columns([6, 1], vertical_alignment="center")
@@ -91,6 +97,8 @@ def tour_banner() -> None:
     if PARAMETER not in state:
         asked = st.query_params.get(PARAMETER, "")
         state[PARAMETER] = int(asked) if asked in _NUMBERS else 0
+    if not is_studied(current_dataset()):
+        state[PARAMETER] = 0
     number: int = state[PARAMETER]
     set_query_parameter(PARAMETER, str(number) if number else None)
     if not number:

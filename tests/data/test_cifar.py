@@ -1,4 +1,4 @@
-"""Both layouts of CIFAR-10 are read alike, and a file that is not as it should be is refused."""
+"""Both layouts of CIFAR-10 and CIFAR-100 are read, and a file that is not right is refused."""
 
 import os
 import pickle
@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data import cifar10
+from core.data import cifar
+from core.data.cifar import CIFAR10, CIFAR100
 from core.data.dataset import DataSet
-from core.data.normalisation import CIFAR10
 from core.errors import InputError
 from tests.data import (
     SIZES,
@@ -26,6 +27,7 @@ from tests.data import (
     python2_pickle,
     some_parts,
     write_batches,
+    write_cifar100,
     write_parquet,
     write_table,
 )
@@ -35,9 +37,9 @@ TEST_PARQUET = "test-00000-of-00001.parquet"
 
 
 def read(folder: Path) -> Parts:
-    layout = cifar10.find_layout(folder)
+    layout = cifar.find_layout(CIFAR10, folder)
     assert layout is not None
-    return cifar10.read(layout, SIZES)
+    return cifar.read(layout, SIZES)
 
 
 def refusal(folder: Path) -> str:
@@ -99,8 +101,8 @@ def test_parquet_comes_before_batches(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_neither_has_no_layout(tmp_path: Path) -> None:
-    assert cifar10.find_layout(tmp_path) is None
-    assert cifar10.find_layout(tmp_path / "missing") is None
+    assert cifar.find_layout(CIFAR10, tmp_path) is None
+    assert cifar.find_layout(CIFAR10, tmp_path / "missing") is None
 
 
 @pytest.mark.parametrize(
@@ -139,6 +141,65 @@ def test_other_columns_are_named(tmp_path: Path) -> None:
     text = refusal(tmp_path)
     assert TEST_PARQUET in text
     assert "has image, class" in text
+
+
+@pytest.mark.parametrize("layout", ["parquet", "batches"])
+def test_cifar100_is_read_by_its_fine_labels(layout: str, tmp_path: Path) -> None:
+    write_cifar100(layout, tmp_path, some_parts(classes=100))
+    found = cifar.find_layout(CIFAR100, tmp_path)
+    assert found is not None
+    assert_same(cifar.read(found, SIZES), some_parts(classes=100))
+
+
+@pytest.mark.parametrize("layout", ["parquet", "batches"])
+def test_a_label_of_cifar100_is_0_to_99(layout: str, tmp_path: Path) -> None:
+    parts = some_parts(classes=100)
+    parts["test"][1][3] = 100
+    write_cifar100(layout, tmp_path, parts)
+    found = cifar.find_layout(CIFAR100, tmp_path)
+    assert found is not None
+    with pytest.raises(InputError, match="image 3: the label should be 0 to 99 but is 100"):
+        cifar.read(found, SIZES)
+
+
+def test_cifar100_is_what_torchvision_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torchvision.datasets.CIFAR100, "_check_integrity", lambda _: True)
+    monkeypatch.setattr(torchvision.datasets.cifar, "check_integrity", lambda *_: True)
+    write_cifar100("batches", tmp_path, some_parts(classes=100))
+    found = cifar.find_layout(CIFAR100, tmp_path)
+    assert found is not None
+    for part, (images, labels) in cifar.read(found, SIZES).items():
+        theirs = torchvision.datasets.CIFAR100(tmp_path, train=part == "train")
+        np.testing.assert_array_equal(images.transpose(0, 2, 3, 1), theirs.data)
+        assert labels.tolist() == theirs.targets
+
+
+def test_the_fine_labels_are_100_in_the_alphabets_order() -> None:
+    assert len(set(CIFAR100.class_names)) == 100
+    assert list(CIFAR100.class_names) == sorted(CIFAR100.class_names)
+    assert CIFAR100.class_names[58] == "pickup_truck"  # as in the list published with the files
+
+
+@pytest.mark.parametrize("layout", ["parquet", "batches"])
+def test_the_files_of_one_data_set_are_not_taken_for_the_other(layout: str, tmp_path: Path) -> None:
+    write_cifar100(layout, tmp_path / "100", some_parts(classes=100))
+    WRITERS[layout](tmp_path / "10", some_parts())
+    assert cifar.find_layout(CIFAR10, tmp_path / "100") is None
+    assert cifar.find_layout(CIFAR100, tmp_path / "10") is None
+
+
+def test_a_malicious_file_of_cifar100_is_refused_and_not_executed(tmp_path: Path) -> None:
+    trace = tmp_path / "was-here"
+    write_cifar100("batches", tmp_path, some_parts(classes=100))
+    attack = {b"data": RunsACommand(f'echo > "{trace}"'), b"fine_labels": []}
+    (tmp_path / "cifar-100-python" / "train").write_bytes(pickle.dumps(attack))
+    found = cifar.find_layout(CIFAR100, tmp_path)
+    assert found is not None
+    with pytest.raises(InputError, match="system is not allowed"):
+        cifar.read(found, SIZES)
+    assert not trace.exists()
 
 
 def test_images_that_are_no_structs_are_refused(tmp_path: Path) -> None:
@@ -287,7 +348,7 @@ def test_a_malicious_batch_is_refused_and_not_executed(protocol: int, tmp_path: 
         ("numpy._core.multiarray", "fromfile"),
         ("numpy.core.multiarray", "_reconstruct.__globals__"),
         ("_codecs", "lookup"),
-        ("core.data.cifar10", "read"),
+        ("core.data.cifar", "read"),
     ],
 )
 def test_nothing_but_what_arrays_need_can_be_named(module: str, name: str, tmp_path: Path) -> None:
@@ -309,7 +370,7 @@ def test_damage_of_any_kind_is_refused_or_harmless(
     for attempt in (content, damaged):
         file.write_bytes(attempt)
         with suppress(InputError):
-            images, labels = cifar10._read_batch(file)
+            images, labels = cifar._read_batch(CIFAR10, file)
             assert images.shape == (len(labels), 3, 32, 32)
 
 
@@ -323,5 +384,5 @@ def test_the_real_images_are_as_published(cifar10: DataSet) -> None:
         mean = (counts * levels).sum() / counts.sum()
         variance = (counts * (levels - mean) ** 2).sum() / counts.sum()
         # The images that are in circulation as JPEG vary 0.002 less than the original ones.
-        assert mean.item() == pytest.approx(CIFAR10.mean[channel], abs=5e-4)
-        assert variance.sqrt().item() == pytest.approx(CIFAR10.std[channel], abs=3e-3)
+        assert mean.item() == pytest.approx(CIFAR10.normalisation.mean[channel], abs=5e-4)
+        assert variance.sqrt().item() == pytest.approx(CIFAR10.normalisation.std[channel], abs=3e-3)

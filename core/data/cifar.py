@@ -1,9 +1,9 @@
-"""Read and check CIFAR-10 from either of its two common file layouts."""
+"""Read and check CIFAR-10 and CIFAR-100 from either of their two common file layouts."""
 
 import io
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,32 +13,82 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
+from core.data import normalisation
+from core.data.normalisation import Normalisation
 from core.errors import InputError
 
-CLASS_NAMES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
 SIZES = {"train": 50_000, "test": 10_000}
+"""Images in each part of either data set."""
 PARQUET = {part: f"{part}-00000-of-00001.parquet" for part in SIZES}
-BATCHES_FOLDER = "cifar-10-batches-py"
-BATCHES = {
-    "train": tuple(f"data_batch_{number}" for number in range(1, 6)),
-    "test": ("test_batch",),
-}
+
+
+@dataclass(frozen=True)
+class Cifar:
+    """What distinguishes CIFAR-10 and CIFAR-100."""
+
+    name: str  # of the data set
+    title: str
+    variable: str  # the environment variable that names a folder
+    class_names: tuple[str, ...]
+    normalisation: Normalisation
+    label_column: str  # in the parquet files
+    label_key: bytes  # in the original batches
+    archive_megabytes: int
+    batches_folder: str
+    batches: Mapping[str, tuple[str, ...]]  # file names of each part
+
+
+CIFAR10 = Cifar(
+    name="cifar10",
+    title="CIFAR-10",
+    variable="CIFAR10_DIR",
+    class_names=(
+        *("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship"),
+        "truck",
+    ),
+    normalisation=normalisation.CIFAR10,
+    label_column="label",
+    label_key=b"labels",
+    archive_megabytes=170,
+    batches_folder="cifar-10-batches-py",
+    batches={
+        "train": tuple(f"data_batch_{number}" for number in range(1, 6)),
+        "test": ("test_batch",),
+    },
+)
+
+CIFAR100 = Cifar(
+    name="cifar100",
+    title="CIFAR-100",
+    variable="CIFAR100_DIR",
+    class_names=(  # of the fine labels
+        *("apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle"),
+        *("bottle", "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle"),
+        *("caterpillar", "cattle", "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch"),
+        *("crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish", "forest"),
+        *("fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower"),
+        *("leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain"),
+        *("mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear"),
+        *("pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine", "possum", "rabbit"),
+        *("raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk"),
+        *("skyscraper", "snail", "snake", "spider", "squirrel", "streetcar", "sunflower"),
+        *("sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor", "train"),
+        *("trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm"),
+    ),
+    normalisation=normalisation.CIFAR100,
+    label_column="fine_label",
+    label_key=b"fine_labels",
+    archive_megabytes=169,
+    batches_folder="cifar-100-python",
+    batches={"train": ("train",), "test": ("test",)},
+)
+
+BOTH = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100)}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of CIFAR-10 in one folder, and a function that reads one part ("train", "test")."""
+    """The files in one folder, and a function that reads one part ("train", "test")."""
 
     description: str
     files: tuple[Path, ...]
@@ -62,14 +112,16 @@ class IncompleteLayoutError(InputError):
         )
 
 
-def find_layout(folder: Path) -> Layout | None:
+def find_layout(cifar: Cifar, folder: Path) -> Layout | None:
     """Return the layout that is complete in `folder`, or None if there is no file of either.
 
     Raises IncompleteLayoutError if files exist but no layout is complete.
     """
+    layouts = [_batches_layout(cifar, folder)]
+    if not _holds_the_other(cifar, folder):
+        layouts.insert(0, _parquet_layout(cifar, folder))
     missing_files = {
-        layout: [path for path in layout.files if not path.is_file()]
-        for layout in (_parquet_layout(folder), _batches_layout(folder))
+        layout: [path for path in layout.files if not path.is_file()] for layout in layouts
     }
     for layout, missing in missing_files.items():
         if not missing:
@@ -78,6 +130,16 @@ def find_layout(folder: Path) -> Layout | None:
         if len(missing) < len(layout.files):
             raise IncompleteLayoutError(layout, missing[0])
     return None
+
+
+def _holds_the_other(cifar: Cifar, folder: Path) -> bool:
+    """Return whether a folder has the other data set's parquet files, whose names are the same."""
+    try:
+        columns = pq.read_schema(folder / PARQUET["test"]).names
+    except (pa.ArrowException, OSError):
+        return False
+    others = {each.label_column for each in BOTH.values()} - {cifar.label_column}
+    return cifar.label_column not in columns and not others.isdisjoint(columns)
 
 
 def read(
@@ -99,27 +161,28 @@ def read(
     return parts
 
 
-def _checked_labels(labels: Any, path: Path) -> np.ndarray:
+def _checked_labels(cifar: Cifar, labels: Any, path: Path) -> np.ndarray:
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
         raise InputError(f"{path} should hold whole numbers as labels. Get the file again.")
-    wrong = next((row for row, label in enumerate(labels) if not 0 <= label <= 9), None)
+    last = len(cifar.class_names) - 1
+    wrong = next((row for row, label in enumerate(labels) if not 0 <= label <= last), None)
     if wrong is not None:
         raise InputError(
-            f"{path}, image {wrong}: the label should be 0 to 9 but is {labels[wrong]}. "
-            "This is not CIFAR-10, or the file is damaged: get it again."
+            f"{path}, image {wrong}: the label should be 0 to {last} but is "
+            f"{labels[wrong]}. This is not {cifar.title}, or the file is damaged: get it again."
         )
     return np.array(labels, dtype=np.int64)
 
 
-def _parquet_layout(folder: Path) -> Layout:
+def _parquet_layout(cifar: Cifar, folder: Path) -> Layout:
     def read_part(part: str) -> tuple[np.ndarray, np.ndarray]:
-        return _read_parquet(folder / PARQUET[part])
+        return _read_parquet(cifar, folder / PARQUET[part])
 
     files = tuple(folder / name for name in PARQUET.values())
-    return Layout("the two CIFAR-10 parquet files", files, read_part)
+    return Layout(f"the two {cifar.title} parquet files", files, read_part)
 
 
-def _read_parquet(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_parquet(cifar: Cifar, path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
@@ -132,13 +195,13 @@ def _read_parquet(path: Path) -> tuple[np.ndarray, np.ndarray]:
         and pa.types.is_struct(image_type)
         and "bytes" in [field.name for field in image_type]
     )
-    if not has_bytes or "label" not in table.schema.names:
+    if not has_bytes or cifar.label_column not in table.schema.names:
         raise InputError(
-            f"{path} should have the columns img (a struct with bytes) and label but has "
-            f"{', '.join(table.schema.names)}. Get CIFAR-10 in the plain_text layout."
+            f"{path} should have the columns img (a struct with bytes) and {cifar.label_column} "
+            f"but has {', '.join(table.schema.names)}. Get {cifar.title}'s files from Hugging Face."
         )
     encoded = table["img"].combine_chunks().field("bytes").to_pylist()
-    labels = _checked_labels(table["label"].to_pylist(), path)
+    labels = _checked_labels(cifar, table[cifar.label_column].to_pylist(), path)
     images = np.empty((len(encoded), 32, 32, 3), dtype=np.uint8)
     for row, data in enumerate(encoded):
         try:
@@ -162,16 +225,17 @@ def _read_parquet(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), labels
 
 
-def _batches_layout(folder: Path) -> Layout:
-    folder = folder / BATCHES_FOLDER if (folder / BATCHES_FOLDER).is_dir() else folder
+def _batches_layout(cifar: Cifar, folder: Path) -> Layout:
+    inner = folder / cifar.batches_folder
+    folder = inner if inner.is_dir() else folder
 
     def read_part(part: str) -> tuple[np.ndarray, np.ndarray]:
-        batches = [_read_batch(folder / name) for name in BATCHES[part]]
+        batches = [_read_batch(cifar, folder / name) for name in cifar.batches[part]]
         images = np.concatenate([images for images, _ in batches])
         return images, np.concatenate([labels for _, labels in batches])
 
-    files = tuple(folder / name for names in BATCHES.values() for name in names)
-    return Layout("the original CIFAR-10 batches", files, read_part)
+    files = tuple(folder / name for names in cifar.batches.values() for name in names)
+    return Layout(f"the original {cifar.title} batches", files, read_part)
 
 
 class _BatchUnpickler(pickle.Unpickler):
@@ -193,18 +257,18 @@ class _BatchUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_batch(cifar: Cifar, path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with path.open("rb") as file:
             batch = _BatchUnpickler(file, encoding="bytes").load()
         images = np.asarray(batch[b"data"])
-        labels = batch[b"labels"]
+        labels = batch[cifar.label_key]
     except Exception as error:  # a damaged pickle can raise anything
         raise InputError(
-            f"{path} cannot be read as a batch of CIFAR-10 (truncated or foreign?): "
+            f"{path} cannot be read as a batch of {cifar.title} (truncated or foreign?): "
             f"{str(error) or type(error).__name__}. Get the original archive again."
         ) from error
-    checked = _checked_labels(labels, path)
+    checked = _checked_labels(cifar, labels, path)
     if images.dtype != np.uint8 or images.shape != (len(checked), 3 * 32 * 32):
         raise InputError(
             f"{path} should hold uint8 images of shape ({len(checked)}, 3072) but holds "
