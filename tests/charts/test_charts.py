@@ -250,6 +250,21 @@ def test_a_layer_close_up_is_drawn() -> None:
     }
 
 
+@pytest.mark.parametrize("number", [1000, 1001, 2048, 5000])
+def test_many_channels_share_bars_of_one_state(number: int) -> None:
+    stays = [rank % 1700 >= 333 for rank in range(number)]
+    order = pd.DataFrame({"rank": range(number), "channel": range(number), "stays": stays})
+    order = order.assign(method=GRANULARITIES[1], score=[float(rank) for rank in range(number)])
+    bars = charts.channel_order(order).frames["channels"]
+    assert len(bars) <= 1000 + 7
+    assert len(bars) == number or number > 1000
+    widths = bars["next"] - bars["rank"]
+    assert widths.sum() == number
+    assert (bars["rank"].iloc[1:].to_numpy() == bars["next"].iloc[:-1].to_numpy()).all()
+    assert (widths * bars["score"]).sum() == pytest.approx(sum(range(number)))
+    assert (widths * bars["stays"]).sum() == sum(stays)
+
+
 def test_a_training_is_drawn() -> None:
     curve = pd.DataFrame({"epoch": [0.5, 1.0], "loss": [2.0, 1.0], "rate": [0.1, 0.0]})
     ends = pd.DataFrame({"epoch": [1], "accuracy": [0.5], "low": [0.4], "high": [0.6], "seen": [9]})

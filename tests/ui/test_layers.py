@@ -10,7 +10,8 @@ from core.specs.pruning import PruningSpec
 from core.ui.bench.resources import file_version
 from core.ui.layers.by_hand import tolerable_ratios
 from core.ui.layers.close_up import _coupling, map_frame
-from core.ui.layers.overview import describe_losses, stages_of
+from core.ui.layers.overview import describe_losses
+from core.ui.layers.rows import stages_of
 from core.ui.layers.sensitivity import Scan, describe_scan, unit_of
 from tests.small_networks import random_network
 
@@ -60,8 +61,8 @@ def test_words_set_coupled_channels_against_the_others() -> None:
     found = losses(stream=[0, 0.3, 0], stem=[0, 0.1, 0], a=[0, 0.01, 0], b=[0, 0.03, 0])
     assert describe_scan(found, {"stream": "stream"}, {"stream", "stem"}) == (
         "pruning half of stream alone costs 30.0 points; 0 of 4 units cost less than 1. On "
-        "average, half of a residual stream costs 20.0 points, half of the channels inside a "
-        "block 2.0."
+        "average, half of a coupled group, such as a residual stream, costs 20.0 points, half of "
+        "another group 2.0."
     )
     begun = losses(stream=[0, 0.3, 0])
     assert describe_scan(begun, {"stream": "stream"}, {"stream", "stem"}) == (

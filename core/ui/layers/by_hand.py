@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 import streamlit as st
 
+from core.networks.layers import filters
 from core.pruning.matching import HIGHEST_RATIO
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
@@ -69,7 +70,7 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
     )
     names = [
         unit
-        for unit in units(bench.checkpoint.network, spec.method)
+        for unit in units(bench.checkpoint.network, spec.method, spec.criterion)
         if _in_scope(bench, spec, unit)
     ]
     frame = pd.DataFrame(
@@ -127,8 +128,13 @@ def _in_scope(bench: Workbench, spec: PruningSpec, unit: str) -> bool:
 
 
 def _size(bench: Workbench, spec: PruningSpec, unit: str) -> int:
-    weight = bench.checkpoint.network.layers[unit].weight
-    return weight.numel() if METHODS[spec.method].prunes_weights else len(weight)
+    network = bench.checkpoint.network
+    if METHODS[spec.method].prunes_groups:
+        return next(group.size for group in network.groups if group.name == unit)
+    layer = network.layers[unit]
+    if METHODS[spec.method].prunes_weights:
+        return layer.weight.numel()
+    return len(filters(layer))
 
 
 def _cards(bench: Workbench, specs: Mapping[str, PruningSpec]) -> None:
