@@ -5,6 +5,7 @@ from core.charts.closeup import channel_order, kernel_map, weight_distribution
 from core.charts.contest import contenders
 from core.charts.drawing import Drawing
 from core.charts.layers import layers_overview, sensitivity_heatmap
+from core.charts.network import layer_bars
 from core.charts.training import loss_curve, validation_curve
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "channel_order",
     "contenders",
     "kernel_map",
+    "layer_bars",
     "layers_overview",
     "loss_curve",
     "sensitivity_heatmap",

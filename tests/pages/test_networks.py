@@ -207,3 +207,26 @@ def test_random_networks_are_what_these_tests_say(trained: Checkpoint) -> None:
     for name in WIDTHS:
         network = built(name, trained.signature)
         assert all(torch.isfinite(tensor).all() for tensor in network.tensors().values())
+
+
+@with_each_network
+def test_the_page_baseline_shows_the_network(open_app: OpenApp, network: Network) -> None:
+    app = open_app("baseline", **USUAL)
+    facts = " ".join(map(str, app.table[-1].value.to_numpy().flatten()))
+    assert f"{sum(each.numel() for each in network.module.parameters()):,}" in facts
+    bars = [frames["layers"] for frames in frames_of(app) if "layers" in frames]
+    assert [len(frame) for frame in bars] == [len(network.layers)] * 2
+    assert len(app.dataframe[-1].value) == len(network.groups)
+    shown = {text.value for each in app.expander for text in each.text}
+    assert shown == {*network.structure.fixed.values(), *network.structure.computed.values()}
+
+
+def test_nothing_in_the_name_of_a_setting_is_markup(
+    open_app: OpenApp, checkpoints: Path, trained: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = checkpoints / f"{NAME}.safetensors"
+    checkpoint.save(trained.network, path, "digits", metadata_of(trained))
+    facts = {"Settings": "**bold** [x](javascript:1) <b> :red[r]"}
+    monkeypatch.setattr("core.ui.baseline.network.describe_network", lambda _: facts)
+    (shown,) = open_app("baseline", **USUAL).table[-1].value.to_numpy().flatten()
+    assert shown == r"\*\*bold\*\* \[x\](javascript\:1) \<b\> \:red\[r\]"

@@ -13,6 +13,7 @@ from core.errors import InputError
 from core.formatting import percent
 from core.measuring.statistics import wilson_interval
 from core.networks.checkpoint import Checkpoint
+from core.networks.layers import filters
 from core.networks.metadata import earlier_trainings
 from core.specs.vocabulary import DATASETS
 from core.training import default_recipe
@@ -111,13 +112,14 @@ def _training_curve(loaded: Checkpoint) -> None:
 def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
     metadata: dict[str, Any] = dict(loaded.metadata)
     accuracy, versions = metadata["accuracy"], metadata.get("versions")
-    convolutions = [len(layer.weight) for layer in loaded.network.layers.values()][:-1]
+    channels = [len(filters(layer)) for layer in loaded.network.layers.values()]
+    inner = channels[:-1] or channels  # without the classes
     return [
         ("File", loaded.path.name),
         ("Fingerprint of its weights", loaded.fingerprint),
         ("Data set", f"{loaded.dataset}, fingerprint {metadata['data']['fingerprint']}"),
         ("Architecture", str(loaded.network.architecture)),
-        ("Channels of its layers", f"{min(convolutions):,} to {max(convolutions):,}"),
+        ("Channels of its layers", f"{min(inner):,} to {max(inner):,}"),
         ("Recipe", _settings(metadata.get("recipe"))),
         ("Seed", _text(metadata.get("seed"))),
         ("Started from", _start_text(metadata)),
