@@ -7,9 +7,11 @@ from core.charts.drawing import Drawing
 from core.charts.layers import layers_overview, sensitivity_heatmap
 from core.charts.network import layer_bars
 from core.charts.training import loss_curve, validation_curve
+from core.charts.versus import SIZES, versus
 
 __all__ = [
     "CURVES",
+    "SIZES",
     "STUDY",
     "X_AXES",
     "Drawing",
@@ -22,5 +24,6 @@ __all__ = [
     "loss_curve",
     "sensitivity_heatmap",
     "validation_curve",
+    "versus",
     "weight_distribution",
 ]

@@ -5,10 +5,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core import charts
+from core.baselines.request import epochs_in_all
 from core.measuring.outcome import Cost
 from core.measuring.statistics import wilson_interval
+from core.networks.checkpoint import Checkpoint
 from core.pruning.matching import HIGHEST_RATIO
 from core.results import CurvePoint
+from core.specs.architecture import Architecture
 from core.specs.point import Point
 from core.specs.recovery import BY_LABEL
 from core.specs.vocabulary import GRANULARITIES
@@ -21,6 +24,7 @@ from core.ui.sidebar.settings import Settings
 X_AXES = {"ratio": "ratio", "parameters": "parameters_removed", "MACs": "macs_removed"}
 PICKED = "picked"
 PICKS = "picks"
+STUDY_EPOCHS, STUDY_WIDTH = 5, 64
 
 
 class CurveChart:
@@ -35,7 +39,9 @@ class CurveChart:
         self._baseline = baseline
         self._chance = 1 / bench.classes
         place = st.container()
-        self._x, self._study, self.asked_to_fill, self._downloads = _controls()
+        self._x, self._study, self.asked_to_fill, self._downloads = _controls(
+            is_of_the_study(bench.checkpoint)
+        )
         # st.empty() removes the previous chart, which is then rebuilt instead of updated. So use it
         # only if this run will redraw the chart.
         self._slot = place if is_final and not self.asked_to_fill else place.empty()
@@ -128,7 +134,17 @@ def _move_slider(chart: str) -> None:
         st.session_state[PICKS] = st.session_state.get(PICKS, 0) + 1
 
 
-def _controls() -> tuple[str, bool, bool, DeltaGenerator]:
+def is_of_the_study(loaded: Checkpoint) -> bool:
+    """Return whether a baseline is like the original study's: ResNet-18, 5 epochs, CIFAR-10."""
+    return (
+        loaded.dataset == "cifar10"
+        and loaded.signature.architecture == Architecture("resnet18")
+        and len(loaded.stored["conv1.weight"]) == STUDY_WIDTH
+        and epochs_in_all(loaded.metadata) == STUDY_EPOCHS
+    )
+
+
+def _controls(is_of_the_study: bool) -> tuple[str, bool, bool, DeltaGenerator]:
     """Draw the controls; return x column, study shown?, fill in pressed?, slot for downloads."""
     row = st.container(key="aside_controls")
     axis, study, fill, downloads = row.columns([4, 3, 3, 2], vertical_alignment="bottom")
@@ -146,9 +162,9 @@ def _controls() -> tuple[str, bool, bool, DeltaGenerator]:
         value=True,
         key="study",
         bind="query-params",
-        disabled=x != "ratio",
-        help="Open shapes: a ResNet-18 after 5 epochs, pruned without recovery. The study gives "
-        "results by ratio only.",
+        disabled=x != "ratio" or not is_of_the_study,
+        help="Open shapes: a ResNet-18 after 5 epochs on CIFAR-10, pruned without recovery. Shown "
+        "beside such a baseline only, as in the preset *As in the study*, and by ratio only.",
     )
     pressed = fill.button(
         "Fill in the curves",
@@ -158,4 +174,4 @@ def _controls() -> tuple[str, bool, bool, DeltaGenerator]:
         width="stretch",
     )
     popover = downloads.popover("Download", icon=":material/download:", width="stretch")
-    return X_AXES[x], overlay, pressed, popover.empty()
+    return X_AXES[x], overlay and is_of_the_study, pressed, popover.empty()

@@ -67,6 +67,12 @@ STOPS = (
 def show_tour() -> None:
     """Show the stops as a list, each with a button that opens it and a link to share."""
     require_sidebar()
+    if FULL not in baseline_names(USUAL["dataset"]):
+        st.info(
+            f"The tour tells of the baseline `{FULL}`, which is not on this machine. What it says "
+            "need not be true of another one.",
+            icon=":material/info:",
+        )
     for number, stop in enumerate(STOPS, 1):
         with st.container(border=True):
             text, way_in = st.columns([6, 1], vertical_alignment="center")
