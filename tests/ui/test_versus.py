@@ -55,7 +55,7 @@ BIG = whole("big", 4_000_000, 900)
     [
         (  # better although it is smaller, and the one above plays no part
             [(1_300_000, 880, 0.4), (900_000, 850, 0.5)],
-            "big after removing channels is better, with 85.0% ± 2.2 at 0.90 M",
+            "big after removing channels is better, with 85.0% ± 2.2 at 900 k",
         ),
         (  # worse although it is larger
             [(1_300_000, 700, 0.4), (900_000, 100, 0.5)],
@@ -72,12 +72,21 @@ def test_the_better_one_at_equal_parameters_is_named_where_it_can_be_told(
 ) -> None:
     points = [found("big", size, right, ratio) for size, right, ratio in pruned]
     said = verdict([*BIG, *SMALL, *points], NAMES, RAW)
-    assert said.startswith("At 1.00 M parameters, small unpruned is right on 80.0% ± 2.5; big ")
+    assert said.startswith(
+        "At 1.00 M parameters, small unpruned is right on 80.0% ± 2.5 of the images; big "
+    )
     assert words in said
     assert "after zeroing single weights was not measured at that size" in said
     # Neither the other recovery nor the order of the names plays a part.
     other = [found("big", 950_000, 990, 0.6, recovery=BN)]
     assert verdict([*other, *points, *SMALL, *BIG], NAMES[::-1], RAW) == said
+
+
+def test_the_recovery_of_the_sidebar_is_named() -> None:
+    points = [found("big", size, 850, 0.5, recovery=BN) for size in (1_000_000, 500_000)]
+    said = verdict([*BIG, *SMALL, *points], NAMES, BN)
+    assert f"big after removing channels ({BN}) is better" in said
+    assert "removing channels was not measured" in verdict([*BIG, *SMALL, *points], NAMES, RAW)
 
 
 def test_results_in_different_precisions_are_not_compared() -> None:

@@ -207,8 +207,8 @@ def verdict(found: Sequence[Found], names: Sequence[str], recovery: str) -> str:
     if unpruned[large].cost.nonzero <= size * (1 + SAME_SIZE):
         return _of_equal_size(small, reference, large, unpruned[large])
     start = (
-        f"At {millions(size)} parameters, {small} unpruned is right on "
-        f"{accuracy_in_words(reference.evaluation)}"
+        f"At {_parameters(reference)} parameters, {small} unpruned is right on "
+        f"{accuracy_in_words(reference.evaluation)} of the images"
     )
     clauses = []
     for method in GRANULARITIES:
@@ -218,14 +218,15 @@ def verdict(found: Sequence[Found], names: Sequence[str], recovery: str) -> str:
             if (each.baseline, each.method, each.recovery) == (large, method, recovery)
         ]
         doing = next(each.doing for each in METHODS.values() if each.granularity == method)
-        clauses.append(f"{large} after {doing} {_against(reference, points)}")
+        after = "" if recovery == RECOVERIES[NO_RECOVERY].label else f" ({recovery})"
+        clauses.append(f"{large} after {doing}{after} {_against(reference, points)}")
     return f"{start}; {', and '.join(clauses)}."
 
 
 def _of_equal_size(name: str, one: Result, other_name: str, other: Result) -> str:
     start = (
-        f"Unpruned, both have {millions(one.cost.nonzero)} parameters: {name} is right on "
-        f"{accuracy_in_words(one.evaluation)}, {other_name} on "
+        f"Unpruned, both have {_parameters(one)} parameters: {name} is right on "
+        f"{accuracy_in_words(one.evaluation)} of the images, {other_name} on "
         f"{accuracy_in_words(other.evaluation)}"
     )
     if not can_be_paired(one, other):
@@ -255,7 +256,8 @@ def _against(reference: Result, points: Sequence[Found]) -> str:
 
 
 def _parameters(result: Result) -> str:
-    return millions(result.cost.nonzero)
+    number = result.cost.nonzero
+    return millions(number) if number >= 1e6 else f"{number / 1000:.0f} k"
 
 
 def _difference(reference: Result, other: Result) -> float:
