@@ -20,6 +20,8 @@ from core.ui.parts.cards import method_card
 from core.ui.parts.notices import explain_missing_images
 from core.ui.parts.progress import measured
 
+MOST_IN_SIGHT = 25  # rows of the table; a longer one scrolls
+PIXELS_OF_A_LONG_TABLE = 700
 TOLERABLE_LOSS = 0.01  # of accuracy, when one layer is pruned alone
 
 
@@ -84,7 +86,7 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
         frame,
         key=f"{key}_{defaults.version}",
         hide_index=True,
-        height="content",
+        height="content" if len(names) <= MOST_IN_SIGHT else PIXELS_OF_A_LONG_TABLE,
         placeholder="–",
         disabled=["name", "size"],
         column_config={
