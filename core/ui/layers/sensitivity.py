@@ -225,7 +225,10 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
 
 
 def unit_of(groups: tuple[Group, ...], scan: Scan, layer: str) -> str:
-    """Return the unit that is pruned with a layer: itself or its group of channels; "" for none."""
+    """Return the unit that is pruned with a layer: itself or its group of channels; "" for none.
+
+    Of several groups it is the one that has the layer's name, else the first.
+    """
     if not METHODS[scan.method].prunes_groups:
         return layer if layer in scan.units else ""
     owners = [
@@ -233,7 +236,7 @@ def unit_of(groups: tuple[Group, ...], scan: Scan, layer: str) -> str:
         for group in groups
         if group.name in scan.units and layer in (*group.producers, *group.depthwise)
     ]
-    return owners[0] if owners else ""
+    return layer if layer in owners else next(iter(owners), "")
 
 
 def near_to(units: Sequence[str], selected: str) -> Sequence[str]:
