@@ -1,5 +1,7 @@
 """Formatting numbers for users in one style: 91.7% ± 0.5, −44.1 points."""
 
+from collections.abc import Callable, Iterable
+
 MINUS = "\u2212"
 
 
@@ -23,3 +25,36 @@ def change(value: float, digits: int = 1) -> str:
     """Format a difference with its sign, such as +0.3 or −44.1."""
     sign = "+" if round(value, digits) >= 0 else ""
     return sign + decimal(value, digits)
+
+
+LONGEST_NAME = 20  # characters of a layer's name that fit beside a chart
+
+
+def shortener(names: Iterable[str]) -> Callable[[str], str]:
+    """Return a function that shortens the dotted names of layers, all in the same way.
+
+    Where a name is too long, the first parts of all of them become a letter and their digits, such
+    as f.d2.d13.conv1; as few parts as make all names fit, and no two the same. So the function
+    shortens the start of a name in the same way as the whole name.
+    """
+    whole = list(names)
+    deepest = max((name.count(".") for name in whole), default=0)
+
+    def shorten(name: str, parts: int) -> str:
+        first = name.replace("downsample.0", "down").split(".")
+        number = min(parts, len(first) - 1)
+        return ".".join([*map(_abbreviated, first[:number]), *first[number:]])
+
+    fitting = 0
+    for parts in range(deepest + 1):
+        short = {shorten(name, parts) for name in whole}
+        if len(short) < len(set(whole)):
+            break
+        fitting = parts
+        if max(map(len, short), default=0) <= LONGEST_NAME:
+            break
+    return lambda name: shorten(name, fitting)
+
+
+def _abbreviated(part: str) -> str:
+    return part[:1] + "".join(character for character in part[1:] if character.isdigit())

@@ -7,6 +7,7 @@ from core import ui
 settings = ui.current_settings()
 st.subheader("The baseline")
 ui.show_baseline(settings)
+ui.show_network(settings)
 st.subheader("The images")
 dataset = ui.show_data(settings)
 st.subheader("Train a baseline")

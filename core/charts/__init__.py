@@ -5,10 +5,13 @@ from core.charts.closeup import channel_order, kernel_map, weight_distribution
 from core.charts.contest import contenders
 from core.charts.drawing import Drawing
 from core.charts.layers import layers_overview, sensitivity_heatmap
+from core.charts.network import layer_bars
 from core.charts.training import loss_curve, validation_curve
+from core.charts.versus import SIZES, versus
 
 __all__ = [
     "CURVES",
+    "SIZES",
     "STUDY",
     "X_AXES",
     "Drawing",
@@ -16,9 +19,11 @@ __all__ = [
     "channel_order",
     "contenders",
     "kernel_map",
+    "layer_bars",
     "layers_overview",
     "loss_curve",
     "sensitivity_heatmap",
     "validation_curve",
+    "versus",
     "weight_distribution",
 ]

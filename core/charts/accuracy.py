@@ -71,7 +71,7 @@ def accuracy_against(
     return Drawing(
         _spec(x, picking),
         {
-            "points": _with_segments(points),
+            "points": with_segments(points, ["method", "recovery"]),
             "readings": _readings(points),
             "references": pd.DataFrame(references, columns=["label", "accuracy", "at"]),
             "slider": _slider(current),
@@ -217,13 +217,14 @@ def _readings(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["ratio", *CURVES]).astype({"ratio": float})
 
 
-def _with_segments(points: pd.DataFrame) -> pd.DataFrame:
+def with_segments(points: pd.DataFrame, curves: list[str]) -> pd.DataFrame:
     """Split each curve into segments at gaps above LARGEST_GAP, which a line must not bridge.
+
+    `curves` are the columns that tell curves apart.
 
     Adds the columns segment (its number), alone (a segment of one point) and dot (draw a dot). Only
     curves with few points get dots; on dense curves dots would overlap.
     """
-    curves = ["method", "recovery"]
     ordered = points.sort_values([*curves, "ratio"], ignore_index=True)
     starts = ordered.groupby(curves)["ratio"].diff().fillna(1) > LARGEST_GAP
     numbered = ordered.assign(segment=starts.cumsum())

@@ -8,6 +8,7 @@ import pandas as pd
 
 from core.charts.drawing import Drawing, method_color, named
 
+MOST_BARS = 1000  # so that with any states of the channels there are less than 2,000
 PRUNED_COLOR = "#9AA0A6"  # visible in the light and dark theme
 
 
@@ -119,12 +120,29 @@ def channel_order(channels: pd.DataFrame) -> Drawing:
     """Draw the scores of a group's channels, from the least to the most important.
 
     Columns of `channels`: method, rank (0 is least important), channel (its index in the baseline),
-    score (relative to the group's mean), stays (bool).
+    score (relative to the group's mean), stays (bool). Of more than MOST_BARS channels, consecutive
+    ones share a bar of their mean score.
     """
-    what = channels["stays"].map({True: "kept", False: "pruned"})
-    return Drawing(
-        _order_spec(), {"channels": channels.assign(next=channels["rank"] + 1, what=what)}
-    )
+    bars = channels.assign(next=channels["rank"] + 1)
+    if len(channels) > MOST_BARS:
+        width = -(-len(channels) // MOST_BARS)
+        # A bar ends where another state begins.
+        states = (channels["stays"] != channels["stays"].shift()).cumsum()
+        number = channels.groupby(states).cumcount() // width
+        bars = (
+            bars.groupby([states.rename("run"), number.rename("bar")], sort=False)
+            .agg(
+                method=("method", "first"),
+                rank=("rank", "min"),
+                next=("next", "max"),
+                channel=("channel", "first"),
+                score=("score", "mean"),
+                stays=("stays", "first"),
+            )
+            .reset_index(drop=True)
+        )
+    what = bars["stays"].map({True: "kept", False: "pruned"})
+    return Drawing(_order_spec(), {"channels": bars.assign(what=what)})
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from core.charts.drawing import AnyChart, Drawing, named
+from core.formatting import shortener
 from core.specs.vocabulary import GRANULARITIES
 
 SPARSITY_SCALE = alt.Scale(scheme="viridis", domain=[0, 1])
@@ -37,30 +38,41 @@ def layers_overview(
     current: Mapping[str, float],
     selected: str,
     picking: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Drawing:
     """Draw heatmaps of the sparsity that both methods reach, with each layer's weights in between.
 
     Columns of `sparsities`: method, layer, ratio (steps of 0.05 up to 0.95), sparsity (0 to 1),
-    weights, weights_left. `stages` maps each stage to its layers, in network order. The column
+    weights, weights_left. A layer may be a block of layers. `stages` maps each stage to its layers,
+    in network order, and `labels` a layer to its row's label, by default its short name. The column
     nearest to each method's `current` ratio and the row of the layer `selected` are marked.
     `picking` is the name of the selection, by layer, of the clicked row.
     """
+    names = [name for stage in stages.values() for name in stage]
+    if labels is None:
+        short = shortener(names)
+        labels = {name: short(name) for name in names}
+    rows = tuple(tuple(labels[name] for name in stage) for stage in stages.values())
     starts = sparsities["method"].map(STARTS)
     cells = sparsities.assign(
-        x=starts + sparsities["ratio"], x2=starts + sparsities["ratio"] + STEP
+        row=sparsities["layer"].map(labels),
+        x=starts + sparsities["ratio"],
+        x2=starts + sparsities["ratio"] + STEP,
     )
-    weights = sparsities.drop_duplicates("layer")[["layer", "weights"]]
+    weights = cells.drop_duplicates("layer")[["layer", "row", "weights"]]
     widths = WEIGHTS_WIDTH * weights["weights"] / weights["weights"].max()
     nearest = {method: STEP * min(round(ratio / STEP), 19) for method, ratio in current.items()}
     columns = [STARTS[method] + ratio for method, ratio in nearest.items()]
     return Drawing(
-        _overview_spec(tuple(map(tuple, stages.values())), picking),
+        _overview_spec(rows, picking),
         {
             "cells": cells,
             "weights": weights.assign(x=WEIGHTS, x2=WEIGHTS + widths),
             "slider": pd.DataFrame({"x": columns, "x2": [column + STEP for column in columns]}),
             "headings": HEADINGS,
-            "selected": pd.DataFrame({"layer": [selected], "x": [0.0], "x2": [END]}),
+            "selected": pd.DataFrame(
+                {"layer": [selected], "row": [labels[selected]], "x": [0.0], "x2": [END]}
+            ),
         },
     )
 
@@ -70,7 +82,7 @@ def _overview_spec(stages: tuple[tuple[str, ...], ...], picking: str | None) -> 
     # Separate stages by empty rows; each row name needs a different number of blanks.
     rows = [row for number, stage in enumerate(stages) for row in (*stage, " " * (number + 1))][:-1]
     across = alt.X("x:Q", scale=alt.Scale(domain=[0, END], nice=False), axis=_ratio_axis())
-    down = alt.Y("layer:N", scale=alt.Scale(domain=rows), title=None, axis=_row_axis())
+    down = alt.Y("row:N", scale=alt.Scale(domain=rows), title=None, axis=_row_axis())
     cells = (
         named("cells")
         .mark_rect()
@@ -160,12 +172,12 @@ def _ratio_axis() -> alt.Axis:
 
 
 def _row_axis() -> alt.Axis:
-    """Return a y axis with every layer's name, shortening long ones."""
+    """Return a y axis with every row's label."""
     return alt.Axis(
-        labelLimit=120,
+        labelLimit=160,
         labelFontSize=11,  # fixed also while presenting, because rows are only 15 pixels high
         labelFlush=False,
-        labelExpr="replace(trim(datum.label), 'downsample.0', 'down')",
+        labelExpr="trim(datum.label)",
         labelOverlap=False,
         ticks=False,
         domain=False,

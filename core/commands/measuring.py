@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from core.results import Result, ResultStore, export, files_of, open_store
 from core.specs.point import Point
 from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import sweep
+
+Work = Callable[[Point], float] | None
+"""An estimate of a point's time; None for that of `sweep`."""
 
 
 def storing_options() -> Parser:
@@ -79,19 +82,19 @@ def chosen_path(options: argparse.Namespace) -> Path:
 
 
 def measure_points(
-    measurer: Measurer, points: Sequence[Point], options: argparse.Namespace
+    measurer: Measurer, points: Sequence[Point], options: argparse.Namespace, work: Work = None
 ) -> dict[str, Any]:
     """Do the same as `measure_and_export`; return the outcome as JSON."""
-    measured, results = measure_and_export(measurer, points, options)
+    measured, results = measure_and_export(measurer, points, options, work)
     return {"measured": measured, "results": [as_json(result) for result in results]}
 
 
 def measure_and_export(
-    measurer: Measurer, points: Sequence[Point], options: argparse.Namespace
+    measurer: Measurer, points: Sequence[Point], options: argparse.Namespace, work: Work = None
 ) -> tuple[int, list[Result]]:
     """Measure missing points; export if requested. Return (number measured now, all results)."""
     store = open_chosen_store(options)
-    measured = run_points(measurer, points, store, options.json)
+    measured = run_points(measurer, points, store, options.json, work)
     results = stored_results(measurer, points, store)
     if options.export is not None:
         export(results, options.export, options.command_line, measurer.test_labels)
@@ -114,12 +117,18 @@ def _print_notes(notes: Sequence[str]) -> None:
         print(note, file=sys.stderr)
 
 
-def run_points(measurer: Measurer, points: Sequence[Point], store: ResultStore, quiet: bool) -> int:
-    """Sweep with a progress bar; return the number of points measured."""
+def run_points(
+    measurer: Measurer,
+    points: Sequence[Point],
+    store: ResultStore,
+    quiet: bool,
+    work: Work = None,
+) -> int:
+    """Sweep with a progress bar; return the number of points measured. For `work` see `sweep`."""
     measured = 0
     said = store.notes
     with tqdm(unit="point", disable=quiet, dynamic_ncols=True, delay=0.5) as bar:
-        for progress in sweep(measurer, points, store):
+        for progress in sweep(measurer, points, store, work=work):
             spec = progress.point.spec
             bar.total = progress.missing
             bar.set_description(

@@ -13,7 +13,7 @@ from core.commands.measuring import (
     subset_size,
 )
 from core.specs.vocabulary import CRITERIA, METHODS, RECOVERIES
-from core.studies.sensitivity import SCAN_IMAGES, ScanMeasurer, scan_points
+from core.studies.sensitivity import SCAN_IMAGES, ScanMeasurer, scan_points, scan_work
 
 
 def add_scan(commands: Commands) -> None:
@@ -55,4 +55,4 @@ def run_scan(options: argparse.Namespace) -> dict[str, Any]:
             loaded.network, method, options.ratios, options.recoveries, options.criterion
         )
     ]
-    return measure_points(measurer, points, options)
+    return measure_points(measurer, points, options, scan_work(loaded.network))

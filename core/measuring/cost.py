@@ -6,6 +6,7 @@ from torch import nn
 
 from core.measuring.outcome import Cost
 from core.networks.checkpoint import stored_bytes, to_bytes
+from core.networks.layers import weight_names
 from core.networks.network import Network
 
 COMPRESSION_LEVEL = 6  # zlib's and gzip's default
@@ -14,8 +15,13 @@ COMPRESSION_LEVEL = 6  # zlib's and gzip's default
 def cost(network: Network) -> Cost:
     """Count parameters, MACs and bytes; `compressed_bytes` is separate because it is slow."""
     sizes = {name: parameter.numel() for name, parameter in network.module.named_parameters()}
+    weights = weight_names(network.module)
     densities = {
-        name: network.nonzero[f"{name}.weight"] / sizes[f"{name}.weight"] for name in network.macs
+        layer: network.nonzero[weights[layer]] / sizes[weights[layer]]
+        if layer in weights
+        else int(network.layers[layer].weight.count_nonzero())
+        / network.layers[layer].weight.numel()
+        for layer in network.macs
     }
     return Cost(
         parameters=sum(sizes.values()),

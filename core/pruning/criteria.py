@@ -94,6 +94,15 @@ def filter_scores(
     return SCORES[criterion].of_filters(as_numbers(filters), batch_norm, generator)
 
 
+def can_score(filters: Tensor, batch_norm: _BatchNorm | None, criterion: str) -> bool:
+    """Whether `filter_scores` gives scores; a criterion is tried on no weights."""
+    try:
+        filter_scores(filters[:, :0], batch_norm, criterion, torch.Generator())
+    except NoScoreError:
+        return False
+    return True
+
+
 def as_numbers(tensor: Tensor) -> Tensor:
     """16-bit numbers in fp32, so that sums neither overflow nor lose digits; others as they are."""
     return tensor.float() if tensor.element_size() < 4 else tensor

@@ -179,8 +179,8 @@ METHODS: Mapping[str, Method] = {
         granularity=CHANNELS,
         short="removed",
         doing="removing channels",
-        sentence="Whole channels are removed, so layers become narrower; channels coupled by a "
-        "residual addition are removed together.",
+        sentence="Whole channels are removed, so layers become narrower; channels that a residual "
+        "addition or the like couples are removed together.",
         unit="group of channels",
         prunes_groups=True,
     ),

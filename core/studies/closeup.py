@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.networks.layers import output_dim
 from core.pruning import Pruner
 from core.specs.pruning import PruningSpec
 
@@ -19,13 +20,15 @@ KERNELS_IN_A_ROW = 16
 class CloseUp:
     """The weights of one layer of the baseline, and which of them are kept."""
 
-    weights: Tensor  # fp32 (out, in) or (out, in, height, width)
+    weights: Tensor  # fp32 (out, in, ...); one input channel in a depthwise layer
     kept: Tensor  # bool, of the same shape
 
     @classmethod
     def of(cls, pruner: Pruner, spec: PruningSpec, layer: str) -> "CloseUp":
-        weights = pruner.baseline.layers[layer].weight.detach().cpu()
-        return cls(weights, pruner.kept_weights(spec, layer).cpu())
+        baseline = pruner.baseline.layers[layer]
+        outputs = output_dim(baseline)
+        weights = baseline.weight.detach().cpu().movedim(outputs, 0)
+        return cls(weights, pruner.kept_weights(spec, layer).cpu().movedim(outputs, 0))
 
     @property
     def threshold(self) -> float | None:

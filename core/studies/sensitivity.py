@@ -1,7 +1,7 @@
 """Sensitivity scan: the accuracy when one layer is pruned and all others are not."""
 
-from collections.abc import Generator, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -11,9 +11,12 @@ from core.device import DTYPES
 from core.measuring.evaluation import classify, for_inference
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering, calibration_batches, for_calibration, statistics
-from core.networks.layers import copy_with
+from core.networks.layers import copy_with, filters, weight_names
 from core.networks.network import Network
 from core.networks.segments import Segment, run_segments
+from core.pruning.channel import batch_norm_behind
+from core.pruning.criteria import can_score
+from core.pruning.selection import one_of_each
 from core.recovery.recover import calibration_images
 from core.specs.point import UNPRUNED, Point
 from core.specs.pruning import PruningSpec
@@ -23,21 +26,36 @@ from core.sweeps.measurer import Measurer
 
 SCAN_RATIOS = tuple(step / 10 for step in range(1, 10))
 SCAN_IMAGES = 2000
+OVERHEAD = 0.1  # of pruning and storing, relative to evaluating the unpruned network
 
 
-def units(network: Network, method: str) -> tuple[str, ...]:
-    """Return the names of the units that can be pruned separately, in network order.
+def units(network: Network, method: str, criterion: str = "l1") -> tuple[str, ...]:
+    """Return the names of the units that can have a ratio of their own, in network order.
 
     For `channel` these are the groups, whose layers must be pruned together; for `channel-mask` the
-    convolutions; for `fine` all prunable layers.
+    convolutions; for `fine` all prunable layers. Units that the criterion cannot score, or whose
+    weight is computed or belongs to an earlier layer, are left out.
     """
+    structure, layers = network.structure, network.layers
     if METHODS[method].prunes_groups:
-        return tuple(group.name for group in network.groups)
+        return tuple(
+            group.name
+            for group in network.groups
+            if all(_has_score(network, name, criterion) for name in group.producers)
+        )
+    names = weight_names(network.module)
+    stored = {name: layers[name] for name in names if name not in structure.computed}
+    if METHODS[method].prunes_weights:
+        return tuple(one_of_each(stored, names)[0])
+    convolutions = {n: each for n, each in stored.items() if not isinstance(each, nn.Linear)}
     return tuple(
-        name
-        for name, layer in network.layers.items()
-        if METHODS[method].prunes_weights or not isinstance(layer, nn.Linear)
+        name for name in one_of_each(convolutions, names)[0] if _has_score(network, name, criterion)
     )
+
+
+def _has_score(network: Network, layer: str, criterion: str) -> bool:
+    batch_norm = batch_norm_behind(network.module, network.structure, layer)
+    return can_score(filters(network.layers[layer]), batch_norm, criterion)
 
 
 def scan_points(
@@ -54,7 +72,7 @@ def scan_points(
     """
     specs = [
         PruningSpec(method, 0.0, criterion, seed=seed, overrides=((unit, ratio),))
-        for unit in units(network, method)
+        for unit in units(network, method, criterion)
         for ratio in ratios
     ]
     return [
@@ -62,6 +80,37 @@ def scan_points(
         for spec in [UNPRUNED, *specs]
         for recovery in recoveries
     ]
+
+
+def scan_work(network: Network) -> Callable[[Point], float]:
+    """Return an estimate of a point's time in a scan, relative to evaluating the whole network.
+
+    Only the segments from the first changed one are run, and they are weighted by their MACs.
+    """
+    groups = {group.name: group for group in network.groups}
+    everything = sum(network.macs.values()) or 1
+
+    @cache
+    def part_to_run(units: tuple[str, ...]) -> float:
+        members = [member for unit in units if unit in groups for member in groups[unit].members]
+        changed = {f"{unit}.weight" for unit in units} | {member.tensor for member in members}
+        segments = network.segments
+        whole = 0 if not changed else len(segments)
+        first = next((n for n, each in enumerate(segments) if any(map(each.owns, changed))), whole)
+        return (
+            sum(
+                macs
+                for name, macs in network.macs.items()
+                if any(segment.owns(f"{name}.weight") for segment in segments[first:])
+            )
+            / everything
+        )
+
+    def work(point: Point) -> float:
+        passes = 1 + RECOVERIES[point.recovery.method].images / SCAN_IMAGES
+        return OVERHEAD + passes * part_to_run(tuple(unit for unit, _ in point.spec.overrides))
+
+    return work
 
 
 class ScanMeasurer(Measurer):

@@ -1,7 +1,7 @@
 """Measure many prunings of one baseline and store the results; skip stored ones."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -29,14 +29,17 @@ def sweep(
     points: Sequence[Point],
     store: ResultStore,
     turn: Turn = nullcontext,
+    work: Callable[[Point], float] | None = None,
 ) -> Iterator[Progress]:
     """Measure the points that the store lacks, and store each result as soon as it is finished.
 
     The generator can be dropped, or its process killed, at any event: finished results are in the
     store, and the next sweep continues from there. Each point is measured within a `turn`, so that
     other sessions can run between two points; points that they measure meanwhile are skipped.
-    Raises StoreError if results cannot be stored.
+    `work` estimates the time of a point, in any unit, for `seconds_left`. Raises StoreError if
+    results cannot be stored.
     """
+    work = work or _work
 
     def keep(result: Result) -> None:
         store.put([result], measurer.test_labels)
@@ -45,7 +48,7 @@ def sweep(
     for point in points:
         wanted.setdefault(measurer.key(point), point)
     missing = {key: point for key, point in wanted.items() if not store.has(key)}
-    work = sum(_work(point) for point in missing.values())
+    to_do = sum(work(point) for point in missing.values())
     done = 0.0
     seconds_left = None
     started = time.perf_counter()
@@ -55,10 +58,10 @@ def sweep(
                 yield Progress(point, finished, len(missing), seconds_left)
                 continue
             if event.is_new:
-                done += _work(point)
-                seconds_left = (time.perf_counter() - started) * max(0.0, work - done) / done
+                done += work(point)
+                seconds_left = (time.perf_counter() - started) * max(0.0, to_do - done) / done
             else:
-                work -= _work(point)
+                to_do -= work(point)
             result = event.result if event.is_new else None
             yield Progress(point, finished + 1, len(missing), seconds_left, result)
 

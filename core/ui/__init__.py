@@ -5,6 +5,7 @@ from core.ui.app.icon import page_icon
 from core.ui.app.navigation import navigation, run_page
 from core.ui.app.presenting import leave_button, present_control, presented
 from core.ui.app.style import apply_style
+from core.ui.baseline.network import show_network
 from core.ui.baseline.panels import import_network, show_baseline, show_data, training_form
 from core.ui.bench.workbench import Workbench, open_workbench
 from core.ui.compare.comparison import show_comparison
@@ -41,6 +42,7 @@ __all__ = [
     "show_explanation",
     "show_findings",
     "show_layer_views",
+    "show_network",
     "show_overview",
     "show_tour",
     "tour_banner",

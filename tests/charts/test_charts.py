@@ -250,6 +250,68 @@ def test_a_layer_close_up_is_drawn() -> None:
     }
 
 
+def of_two(largest: int) -> pd.DataFrame:
+    """The points of a large and a small baseline, with a gap in the large one's curve."""
+    large = points([0, 0.1, 0.5, 0.6, 0.9]).assign(baseline="large")
+    small = points([0, 0.1]).assign(baseline="small")
+    both = pd.concat([large, small, small.assign(recovery=RECOVERY_LABELS[1])])
+    sizes = [largest, 800, 500, 400, 200, 300, 270, 300, 270]
+    return both.assign(nonzero=sizes, macs=[10 * size for size in sizes])
+
+
+@pytest.mark.parametrize("size", charts.SIZES)
+@pytest.mark.parametrize("largest", [1000, 1001])
+def test_two_baselines_are_drawn_by_size(size: str, largest: int) -> None:
+    shown = charts.versus(of_two(largest), ["large", "small"], size)
+    assert len(shown.frames["unpruned"]) == 2
+    lines = shown.frames["points"].groupby("segment")["ratio"].apply(list).tolist()
+    assert lines == [[0, 0.1], [0.5, 0.6], [0.9], [0, 0.1], [0, 0.1]]
+    svg = drawn_svg(shown)
+    title = charts.SIZES[size] + (" (logarithmic)" if largest > 5 * 200 else "")
+    assert {title, "large", "small", *RECOVERY_LABELS} <= texts(svg)
+    assert not set(GRANULARITIES) & texts(svg)
+
+
+def test_two_baselines_without_any_result_are_an_empty_chart() -> None:
+    nothing = of_two(900)[:0]
+    assert "Parameters left" in texts(drawn_svg(charts.versus(nothing, ["a", "b"], "nonzero")))
+
+
+@pytest.mark.parametrize("quantity", ["parameters", "macs"])
+def test_the_bars_of_layers_stand_in_order_and_have_their_lengths(quantity: str) -> None:
+    rows = [f"row {number}" for number in range(60)]
+    numbers = range(1, 61)
+    frame = pd.DataFrame({"layer": rows, "row": rows, "kind": "linear", "parameters": numbers})
+    shown = charts.layer_bars(frame.assign(macs=[number**2 for number in numbers]), quantity)
+    svg = drawn_svg(shown)
+    assert set(rows) <= texts(svg)
+    assert len(bars_of(svg)) == 60
+    assert shown.frames["layers"]["share"].sum() == pytest.approx(1)
+
+
+def bars_of(svg: ElementTree.Element) -> list[str]:
+    """What a screen reader says of each bar."""
+    paths = svg.iter(f"{SVG}path")
+    return [
+        path.get("aria-label", "") for path in paths if path.get("aria-roledescription") == "bar"
+    ]
+
+
+@pytest.mark.parametrize("number", [1000, 1001, 2048, 5000])
+def test_many_channels_share_bars_of_one_state(number: int) -> None:
+    stays = [rank % 1700 >= 333 for rank in range(number)]
+    order = pd.DataFrame({"rank": range(number), "channel": range(number), "stays": stays})
+    order = order.assign(method=GRANULARITIES[1], score=[float(rank) for rank in range(number)])
+    bars = charts.channel_order(order).frames["channels"]
+    assert len(bars) <= 1000 + 7
+    assert len(bars) == number or number > 1000
+    widths = bars["next"] - bars["rank"]
+    assert widths.sum() == number
+    assert (bars["rank"].iloc[1:].to_numpy() == bars["next"].iloc[:-1].to_numpy()).all()
+    assert (widths * bars["score"]).sum() == pytest.approx(sum(range(number)))
+    assert (widths * bars["stays"]).sum() == sum(stays)
+
+
 def test_a_training_is_drawn() -> None:
     curve = pd.DataFrame({"epoch": [0.5, 1.0], "loss": [2.0, 1.0], "rate": [0.1, 0.0]})
     ends = pd.DataFrame({"epoch": [1], "accuracy": [0.5], "low": [0.4], "high": [0.6], "seen": [9]})

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load as parse
 from torch import Tensor, nn
+from torch.nn.utils.prune import random_unstructured
 
 from core.data.normalisation import CIFAR10
 from core.measuring.cost import compressed_bytes, cost
@@ -24,9 +25,11 @@ from core.specs.architecture import Architecture
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import METHODS
 from tests.examples import expensive
+from tests.networks import kinds
 from tests.small_networks import (
     Widths,
     copy_of_state,
+    followed,
     new_network,
     random_network,
     resnet,
@@ -178,3 +181,20 @@ def test_counting_leaves_the_network_alone() -> None:
     compressed_bytes(model)
     assert same_state(model.state_dict(), before)
     assert model.training
+
+
+def test_a_weight_that_two_layers_share_is_stored_once_and_multiplied_by_both() -> None:
+    network = followed(kinds.Network(kinds.SharedParameter()))
+    found = cost(network)
+    assert found.parameters == sum(each.numel() for each in network.module.parameters())
+    assert network.macs["middle.first"] == network.macs["middle.second"] == 8 * 8 * 8 * 6
+    assert found.macs_nonzero == found.macs == sum(network.macs.values())
+
+
+def test_zeros_of_a_weight_that_is_computed_count() -> None:
+    model = kinds.Network(kinds.conv())
+    random_unstructured(model.middle, "weight", 0.25)  # type: ignore[no-untyped-call]
+    network = followed(model)
+    everything = sum(network.macs.values())
+    assert cost(network).macs == everything
+    assert cost(network).macs_nonzero == everything - network.macs["middle"] / 4

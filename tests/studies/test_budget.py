@@ -1,18 +1,24 @@
 """Budgets are met from below, exactly counted, and the choice is as good as trying everything."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
+from functools import lru_cache, partial
 from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
+from core.data.normalisation import CIFAR10
 from core.errors import InputError
 from core.measuring.cost import cost
+from core.networks.fresh import Plan
 from core.networks.network import Network
+from core.networks.signature import Signature
 from core.pruning import Pruner, prune
+from core.specs.architecture import Architecture
 from core.specs.pruning import PruningSpec
 from core.studies.budget import (
     QUANTITIES,
@@ -25,7 +31,14 @@ from core.studies.budget import (
     solve,
 )
 from tests.examples import expensive
-from tests.small_networks import Widths, random_network
+from tests.networks import kinds
+from tests.small_networks import (
+    Widths,
+    followed,
+    random_bottleneck_resnet,
+    random_network,
+    random_vgg,
+)
 
 RATIOS = tuple(step / 10 for step in range(1, 10))
 WIDTHS = Widths(streams=(5, 12, 7, 16), inner=(3, 9, 2, 30, 8, 11, 4, 20))
@@ -70,6 +83,51 @@ def test_what_is_left_is_what_the_pruned_network_costs(
     assert problem.left(np.stack([gone, 0 * gone])).tolist() == pytest.approx(
         [expected, problem.everything], rel=1e-12
     )
+
+
+@lru_cache
+def new_network(name: str, width: int) -> Network:
+    return Plan(Signature(Architecture(name), 10, 32, CIFAR10), width).build(0)
+
+
+OTHERS: Mapping[str, Callable[[], Network]] = {
+    **{
+        f"{name} {width}": partial(new_network, name, width)
+        for name, width in [
+            ("mobilenet_v2", 8),  # depthwise layers
+            ("resnet50", 4),
+            ("resnet56", 4),  # streams in parts, which a shortcut pads with zeros
+            ("vgg16", 4),
+        ]
+    },
+    "several inputs a channel": lambda: followed(random_vgg()),
+    "depthwise beside a shortcut": lambda: followed(random_bottleneck_resnet()),
+    "groups": lambda: followed(
+        kinds.Network(nn.Sequential(kinds.conv(8, 12, groups=2), kinds.conv(12, 8)))
+    ),
+    "two inputs of one layer, and a transposed convolution": lambda: followed(
+        kinds.Network(kinds.UNet())
+    ),
+    "one layer, run twice": lambda: followed(kinds.Network(kinds.SharedLayer())),
+    "two layers, one weight": lambda: followed(kinds.Network(kinds.SharedParameter())),
+}
+
+
+@pytest.mark.parametrize("network", OTHERS)
+@pytest.mark.parametrize("quantity", QUANTITIES)
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_left_of_other_networks_is_what_they_cost(
+    network: str, quantity: str, seed: int
+) -> None:
+    model = OTHERS[network]()
+    problem = problem_of(model, "channel", quantity)
+    gone = np.random.default_rng(seed).integers(0, problem.sizes)
+    assert gone.any()
+    ratios = dict(zip(problem.names, (gone / problem.sizes).tolist(), strict=True))
+    expected = left_after(model, "channel", quantity, ratios)
+    assert problem.left(gone) == expected
+    assert problem.left(np.stack([gone, 0 * gone])).tolist() == [expected, problem.everything]
+    assert problem.everything == left_after(model, "channel", quantity, {}) > expected
 
 
 @pytest.mark.parametrize("method", ["fine", "channel"])

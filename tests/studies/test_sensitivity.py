@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.utils.parametrizations import weight_norm
 from torchvision.models.resnet import BasicBlock
 
 from core.data.dataset import DataSet
+from core.errors import InputError
 from core.networks.checkpoint import Checkpoint
 from core.networks.layers import prunable_layers
 from core.networks.network import Network
@@ -24,16 +27,19 @@ from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import METHODS
 from core.studies.sensitivity import (
+    OVERHEAD,
     SCAN_RATIOS,
     ScanMeasurer,
     first_changed_segment,
     scan_points,
+    scan_work,
     units,
 )
 from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import sweep
 from tests.environment import needs_native_bf16
-from tests.small_networks import images, random_network
+from tests.networks import kinds
+from tests.small_networks import followed, images, random_network
 
 CPU = torch.device("cpu")
 A_LITTLE = Recovery("bn", 60)
@@ -106,6 +112,57 @@ def test_layers_are_scanned_alone_and_channels_by_group() -> None:
     groups = units(model, "channel")
     assert len(groups) == 12
     assert groups == tuple(group.name for group in model.groups)
+
+
+@pytest.mark.parametrize("criterion", ["l1", "bn"])
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "fine"])
+def test_units_are_those_that_the_criterion_can_score(method: str, criterion: str) -> None:
+    """A ratio of its own is refused for any other one."""
+    middle = nn.Sequential(kinds.conv(8, 6), nn.BatchNorm2d(6), kinds.conv(6, 6), kinds.conv(6, 8))
+    network = followed(kinds.Network(middle))
+    found = units(network, method, criterion)
+    taken = []
+    everything = [group.name for group in network.groups] if method == "channel" else network.layers
+    for name in everything:
+        with suppress(InputError):
+            prune(network, PruningSpec(method, 0.0, criterion, overrides=((name, 0.5),)))
+            taken.append(name)
+    assert list(found) == taken
+    assert len(found) == (1 if criterion == "bn" else 4)
+
+
+@pytest.mark.parametrize("module", [kinds.SharedParameter(), weight_norm(kinds.conv())])
+def test_layers_whose_weight_is_not_their_own_are_no_units(module: nn.Module) -> None:
+    network = followed(kinds.Network(module))
+    for method in ("fine", "channel-mask"):
+        found = units(network, method)
+        assert len(found) < len(network.layers) - (method == "channel-mask")
+        for name in network.layers:
+            spec = PruningSpec(method, 0.0, overrides=((name, 0.5),))
+            if name in found:
+                prune(network, spec)
+            else:
+                with pytest.raises(InputError):
+                    prune(network, spec)
+
+
+def test_a_point_of_a_scan_takes_as_long_as_what_is_run_for_it() -> None:
+    network = random_network()
+    work = scan_work(network)
+    macs = network.macs
+    everything = sum(macs.values())
+
+    def of(unit: str, recovery: str = "none") -> float:
+        spec = PruningSpec("channel", 0.0, overrides=((unit, 0.5),))
+        return work(Point(spec, Recovery.named(recovery))) - OVERHEAD
+
+    assert of("conv1") == 1
+    late = ("layer4.1.conv1", "layer4.1.conv2", "fc")
+    assert of("layer4.1.conv1") == pytest.approx(sum(macs[name] for name in late) / everything)
+    # Its stream is changed before its own block.
+    assert of("layer4.0.conv2") == of("layer4.0.conv1") > of("layer4.1.conv1")
+    assert of("layer4.1.conv1", "bn") == pytest.approx(2 * of("layer4.1.conv1"))
+    assert work(Point(UNPRUNED, Recovery.named("none"))) - OVERHEAD == 1
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -4,14 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.data.normalisation import CIFAR10
 from core.networks.checkpoint import Checkpoint
+from core.networks.fresh import Plan
+from core.networks.signature import Signature
 from core.pruning import prune
+from core.specs.architecture import Architecture
 from core.specs.pruning import PruningSpec
 from core.ui.bench.resources import file_version
 from core.ui.layers.by_hand import tolerable_ratios
 from core.ui.layers.close_up import _coupling, map_frame
-from core.ui.layers.overview import describe_losses, stages_of
-from core.ui.layers.sensitivity import Scan, describe_scan, unit_of
+from core.ui.layers.overview import describe_losses
+from core.ui.layers.rows import stages_of
+from core.ui.layers.sensitivity import Scan, describe_scan, duration, near_to, unit_of
 from tests.small_networks import random_network
 
 STRUCTURE = random_network().structure
@@ -60,8 +65,8 @@ def test_words_set_coupled_channels_against_the_others() -> None:
     found = losses(stream=[0, 0.3, 0], stem=[0, 0.1, 0], a=[0, 0.01, 0], b=[0, 0.03, 0])
     assert describe_scan(found, {"stream": "stream"}, {"stream", "stem"}) == (
         "pruning half of stream alone costs 30.0 points; 0 of 4 units cost less than 1. On "
-        "average, half of a residual stream costs 20.0 points, half of the channels inside a "
-        "block 2.0."
+        "average, half of a coupled group, such as a residual stream, costs 20.0 points, half of "
+        "another group 2.0."
     )
     begun = losses(stream=[0, 0.3, 0])
     assert describe_scan(begun, {"stream": "stream"}, {"stream", "stem"}) == (
@@ -115,6 +120,34 @@ def test_a_layers_unit_is_itself_or_its_group() -> None:
     assert unit_of(GROUPS, channel, "layer1.0.conv2") == "conv1"
     assert unit_of(GROUPS, channel, "layer1.0.conv1") == "layer1.0.conv1"
     assert unit_of(GROUPS, channel, "fc") == ""
+
+
+def test_the_unit_of_a_layer_of_several_groups_or_a_depthwise_one_is_one_of_its_groups() -> None:
+    def unit(name: str, width: int, layer: str) -> str:
+        network = Plan(Signature(Architecture(name), 10, 32, CIFAR10), width).build(0)
+        names = tuple(group.name for group in network.groups)
+        return unit_of(network.groups, Scan("channel", names, losses(), 0), layer)
+
+    assert unit("resnet56", 4, "layer2.0.conv2") == "layer2.0.conv2"
+    assert unit("resnet56", 4, "layer1.3.conv2") == "conv1"
+    assert unit("mobilenet_v2", 8, "features.2.conv.1.0") == "features.2.conv.0.0"
+
+
+@pytest.mark.parametrize(("selected", "first"), [("unit 0", 0), ("unit 150", 50), ("", 0)])
+def test_of_very_many_units_those_around_the_selected_one_are_shown(
+    selected: str, first: int
+) -> None:
+    names = tuple(f"unit {number}" for number in range(340))
+    assert near_to(names, selected) == names[first : first + 200]
+    assert near_to(names, "unit 339") == names[140:]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "about 1 s"), (89, "about 89 s"), (600, "about 10 min"), (9000, "about 2.5 h")],
+)
+def test_a_time_is_said_in_a_fitting_unit(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
 
 
 def test_coupled_layers_are_named() -> None:

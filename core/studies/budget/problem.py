@@ -1,13 +1,15 @@
 """What a budget counts: how much of a quantity is left after pruning each unit."""
 
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
 
 from core.errors import InputError
 from core.measuring.outcome import Cost
+from core.networks.layers import stored_tensors, weight_names
 from core.networks.network import Network
 from core.specs.vocabulary import METHODS
 
@@ -52,52 +54,51 @@ def weights_problem(network: Network, quantity: str) -> Problem:
 
 
 def channels_problem(network: Network, quantity: str) -> Problem:
-    """Count stored parameters or executed MACs for channel pruning."""
+    """Count stored parameters or executed MACs for channel pruning.
+
+    A tensor's size is the product of its dimensions, each less the positions of the channels that
+    it loses. It counts once as parameters, and as MACs for each layer whose weight it is.
+    """
     _check(quantity)
     groups = network.groups
-    layers = network.layers
-    sizes = np.array([group.size for group in groups])
-    outputs = {name: number for number, group in enumerate(groups) for name in group.producers}
-    inputs = {
-        name: (number, repeat)
-        for number, group in enumerate(groups)
-        for name, repeat in group.consumers
-    }
-    macs = network.macs
-    # A layer's quantity is proportional to outputs x inputs; each may belong to a group.
-    out_size, in_size, each = [], [], []
-    out_gone, in_gone = np.zeros((2, len(layers), len(groups)), dtype=np.int64)
-    for row, (name, layer) in enumerate(layers.items()):
-        outs, ins, *_ = layer.weight.shape
-        out_size.append(outs)
-        in_size.append(ins)
-        each.append((macs[name] if quantity == "macs" else layer.weight.numel()) / (outs * ins))
-        if name in outputs:
-            out_gone[row, outputs[name]] = 1
-        if name in inputs:
-            number, repeat = inputs[name]
-            in_gone[row, number] = repeat
-    # Parameters of batch-norms and biases are removed with their channel.
-    along = np.array(
-        [
-            sum(
-                _parameters_along(network.module, name)
-                for name in (*group.producers, *group.batch_norms)
-            )
-            / group.size
-            for group in groups
-        ]
+    weights = weight_names(network.module)
+    each: Counter[str] = Counter()  # what one number of a tensor counts
+    if quantity == "macs":
+        for layer, name in weights.items():
+            each[name] += network.structure.positions.get(layer, 0)
+        constant = sum(network.macs[layer] for layer in network.layers if layer not in weights)
+    else:
+        each.update(name for name, _ in network.module.named_parameters())
+        constant = 0
+    shapes = {name: tensor.shape for name, tensor in stored_tensors(network.module).items()}
+    # Positions that each dimension loses with one channel of each group.
+    narrowing: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
+    for number, group in enumerate(groups):
+        for member in group.members:
+            if each[member.tensor]:
+                dims = narrowing[member.tensor]
+                per_channel = dims.setdefault(member.dim, np.zeros(len(groups), dtype=np.int64))
+                per_channel[number] += member.positions.shape[1]
+    constant += sum(
+        count * shapes[name].numel() for name, count in each.items() if name not in narrowing
     )
-    fixed = _unprunable(network) if quantity == "parameters" else 0
-    along = along if quantity == "parameters" else np.zeros_like(along)
+    # What the other dimensions of a narrowed tensor hold, times what each number counts.
+    others = {
+        name: each[name]
+        * math.prod(size for dim, size in enumerate(shapes[name]) if dim not in narrowing[name])
+        for name in narrowing
+    }
 
     def left(gone: np.ndarray) -> np.ndarray:
-        outs = np.array(out_size) - gone @ out_gone.T
-        ins = np.array(in_size) - gone @ in_gone.T
-        result: np.ndarray = (outs * ins * np.array(each)).sum(-1) + fixed - gone @ along
+        result: np.ndarray = np.full(gone.shape[:-1], constant, dtype=np.int64)
+        for name, dims in narrowing.items():
+            sizes = [shapes[name][dim] - gone @ per_channel for dim, per_channel in dims.items()]
+            result = result + others[name] * math.prod(sizes)
         return result
 
-    return Problem(tuple(group.name for group in groups), sizes, left)
+    return Problem(
+        tuple(group.name for group in groups), np.array([group.size for group in groups]), left
+    )
 
 
 def problem_of(network: Network, method: str, quantity: str) -> Problem:
@@ -127,12 +128,3 @@ def _unprunable(network: Network) -> int:
     """Count the parameters that are not weights of prunable layers: batch-norms and biases."""
     weights = sum(layer.weight.numel() for layer in network.layers.values())
     return sum(parameter.numel() for parameter in network.module.parameters()) - weights
-
-
-def _parameters_along(module: nn.Module, name: str) -> int:
-    """Count a layer's parameters that belong to its output channels, without its weights."""
-    layer = module.get_submodule(name)
-    own = sum(parameter.numel() for parameter in layer.parameters())
-    if isinstance(layer, nn.Conv2d | nn.Linear):
-        return own - layer.weight.numel()
-    return own

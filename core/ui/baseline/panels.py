@@ -16,6 +16,7 @@ from core.errors import InputError
 from core.formatting import percent
 from core.measuring.statistics import wilson_interval
 from core.networks.checkpoint import Checkpoint
+from core.networks.layers import filters
 from core.networks.metadata import earlier_trainings
 from core.specs.architecture import Architecture
 from core.specs.vocabulary import data_set_name, is_folder
@@ -127,13 +128,14 @@ def _training_curve(loaded: Checkpoint) -> None:
 def _provenance(loaded: Checkpoint) -> list[tuple[str, str]]:
     metadata: dict[str, Any] = dict(loaded.metadata)
     accuracy, versions = metadata["accuracy"], metadata.get("versions")
-    convolutions = [len(layer.weight) for layer in loaded.network.layers.values()][:-1]
+    channels = [len(filters(layer)) for layer in loaded.network.layers.values()]
+    inner = channels[:-1] or channels  # without the classes
     return [
         ("File", plain(loaded.path.name)),
         ("Fingerprint of its weights", loaded.fingerprint),
         ("Data set", plain(f"{loaded.dataset}, fingerprint {metadata['data']['fingerprint']}")),
         ("Architecture", str(loaded.network.architecture)),
-        ("Channels of its layers", f"{min(convolutions):,} to {max(convolutions):,}"),
+        ("Channels of its layers", f"{min(inner):,} to {max(inner):,}"),
         *_imported(metadata.get("imported")),
         ("Recipe", _settings(metadata.get("recipe"))),
         ("Seed", _text(metadata.get("seed"))),

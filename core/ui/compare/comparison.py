@@ -19,6 +19,7 @@ from core.sweeps.reading import Reading, can_be_paired
 from core.ui.bench.resources import load_compressed_bytes
 from core.ui.bench.workbench import Workbench
 from core.ui.compare.curves import CurveChart, removed
+from core.ui.compare.versus import show_versus
 from core.ui.parts.cards import cost_table, method_card
 from core.ui.parts.notices import explain_missing_images
 from core.ui.parts.plain import plain
@@ -242,4 +243,7 @@ class Comparison:
 def show_comparison(bench: Workbench) -> None:
     """Draw the page; return when everything at the current ratio is measured."""
     with st.container(gap="xsmall"):
-        Comparison(bench).measure()
+        comparison = Comparison(bench)
+        with st.container(key="aside_versus"):
+            show_versus(bench)
+        comparison.measure()

@@ -25,7 +25,7 @@ from core.studies.budget import (
     smallest_ratio,
     solve,
 )
-from core.studies.sensitivity import SCAN_IMAGES, SCAN_RATIOS
+from core.studies.sensitivity import SCAN_IMAGES, SCAN_RATIOS, units
 from core.sweeps.known import BASELINE
 from core.sweeps.reading import Reading, can_be_paired
 from core.ui.bench.resources import load_pruner
@@ -160,23 +160,27 @@ def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
 def _sensitivities(
     bench: Workbench, spec: PruningSpec, names: tuple[str, ...]
 ) -> dict[str, Sensitivity]:
-    """Return the scanned sensitivity of each unit; groups out of scope cannot be pruned."""
+    """Return the scanned sensitivity of each unit.
+
+    Groups out of scope, and what the criterion cannot score, cannot be pruned.
+    """
     losses = losses_of(bench, spec)
-    groups = {group.name: group for group in bench.checkpoint.network.groups}
+    network = bench.checkpoint.network
+    groups = {group.name: group for group in network.groups}
+    scanned = set(units(network, spec.method, spec.criterion))
     found = {}
     for name in names:
+        is_out = METHODS[spec.method].prunes_groups and not groups[name].is_in(spec.scope)
+        if is_out or name not in scanned:
+            found[name] = Sensitivity((0.0,), (0.0,))
+            continue
         rows = losses[(losses["unit"] == name) & (losses["ratio"] > 0)].sort_values("ratio")
         if len(rows) < len(SCAN_RATIOS):
             raise InputError(
                 "The sensitivity scan for these settings is missing or incomplete: scan first, "
                 "under Sensitivity."
             )
-        is_out = METHODS[spec.method].prunes_groups and not groups[name].is_in(spec.scope)
-        found[name] = (
-            Sensitivity((0.0,), (0.0,))
-            if is_out
-            else Sensitivity(tuple(rows["ratio"]), tuple(rows["lost"]))
-        )
+        found[name] = Sensitivity(tuple(rows["ratio"]), tuple(rows["lost"]))
     return found
 
 
@@ -284,6 +288,11 @@ def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> No
         f"At most {solved.part:.1%} of the {what}. "
         + describe_contest(SOLVED, choosing, others or choosing)
     )
+    if (found["left"] > solved.part).any():
+        st.caption(
+            "More is left than asked: some channels had to stay, because an operation of this "
+            "network takes them all together. The page's note on what cannot be pruned names them."
+        )
     show_chart(
         drawing,
         "contenders",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 import streamlit as st
 
+from core.networks.layers import filters
 from core.pruning.matching import HIGHEST_RATIO
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
@@ -19,6 +20,8 @@ from core.ui.parts.cards import method_card
 from core.ui.parts.notices import explain_missing_images
 from core.ui.parts.progress import measured
 
+MOST_IN_SIGHT = 25  # rows of the table; a longer one scrolls
+PIXELS_OF_A_LONG_TABLE = 700
 TOLERABLE_LOSS = 0.01  # of accuracy, when one layer is pruned alone
 
 
@@ -69,7 +72,7 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
     )
     names = [
         unit
-        for unit in units(bench.checkpoint.network, spec.method)
+        for unit in units(bench.checkpoint.network, spec.method, spec.criterion)
         if _in_scope(bench, spec, unit)
     ]
     frame = pd.DataFrame(
@@ -83,7 +86,7 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
         frame,
         key=f"{key}_{defaults.version}",
         hide_index=True,
-        height="content",
+        height="content" if len(names) <= MOST_IN_SIGHT else PIXELS_OF_A_LONG_TABLE,
         placeholder="–",
         disabled=["name", "size"],
         column_config={
@@ -127,8 +130,13 @@ def _in_scope(bench: Workbench, spec: PruningSpec, unit: str) -> bool:
 
 
 def _size(bench: Workbench, spec: PruningSpec, unit: str) -> int:
-    weight = bench.checkpoint.network.layers[unit].weight
-    return weight.numel() if METHODS[spec.method].prunes_weights else len(weight)
+    network = bench.checkpoint.network
+    if METHODS[spec.method].prunes_groups:
+        return next(group.size for group in network.groups if group.name == unit)
+    layer = network.layers[unit]
+    if METHODS[spec.method].prunes_weights:
+        return layer.weight.numel()
+    return len(filters(layer))
 
 
 def _cards(bench: Workbench, specs: Mapping[str, PruningSpec]) -> None:

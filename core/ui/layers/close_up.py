@@ -4,10 +4,13 @@ import io
 
 import pandas as pd
 import streamlit as st
+import torch
 from PIL import Image
+from torch import Tensor
 
 from core import charts
-from core.networks.groups import Structure
+from core.networks.groups import Group, Structure
+from core.networks.layers import output_dim, weight_names
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies import closeup
@@ -16,14 +19,16 @@ from core.ui.bench.resources import FileVersion, load_pruned, load_pruner
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
+from core.ui.parts.literal import literal
 
 CHANNELS = GRANULARITIES[1]
+MOST_NAMES = 6
 
 
 def show_close_up(bench: Workbench, layer: str) -> None:
     """Show a layer's numbers, weight distribution, kernel map and channel ranking."""
     specs = bench.specs()
-    st.markdown(f"**{layer}**, before and after")
+    st.markdown(f"**{literal(layer)}**, before and after")
     st.table(_numbers(bench, specs, layer))
     maps = {name: map_frame(bench.file, spec, layer) for name, spec in specs.items()}
     largest_norm = max(float(cells["norm"].max()) for cells in maps.values())
@@ -50,7 +55,8 @@ def show_close_up(bench: Workbench, layer: str) -> None:
             stem = f"{layer}-{name.lower()}"
             downloads[f"weights-{stem}"] = (distribution, bins)
             downloads[f"kernels-{stem}"] = (kernels, maps[name])
-    st.caption(_coupling(bench.checkpoint.network.structure, layer, specs[CHANNELS].method))
+    coupling = _coupling(bench.checkpoint.network.structure, layer, specs[CHANNELS].method)
+    st.caption(literal(coupling))
     order = order_frame(bench.file, specs[CHANNELS], layer)
     if order is not None:
         ranking = charts.channel_order(order.assign(method=CHANNELS))
@@ -101,20 +107,52 @@ def _cut_in_words(threshold: float | None, cut: int) -> str:
 
 def _coupling(structure: Structure, layer: str, method: str) -> str:
     """Describe which layers share this layer's output channels, or why they cannot be pruned."""
-    group = next((each for each in structure.groups if layer in each.producers), None)
     if not METHODS[method].prunes_groups:
         return "Filters of this layer are scored and masked independently of other layers."
-    if group is None:
-        return f"{structure.fixed[layer]} Its inputs are removed with the layer before it."
-    others = [name for name in group.producers if name != layer]
-    if not others:
-        return (
+    groups = _groups_of(structure, layer)
+    held = structure.fixed.get(layer) or structure.computed.get(layer)
+    if not groups:
+        if not any(layer == name for group in structure.groups for name, _ in group.consumers):
+            return held or f"{layer} keeps its output channels."
+        return f"{held} Its inputs are removed with the layer before it." if held else ""
+    producers = dict.fromkeys(name for group in groups for name in group.producers)
+    passing = dict.fromkeys(name for group in groups for name in group.depthwise)
+    parts = [] if held is None else [f"{held} The others can be removed."]
+    if len(groups) > 1:
+        parts.append(f"They belong to {len(groups)} groups, which are pruned separately.")
+    others = [name for name in producers if name != layer]
+    if any(group.is_residual for group in groups) and others:
+        parts.append(
+            f"These channels are removed together with those of {_listed(others)}: a residual "
+            "addition, or another operation on two tensors, couples them."
+        )
+    elif others:
+        parts.append(f"These channels are removed together with those of {_listed(others)}.")
+    depthwise = [name for name in passing if name != layer]
+    if layer in passing:
+        parts.append("A depthwise layer passes each channel on by itself.")
+    elif depthwise:
+        parts.append(
+            f"They go through {_listed(depthwise)}: a depthwise layer loses the same channels."
+        )
+    if not others and not passing:
+        parts.append(
             "These channels are not coupled with another layer: they can be removed on their own."
         )
-    return (
-        f"These channels are removed together with those of {', '.join(others)}: a residual "
-        "addition couples them. The score is the mean over these layers."
-    )
+    if len(producers) > 1:
+        parts.append("The score is the mean over these layers.")
+    return " ".join(parts)
+
+
+def _groups_of(structure: Structure, layer: str) -> list[Group]:
+    """Return the groups that a layer's output channels belong to, most often one."""
+    return [each for each in structure.groups if layer in (*each.producers, *each.depthwise)]
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more layers"
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
@@ -166,19 +204,44 @@ def map_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame:
 def order_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame | None:
     """Return the frame of `charts.channel_order` without `method`; None if no channel can go."""
     pruner = load_pruner(file)
-    group = next((each for each in pruner.baseline.groups if layer in each.producers), None)
-    if group is None:
-        return None
-    scored = group.name if METHODS[spec.method].prunes_groups else layer
-    scores = pruner.channel_scores(spec)[scored]
-    stays = pruner.kept_weights(spec, layer).flatten(1).any(1)
-    order = scores.sort(stable=True).indices
+    baseline = pruner.baseline
+    if not METHODS[spec.method].prunes_groups:
+        scores = pruner.channel_scores(spec).get(layer)
+        if scores is None:
+            return None
+        weights = pruner.kept_weights(spec, layer).movedim(output_dim(baseline.layers[layer]), 0)
+        stays = weights.flatten(1).any(1)
+        return _in_order([(torch.arange(len(scores)), scores, stays)])
+    weight = weight_names(baseline.module).get(layer, "")
+    place = output_dim(baseline.layers[layer])
+    kept = pruner.kept_channels(spec)
+    parts = []
+    for group in _groups_of(baseline.structure, layer):
+        scores = pruner.channel_scores(spec).get(group.name)
+        if scores is None:
+            continue
+        channels = torch.from_numpy(group.positions_in(weight, place)[:, 0])
+        stays = torch.ones(group.size, dtype=torch.bool)
+        if group.name in kept:
+            stays = torch.isin(torch.arange(group.size), kept[group.name])
+        parts.append((channels, scores, stays))
+    return _in_order(parts) if parts else None
+
+
+def _in_order(groups: list[tuple[Tensor, Tensor, Tensor]]) -> pd.DataFrame:
+    """Order the channels of some groups by their scores, each relative to its group's mean.
+
+    Each group has the channels' indices, their scores, and whether they stay.
+    """
+    tiny = torch.finfo(torch.float32).tiny
+    relative = torch.cat([scores / scores.mean().clamp_min(tiny) for _, scores, _ in groups])
+    order = relative.sort(stable=True).indices
     return pd.DataFrame(
         {
             "rank": range(len(order)),
-            "channel": order.numpy(),
-            "score": (scores[order] / scores.mean()).numpy(),
-            "stays": stays[order].numpy(),
+            "channel": torch.cat([channels for channels, _, _ in groups])[order].numpy(),
+            "score": relative[order].numpy(),
+            "stays": torch.cat([stays for _, _, stays in groups])[order].numpy(),
         }
     )
 
@@ -187,7 +250,7 @@ def order_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFram
 def kernel_pictures(file: FileVersion, spec: PruningSpec, layer: str) -> bytes | None:
     """Return the kernels of the first layer as PNG; None for other layers."""
     close_up = CloseUp.of(load_pruner(file), spec, layer)
-    if close_up.weights.shape[1:2] != (3,):
+    if close_up.weights.ndim != 4 or close_up.weights.shape[1] != 3:
         return None
     content = io.BytesIO()
     Image.fromarray(closeup.kernel_pictures(close_up)).save(content, format="png")

@@ -6,12 +6,15 @@ import pandas as pd
 import streamlit as st
 
 from core import charts
+from core.networks.groups import Group
 from core.specs.pruning import PruningSpec
-from core.specs.vocabulary import GRANULARITIES, METHODS
+from core.specs.vocabulary import CHANNELS, GRANULARITIES, METHODS
 from core.ui.bench.resources import sparsity_frame
 from core.ui.bench.workbench import Workbench
+from core.ui.layers.rows import FOLDED, Rows, foldable, rows_of
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
+from core.ui.parts.literal import literal
 
 CHART = "overview"
 PICKED = "picked_layer"
@@ -28,32 +31,45 @@ def show_overview(bench: Workbench) -> str:
     }
     together = pd.concat(frames.values(), ignore_index=True)
     layers = list(dict.fromkeys(together["layer"]))
+    sections = foldable(layers)
     slot = st.container(gap="xsmall")
     slot.markdown(
         ":small[**How much of each layer is removed** at every ratio. White frame: the current "
-        "ratio. Orange: the selected layer. Grey bars: weights per layer.]"
+        "ratio. Orange: the selected layer. Grey bars: weights per layer."
+        + (
+            " A row with (3) stands for 3 layers together; a click unfolds it.]"
+            if sections
+            else "]"
+        )
     )
     words, chosen = st.columns([5, 3], vertical_alignment="bottom")
-    # Draw the select box before the chart, which marks the selected layer.
+    # Draw the select boxes before the chart, which marks the selected layer.
+    unfolded = FOLDED
+    if sections:
+        unfolded = chosen.selectbox(
+            "Unfold", [FOLDED, *sections], key="unfold", bind="query-params"
+        )
     selected: str = chosen.selectbox(
         "Layer to look at",
         layers,
         key="layer",
         bind="query-params",
-        help="Clicking a row of the heatmaps also selects its layer.",
+        help="Clicking a row of the heatmaps also selects its layer. Typing searches the names.",
     )
+    rows = rows_of(layers, unfolded)
     drawing = charts.layers_overview(
-        together,
-        stages_of(layers),
+        rows.fold(together),
+        rows.stages,
         {name: spec.ratio for name, spec in specs.items()},
-        selected,
+        rows.of(selected).key,
         PICKED,
+        rows.labels,
     )
     with slot:
         show_chart(
             drawing,
             CHART,
-            on_select=_select_clicked,
+            on_select=lambda: _select_clicked(rows),
             selection=PICKED,
             alt="Heatmaps of the sparsity that both pruning methods reach in each layer at each "
             "ratio, with the number of weights of each layer between them.",
@@ -61,7 +77,10 @@ def show_overview(bench: Workbench) -> str:
     with words:
         for name, spec in specs.items():
             now = sparsity_frame(bench.file, settings.spec(name, 0.0), (spec.ratio,))
-            st.caption(f"**{name}** at {spec.ratio:.2f}: {describe_losses(now)}{_reason(spec)}")
+            losses = literal(describe_losses(now))
+            st.caption(f"**{name}** at {spec.ratio:.2f}: {losses}{_reason(spec)}")
+        if note := scope_note(bench.checkpoint.network.groups, specs[CHANNELS]):
+            st.caption(note)
         _show_notes(bench, specs.values())
         offer_all({"sparsity": (drawing, together)})
     return selected
@@ -85,15 +104,19 @@ def _reason(spec: PruningSpec) -> str:
     if spec.scope != "all":
         return ""
     stays = 1 - spec.ratio
-    return f" Outputs and inputs are both removed: 1 − {stays:.2f}² = {1 - stays**2:.0%}."
+    return f" Where outputs and inputs are both removed: 1 − {stays:.2f}² = {1 - stays**2:.0%}."
 
 
-def stages_of(layers: list[str]) -> dict[str, list[str]]:
-    """Group layers by the first part of their names."""
-    stages: dict[str, list[str]] = {}
-    for layer in layers:
-        stages.setdefault(layer.split(".")[0], []).append(layer)
-    return stages
+def scope_note(groups: Iterable[Group], spec: PruningSpec) -> str:
+    """Say where the scope *internal* makes no difference, or leaves nothing to prune; "" if not."""
+    if spec.scope != "internal" or not METHODS[spec.method].prunes_groups:
+        return ""
+    residual = [group.is_residual for group in groups]
+    if not any(residual):
+        return "This network has no addition that couples channels, so *internal* is *all*."
+    if all(residual):
+        return "Every group of this network is coupled, so *internal* leaves nothing to prune."
+    return ""
 
 
 def describe_losses(now: pd.DataFrame) -> str:
@@ -126,8 +149,15 @@ def _names(layers: pd.DataFrame) -> str:
     return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more layers"
 
 
-def _select_clicked() -> None:
-    """Select the clicked layer; as a callback it runs before the select box is drawn."""
+def _select_clicked(rows: Rows) -> None:
+    """Select the clicked layer, or unfold the clicked block and select its first one.
+
+    As a callback it runs before the select boxes are drawn.
+    """
     picked = st.session_state[CHART]["selection"].get(PICKED, [])
-    if picked:
-        st.session_state["layer"] = picked[0]["layer"]
+    row = next((row for row in rows.rows if picked and row.key == picked[0]["layer"]), None)
+    if row is None:
+        return
+    st.session_state["layer"] = row.layers[0]
+    if len(row.layers) > 1:
+        st.session_state["unfold"] = row.section

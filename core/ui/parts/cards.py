@@ -163,4 +163,4 @@ def cost_table(costs: dict[str, Cost], compressed: dict[str, int]) -> None:
 
 def millions(number: float) -> str:
     """Format a count in millions, such as 7.82 M."""
-    return f"{number / 1e6:.2f} M" if number < 1e8 else f"{number / 1e6:.0f} M"
+    return f"{number / 1e6:.2f} M" if number < 1e8 else f"{number / 1e6:,.0f} M"

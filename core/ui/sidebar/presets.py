@@ -55,11 +55,15 @@ def preset_control() -> None:
     """
     if not is_studied(current_dataset()):
         return
-    now = next((preset.name for preset in PRESETS if is_set(preset)), None)
+    here = baseline_names(USUAL["dataset"])
+    offered = [preset for preset in PRESETS if preset.sidebar["baseline"] in here]
+    if not offered:  # what they say was measured on baselines that are not here
+        return
+    now = next((preset.name for preset in offered if is_set(preset)), None)
     st.session_state["preset"] = now
     st.pills(
         "Preset",
-        [preset.name for preset in PRESETS],
+        [preset.name for preset in offered],
         key="preset",
         on_change=_apply,
         help="As in the study: 5 epochs of training, filters zeroed in place in each layer, "
@@ -83,5 +87,4 @@ def _apply() -> None:
     if chosen is None:  # the preset in use was clicked again
         return
     for key, option in chosen.sidebar.items():
-        if key != "baseline" or option in baseline_names("CIFAR-10"):
-            st.session_state[key] = option
+        st.session_state[key] = option

@@ -289,8 +289,8 @@ _MATCH_HELP = (
     "and inputs: about 1-(1-r)². Matched by parameters, both networks have the same size."
 )
 _CHANNELS_HELP = (
-    "Removed: the network becomes narrower; channels coupled by a residual addition are removed "
-    "together. Masked: filters are zeroed in place, in each layer separately."
+    "Removed: the network becomes narrower; channels that a residual addition or the like couples "
+    "are removed together. Masked: filters are zeroed in place, in each layer separately."
 )
 _ALLOCATION_HELP = (
     "Uniform: the same ratio for every layer or group. Global: one threshold for all of them, "
@@ -302,5 +302,5 @@ _WEIGHTS_HELP = (
 )
 _SCOPE_HELP = (
     "All groups, or only those inside a block, so that the residual streams between blocks "
-    "keep their width."
+    "keep their width: those that no addition, or other operation on two tensors, couples."
 )

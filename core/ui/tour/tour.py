@@ -73,6 +73,12 @@ def show_tour() -> None:
         )
         st.button("Take the tour", type="primary", on_click=_set, args=(1,))
         return
+    if FULL not in baseline_names(USUAL["dataset"]):
+        st.info(
+            f"The tour tells of the baseline `{FULL}`, which is not on this machine. What it says "
+            "need not be true of another one.",
+            icon=":material/info:",
+        )
     for number, stop in enumerate(STOPS, 1):
         with st.container(border=True):
             text, way_in = st.columns([6, 1], vertical_alignment="center")

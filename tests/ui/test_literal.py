@@ -1,0 +1,20 @@
+"""Names are shown as they are."""
+
+import pytest
+
+from core.ui.parts.literal import literal
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("layer1.0.conv1", "layer1.0.conv1"),
+        ("_conv_", r"\_conv\_"),
+        ("a **b** `c`", r"a \*\*b\*\* \`c\`"),
+        ("[x](javascript:alert(1))", r"\[x\](javascript\:alert(1))"),
+        ("$x$ :red[y] <b> ~z~ #h |", r"\$x\$ \:red\[y\] \<b\> \~z\~ \#h \|"),
+        (r"a\*b", r"a\\\*b"),
+    ],
+)
+def test_markup_is_escaped(text: str, escaped: str) -> None:
+    assert literal(text) == escaped
