@@ -237,6 +237,17 @@ def test_a_folder_with_the_name_of_another_data_set_is_told_apart(
     assert "1,297 training" in words(open_app("baseline", dataset="digits"))
 
 
+@pytest.mark.usefixtures("small_baselines", "no_images")
+@pytest.mark.parametrize(("study", "marks"), [("true", 6), ("false", 0)])
+def test_the_study_is_shown_with_its_own_images(open_app: OpenApp, study: str, marks: int) -> None:
+    app = open_app(study=study)
+    assert len(frames_of(app)[0]["study"]) == marks
+    assert app.session_state["study"] == (study == "true")
+    app = open_app(study=study, dataset="digits", subset="50")
+    assert len(frames_of(app)[0]["study"]) == 0
+    assert "study" not in app.session_state
+
+
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.usefixtures("checkpoints", "no_images")
 def test_cifar100_has_its_own_words(open_app: OpenApp, page: str) -> None:

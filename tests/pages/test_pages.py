@@ -44,6 +44,7 @@ from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import sweep
 from core.training import EpochEnd, Step
 from core.ui.baseline import training
+from core.ui.methods.explanation import explanation
 from tests.conftest import MeasureInto
 from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm, metadata_of
 from tests.small_networks import random_network
@@ -634,8 +635,8 @@ def test_training_from_the_page_gives_a_baseline_that_can_be_used(
 
 
 def findings(app: AppTest) -> str:
-    """What the page Methods says of the baseline and images in use, without its fixed text."""
-    text = (APP.parent / "core/ui/methods/text.md").read_text(encoding="utf-8").strip()
+    """What the page Methods says of the digits' baseline and images, without its fixed text."""
+    text = explanation("digits").strip()
     assert text in words(app)
     return words(app).replace(text, "")
 

@@ -84,7 +84,7 @@ def channel(ratio: float = 0.3, criterion: str = "l1", **settings: object) -> Pr
             (fine(0.95), channel(0.95, scope="internal")),
             "removed · ratio 0.95",
         ),
-        ({"x": "MACs", "study": "false"}, (fine(), channel()), "removed · ratio 0.30"),
+        ({"x": "MACs"}, (fine(), channel()), "removed · ratio 0.30"),
         ({"ratio": "0.333", "subset": "77"}, (fine(0.33), channel(0.33)), "removed · ratio 0.33"),
         (  # none of these is understood
             {"ratio": "nan", "subset": "-5", "seed": "x", "criterion": "<b>"},
