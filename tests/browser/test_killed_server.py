@@ -56,7 +56,7 @@ def test_a_training_goes_on_from_its_last_finished_epoch(
 
     def train(visitor: Visitor) -> None:
         visitor.page.get_by_role("spinbutton", name="Epochs").fill("3")
-        visitor.page.get_by_test_id("stBaseButton-primaryFormSubmit").click()
+        visitor.page.get_by_role("button", name="Train", exact=True).click()
 
     path = "/baseline?dataset=digits"
     with visitor_of(browser, own_folder, offline, path) as (visitor, process):

@@ -120,7 +120,6 @@ def test_compare_shows_what_an_evaluation_apart_from_it_finds(
     assert len(frames_of(app)[0]["study"]) == 0
     app.button_group(key="dataset").set_value("CIFAR-10").run()
     assert_calm(app)
-    assert app.button_group(key="preset").options
 
 
 def test_a_baseline_is_measured_at_the_size_that_it_takes(
@@ -137,7 +136,7 @@ def test_a_baseline_is_measured_at_the_size_that_it_takes(
 def test_names_are_shown_as_they_are(open_app: OpenApp) -> None:
     app = open_app("baseline", dataset=LABEL)
     assert LABEL in app.button_group(key="dataset").options
-    (frame,) = (each.value for each in app.dataframe)
+    (frame,) = (each.value for each in app.dataframe if "Class" in each.value)
     assert tuple(frame["Class"]) == CLASSES
     assert frame["Training images"].tolist() == [30, 20, 10]
     assert frame["Test images"].tolist() == [12, 8, 4]

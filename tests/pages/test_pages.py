@@ -783,7 +783,7 @@ def entries(metadata: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 SAID_TO_BE_MISSING = {
-    *((name,) for name in (*TRAINING_FIELDS, "versions", "commit")),
+    *((name,) for name in (*TRAINING_FIELDS, "versions", "commit") if name != "imported"),
     *(("accuracy", "precision"), ("accuracy", "device")),
     *(("history", "curve"), ("history", "epochs")),
 }

@@ -16,6 +16,7 @@ from core.ui.layers.rows import rows_of
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.literal import literal
+from core.ui.parts.plain import warn
 from core.ui.sidebar.settings import Settings
 
 COUPLED = "coupled"
@@ -29,7 +30,7 @@ def show_network(settings: Settings) -> None:
     try:
         network = load_checkpoint(file_version(settings.baseline)).network
     except InputError as error:
-        st.warning(str(error), icon=":material/warning:")
+        warn(error)
         return
     st.subheader("The network")
     facts = {name: [literal(text)] for name, text in describe_network(network).items()}

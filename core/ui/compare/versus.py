@@ -21,6 +21,7 @@ from core.ui.parts.cards import millions
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.literal import literal
+from core.ui.parts.plain import warn
 from core.ui.parts.sentences import accuracy_in_words
 from core.ui.sidebar.settings import Settings, baseline_name
 
@@ -81,7 +82,7 @@ def show_versus(bench: Workbench) -> None:
             },
         )
     except InputError as error:
-        st.warning(str(error), icon=":material/warning:")
+        warn(error)
         return
     _draw(bench.settings, (own, chosen), found, SIZES[size])
 
