@@ -15,8 +15,7 @@ from core.ui.bench.resources import file_version, load_checkpoint
 from core.ui.layers.rows import rows_of
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
-from core.ui.parts.literal import literal
-from core.ui.parts.plain import warn
+from core.ui.parts.plain import plain, warn
 from core.ui.sidebar.settings import Settings
 
 COUPLED = "coupled"
@@ -33,7 +32,7 @@ def show_network(settings: Settings) -> None:
         warn(error)
         return
     st.subheader("The network")
-    facts = {name: [literal(text)] for name, text in describe_network(network).items()}
+    facts = {name: [plain(text)] for name, text in describe_network(network).items()}
     st.table(pd.DataFrame.from_dict(facts, orient="index"), hide_header=True)
     frame = layer_frame(network)
     downloads: dict[str, tuple[Drawing, pd.DataFrame]] = {}

@@ -20,8 +20,7 @@ from core.ui.bench.workbench import Workbench, known_results_of
 from core.ui.parts.cards import millions
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
-from core.ui.parts.literal import literal
-from core.ui.parts.plain import warn
+from core.ui.parts.plain import plain, warn
 from core.ui.parts.sentences import accuracy_in_words
 from core.ui.sidebar.settings import Settings, baseline_name
 
@@ -90,7 +89,7 @@ def show_versus(bench: Workbench) -> None:
 def _draw(settings: Settings, names: tuple[str, str], found: list[Found], size: str) -> None:
     frame = frame_of(found)
     recovery = settings.recovery.method
-    st.markdown(literal(verdict(found, names, RECOVERIES[recovery].label)))
+    st.markdown(plain(verdict(found, names, RECOVERIES[recovery].label)))
     downloads: dict[str, tuple[charts.Drawing, pd.DataFrame]] = {}
     for column, method in zip(st.columns(len(GRANULARITIES)), GRANULARITIES, strict=True):
         points = frame[frame["method"] == method]
@@ -107,7 +106,7 @@ def _draw(settings: Settings, names: tuple[str, str], found: list[Found], size: 
     missing = missing_curves(found, names)
     if missing:
         st.caption(
-            literal(
+            plain(
                 f"Not measured with these settings, so not drawn: {'; '.join(missing)}. To measure "
                 "them, choose the baseline in the sidebar and fill in the curves, or run sweep."
             )

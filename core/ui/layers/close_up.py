@@ -19,7 +19,7 @@ from core.ui.bench.resources import FileVersion, load_pruned, load_pruner
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
-from core.ui.parts.literal import literal
+from core.ui.parts.plain import plain
 
 CHANNELS = GRANULARITIES[1]
 MOST_NAMES = 6
@@ -28,7 +28,7 @@ MOST_NAMES = 6
 def show_close_up(bench: Workbench, layer: str) -> None:
     """Show a layer's numbers, weight distribution, kernel map and channel ranking."""
     specs = bench.specs()
-    st.markdown(f"**{literal(layer)}**, before and after")
+    st.markdown(f"**{plain(layer)}**, before and after")
     st.table(_numbers(bench, specs, layer))
     maps = {name: map_frame(bench.file, spec, layer) for name, spec in specs.items()}
     largest_norm = max(float(cells["norm"].max()) for cells in maps.values())
@@ -56,7 +56,7 @@ def show_close_up(bench: Workbench, layer: str) -> None:
             downloads[f"weights-{stem}"] = (distribution, bins)
             downloads[f"kernels-{stem}"] = (kernels, maps[name])
     coupling = _coupling(bench.checkpoint.network.structure, layer, specs[CHANNELS].method)
-    st.caption(literal(coupling))
+    st.caption(plain(coupling))
     order = order_frame(bench.file, specs[CHANNELS], layer)
     if order is not None:
         ranking = charts.channel_order(order.assign(method=CHANNELS))

@@ -14,7 +14,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.layers.rows import FOLDED, Rows, foldable, rows_of
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
-from core.ui.parts.literal import literal
+from core.ui.parts.plain import plain
 
 CHART = "overview"
 PICKED = "picked_layer"
@@ -77,7 +77,7 @@ def show_overview(bench: Workbench) -> str:
     with words:
         for name, spec in specs.items():
             now = sparsity_frame(bench.file, settings.spec(name, 0.0), (spec.ratio,))
-            losses = literal(describe_losses(now))
+            losses = plain(describe_losses(now))
             st.caption(f"**{name}** at {spec.ratio:.2f}: {losses}{_reason(spec)}")
         if note := scope_note(bench.checkpoint.network.groups, specs[CHANNELS]):
             st.caption(note)

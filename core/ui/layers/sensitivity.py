@@ -29,9 +29,8 @@ from core.sweeps.sweep import sweep
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
-from core.ui.parts.literal import literal
 from core.ui.parts.notices import explain_missing_images
-from core.ui.parts.plain import warn
+from core.ui.parts.plain import plain, warn
 
 HALF = 0.5  # the ratio that the sentences describe
 SCAN_SEED = 0  # for drawing the images of a scan
@@ -193,7 +192,7 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
                 losses[losses["unit"].isin(near)], {unit: labels[unit] for unit in near}, selected
             )
         with column:
-            st.caption(f"**{name}**: {literal(describe_scan(losses, labels, others))}")
+            st.caption(f"**{name}**: {plain(describe_scan(losses, labels, others))}")
             if len(labels) > MOST_UNITS:
                 st.caption(f"The {MOST_UNITS} rows around the selected layer, of {len(labels)}.")
             if not len(losses):
@@ -214,7 +213,7 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
         of_layer = charts.accuracy_against(
             "ratio", curves, None, 1 / bench.classes, {}, study=False
         )
-        st.caption(f"Accuracy of the network if only **{literal(layer)}** is pruned")
+        st.caption(f"Accuracy of the network if only **{plain(layer)}** is pruned")
         show_chart(
             of_layer,
             "sensitivity_curves",

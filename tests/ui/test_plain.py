@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.ui.parts.literal import literal
+from core.ui.parts.plain import plain
 
 
 @pytest.mark.parametrize(
@@ -12,9 +12,10 @@ from core.ui.parts.literal import literal
         ("_conv_", r"\_conv\_"),
         ("a **b** `c`", r"a \*\*b\*\* \`c\`"),
         ("[x](javascript:alert(1))", r"\[x\](javascript\:alert(1))"),
-        ("$x$ :red[y] <b> ~z~ #h |", r"\$x\$ \:red\[y\] \<b\> \~z\~ \#h \|"),
+        ("$x$ :red[y] <b> ~z~ #h |", r"\$x\$ \:red\[y\] \<b\> \~z\~ #h \|"),
+        ("# a heading\n1. a list\n- another", "\\# a heading\n1\\. a list\n\\- another"),
         (r"a\*b", r"a\\\*b"),
     ],
 )
 def test_markup_is_escaped(text: str, escaped: str) -> None:
-    assert literal(text) == escaped
+    assert plain(text) == escaped
