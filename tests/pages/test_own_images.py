@@ -25,7 +25,6 @@ from tests.pages.test_pages import charts, frames_of, metrics, words
 
 FOLDER = "my *pets* :dog:"
 CLASSES = ("**cat**", "[dog](x.y)", "日本 <b>")
-LABEL = plain(FOLDER)
 VIEWS = ("Sensitivity", "Close-up", "By hand", "Budget")
 
 
@@ -87,7 +86,7 @@ def assert_says_nothing_of_other_images(app: AppTest) -> None:
 )
 def test_every_page_is_about_own_images(open_app: OpenApp, page: str, view: str) -> None:
     query = {"view": view} if view else {}
-    app = open_app(page, dataset=LABEL, **query)
+    app = open_app(page, dataset=FOLDER, **query)
     assert app.session_state["dataset"] == FOLDER
     assert_says_nothing_of_other_images(app)
     assert not app.warning
@@ -100,16 +99,16 @@ def test_every_page_is_about_own_images(open_app: OpenApp, page: str, view: str)
 @pytest.mark.usefixtures("own")
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_without_a_baseline_says_what_to_do(open_app: OpenApp, page: str) -> None:
-    app = open_app(page, dataset=LABEL)
+    app = open_app(page, dataset=FOLDER)
     assert_says_nothing_of_other_images(app)
     if page != "tour":
-        assert f"no trained baseline for {LABEL} yet" in words(app)
+        assert f"no trained baseline for {plain(FOLDER)} yet" in words(app)
 
 
 def test_compare_shows_what_an_evaluation_apart_from_it_finds(
     open_app: OpenApp, own: DataSet, baseline: Checkpoint
 ) -> None:
-    app = open_app("compare", dataset=LABEL, ratio="0.4")
+    app = open_app("compare", dataset=FOLDER, ratio="0.4")
     for side, method in enumerate(("fine", "channel")):
         pruned = prune(baseline.network, PruningSpec(method, 0.4)).network
         result = evaluate_fully(pruned, own.test_images, own.test_labels)
@@ -118,7 +117,7 @@ def test_compare_shows_what_an_evaluation_apart_from_it_finds(
     references = frames_of(app)[0]["references"].set_index("label")["accuracy"]
     assert references["Chance"] == pytest.approx(1 / 3)
     assert len(frames_of(app)[0]["study"]) == 0
-    app.button_group(key="dataset").set_value("CIFAR-10").run()
+    app.selectbox(key="dataset").set_value("CIFAR-10").run()
     assert_calm(app)
 
 
@@ -126,16 +125,16 @@ def test_a_baseline_is_measured_at_the_size_that_it_takes(
     open_app: OpenApp, baseline: Checkpoint, own: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPLORER_IMAGE_SIZE", "24")
-    app = open_app("compare", dataset=LABEL, ratio="0")
+    app = open_app("compare", dataset=FOLDER, ratio="0")
     result = evaluate_fully(baseline.network, own.test_images, own.test_labels)
     assert metrics(app)["Accuracy"] == [f"{result.accuracy:.1%}"] * 2
-    assert "at 24×24 pixels" in words(open_app("baseline", dataset=LABEL))
+    assert "at 24×24 pixels" in words(open_app("baseline", dataset=FOLDER))
 
 
 @pytest.mark.usefixtures("baseline")
 def test_names_are_shown_as_they_are(open_app: OpenApp) -> None:
-    app = open_app("baseline", dataset=LABEL)
-    assert LABEL in app.button_group(key="dataset").options
+    app = open_app("baseline", dataset=FOLDER)
+    assert FOLDER in app.selectbox(key="dataset").options
     (frame,) = (each.value for each in app.dataframe if "Class" in each.value)
     assert tuple(frame["Class"]) == CLASSES
     assert frame["Training images"].tolist() == [30, 20, 10]
@@ -148,7 +147,7 @@ def test_names_are_shown_as_they_are(open_app: OpenApp) -> None:
 
 @pytest.mark.usefixtures("own")
 def test_a_baseline_is_trained_on_the_page(open_app: OpenApp) -> None:
-    app = open_app("baseline", dataset=LABEL)
+    app = open_app("baseline", dataset=FOLDER)
     (epochs,) = (each for each in app.number_input if each.label == "Epochs")
     assert epochs.value == 30  # of few images
     epochs.set_value(1)
@@ -163,7 +162,7 @@ def test_a_baseline_is_trained_on_the_page(open_app: OpenApp) -> None:
 
 @pytest.mark.usefixtures("own")
 def test_the_tour_leads_back_to_its_own_images(open_app: OpenApp) -> None:
-    app = open_app("tour", dataset=LABEL)
+    app = open_app("tour", dataset=FOLDER)
     assert not any(stop.sentence in words(app) for stop in STOPS)
     next(each for each in app.button if each.label == "Take the tour").click().run()
     assert_calm(app)
@@ -173,7 +172,7 @@ def test_the_tour_leads_back_to_its_own_images(open_app: OpenApp) -> None:
 
 @pytest.mark.usefixtures("own")
 def test_a_link_to_the_tour_of_other_images_starts_none(open_app: OpenApp) -> None:
-    app = open_app(dataset=LABEL, tour="3")
+    app = open_app(dataset=FOLDER, tour="3")
     assert "tour" not in app.query_params
     assert STOPS[2].sentence not in words(app)
 
@@ -194,7 +193,7 @@ def test_a_folder_that_cannot_be_read_is_said(
     complaint: str,
 ) -> None:
     monkeypatch.setenv(variable, value)
-    label = "all" if variable == "EXPLORER_DATA" else LABEL
+    label = "all" if variable == "EXPLORER_DATA" else FOLDER
     app = open_app("baseline", dataset=label)
     assert complaint in words(app)
     assert "Training needs the images" in words(app)
@@ -210,7 +209,7 @@ def test_a_folder_that_has_other_classes_now_is_said(
         for name in CLASSES[:2]:
             (other / part / name).symlink_to(pictures / part / name)
     monkeypatch.setenv("EXPLORER_DATA", str(other))
-    app = open_app("compare", dataset=LABEL, ratio="0.4")
+    app = open_app("compare", dataset=FOLDER, ratio="0.4")
     assert "has 3 classes, but" in words(app)
     assert metrics(app)["Accuracy"] == ["–", "–"]
 
@@ -221,7 +220,7 @@ def test_without_a_folder_no_other_data_set_is_offered(
 ) -> None:
     monkeypatch.delenv("EXPLORER_DATA", raising=False)
     app = open_app(dataset="pets")
-    assert app.button_group(key="dataset").options == ["CIFAR-10", "CIFAR-100", "digits"]
+    assert app.selectbox(key="dataset").options == ["CIFAR-10", "CIFAR-100", "digits"]
     assert app.session_state["dataset"] == "CIFAR-10"
 
 

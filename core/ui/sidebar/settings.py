@@ -29,7 +29,6 @@ from core.specs.vocabulary import (
     data_set_name,
 )
 from core.ui.app.navigation import restart_app
-from core.ui.parts.plain import plain
 
 LARGEST_SUBSET = 10_000
 STUDIED = "cifar10"  # the data set of the study and of the shipped baselines
@@ -132,7 +131,13 @@ def shared_controls() -> None:
         bind="query-params",
         help="Seed for drawing the test images and for the criterion random.",
     )
-    _choice("Data set", "dataset", dataset_options(), _DATASET_HELP)
+    st.selectbox(
+        "Data set",
+        list(dataset_options()),
+        key="dataset",
+        bind="query-params",
+        help=_DATASET_HELP,
+    )
     _baseline_control(current_dataset())
 
 
@@ -248,7 +253,6 @@ def _choice(label: str, key: str, options: dict[str, str], help_text: str) -> No
         list(options),
         default=next(iter(options)),
         required=True,
-        format_func=plain,
         key=key,
         bind="query-params",
         help=help_text,
