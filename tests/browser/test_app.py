@@ -288,6 +288,19 @@ def test_nothing_is_wider_than_a_phone(visitors: Visit, page_name: str) -> None:
     assert widths[0] <= widths[1], json.dumps(widths)
 
 
+@pytest.mark.parametrize("width", [390, 853, 1060, 1280])  # 853: 1280 at a zoom of 150%
+@pytest.mark.parametrize("page_name", ["compare", "baseline"])
+def test_no_number_is_cut_off(visitors: Visit, page_name: str, width: int) -> None:
+    visitor = visitors(width=width, height=700).open(path_of(page_name))
+    expect(visitor.page.get_by_test_id("stMetricValue").first).to_be_visible()
+    cut = visitor.page.evaluate(
+        """() => [...document.querySelectorAll("[data-testid='stMetricValue'] *")]
+            .filter(each => each.scrollWidth > each.clientWidth + 1)
+            .map(each => each.textContent)"""
+    )
+    assert cut == []
+
+
 def test_a_network_is_uploaded_and_used(
     visitor: Visitor, trained: Checkpoint, tmp_path: Path
 ) -> None:

@@ -61,7 +61,7 @@ def show_baseline(settings: Settings) -> None:
         return
     accuracy = loaded.metadata["accuracy"]
     low, high = wilson_interval(accuracy["correct"], accuracy["seen"])
-    numbers = st.columns([3, 4, 2, 2])
+    numbers = st.container(key="numbers").columns([3, 4, 2, 2])
     numbers[0].metric(
         "Test accuracy",
         percent(accuracy["correct"] / accuracy["seen"]),
@@ -109,7 +109,7 @@ def _training_curve(loaded: Checkpoint) -> None:
     epochs = loaded.metadata.get("epochs", len(ends))
     loss = charts.loss_curve(curve, epochs)
     validation = charts.validation_curve(ends, epochs)
-    left, right = st.columns(2)
+    left, right = st.container(key="cards_training").columns(2)
     show_chart(
         loss,
         "loss",

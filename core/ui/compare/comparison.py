@@ -51,7 +51,8 @@ class Comparison:
         self._measured_bytes: dict[str, int] = {}  # compressed sizes that no result contains
         self._notice = st.empty()
         self._cards: dict[str, DeltaGenerator] = {}
-        for name, column in zip(GRANULARITIES, st.columns(len(GRANULARITIES)), strict=True):
+        columns = st.container(key="cards").columns(len(GRANULARITIES))
+        for name, column in zip(GRANULARITIES, columns, strict=True):
             self._cards[name] = column.empty()
             self._draw_card(name)
         self._words = st.container(key="in_words").empty()

@@ -40,7 +40,7 @@ def show_by_hand(bench: Workbench) -> None:
         "Method", list(GRANULARITIES), default=GRANULARITIES[0], required=True, key="by_hand"
     )
     spec = bench.specs()[name]
-    left, right = st.columns([4, 5])
+    left, right = st.container(key="cards_by_hand").columns([4, 5])
     with left:
         own = replace(spec, overrides=tuple(_table(bench, name, spec).items()))
     with right:
