@@ -124,10 +124,16 @@ def save(
 ) -> None:
     """Write a checkpoint file atomically.
 
-    Raises CheckpointError if `path` exists and `overwrite` is not set, or if the
-    folder cannot be written.
+    Raises CheckpointError if `path` exists and `overwrite` is not set, if the folder cannot be
+    written, or if a number is not finite or too large for half precision.
     """
     refuse_to_overwrite(path, overwrite)
+    for name, tensor in stored_tensors(network.module).items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise CheckpointError(
+                f"{path} was not written: {name} holds numbers that are not finite, or larger than "
+                "the 65,504 that the file's half precision can hold."
+            )
     header = {
         **metadata,
         "format": FORMAT,

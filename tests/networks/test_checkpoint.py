@@ -1,6 +1,7 @@
 """A checkpoint comes back as it was saved, and nothing else is taken for one."""
 
 import json
+import math
 import os
 import pickle
 import shutil
@@ -189,6 +190,25 @@ def test_a_failure_while_writing_leaves_the_previous_file(
         checkpoint.save(some_network(seed=1), path, "digits", {}, overwrite=True)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("conv1.weight", 1e5),
+        ("fc.bias", -7e4),
+        ("conv1.weight", math.nan),
+        ("bn1.running_var", math.inf),
+    ],
+)
+def test_numbers_that_the_file_cannot_hold_are_refused_before_writing(
+    tmp_path: Path, name: str, value: float
+) -> None:
+    network = some_network()
+    network.module.state_dict()[name].view(-1)[0] = value
+    with pytest.raises(CheckpointError, match=f"not written: {name}"):
+        checkpoint.save(network, tmp_path / "file", "digits", {})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
