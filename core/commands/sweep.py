@@ -23,7 +23,13 @@ from core.specs.grid import grid
 from core.specs.point import UNPRUNED, Point
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, RECOVERIES, SCOPES
-from core.studies.shipped_grid import FIVE_EPOCHS, FULL, shipped_points
+from core.studies.shipped_grid import (
+    FIVE_EPOCHS,
+    FULL,
+    IMAGES_OF_OTHERS,
+    OTHER_NETWORKS,
+    shipped_points,
+)
 from core.sweeps.job import Job
 from core.sweeps.measurer import Measurer
 
@@ -97,11 +103,13 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
             raise InputError(
                 f"--{name.replace('_', '-')} cannot be combined with --shipped: leave one out."
             )
+    others = [name for name in OTHER_NETWORKS if _checkpoint_file(name).exists()]
     work = []
-    for name in (FULL, FIVE_EPOCHS):
-        path = paths.CHECKPOINTS / f"{name}.safetensors"
+    for name in (FULL, FIVE_EPOCHS, *others):
+        path = _checkpoint_file(name)
         file = path.with_name(name + RESULTS_SUFFIX)
-        measurer = measurer_for(path, options)
+        subset = IMAGES_OF_OTHERS if name in others else None
+        measurer = measurer_for(path, argparse.Namespace(**vars(options) | {"subset": subset}))
         _check_shipped_file(file, measurer.checkpoint, measurer.key(Point(UNPRUNED, Recovery())))
         work.append((name, file, measurer))
     store = open_chosen_store(options)
@@ -115,6 +123,10 @@ def run_shipped(options: argparse.Namespace) -> dict[str, Any]:
         counts[name] = len(results)
         print(f"{name}: {counts[name]:,} results.")
     return {"results": counts}
+
+
+def _checkpoint_file(name: str) -> Path:
+    return paths.CHECKPOINTS / f"{name}.safetensors"
 
 
 def _check_shipped_file(file: Path, loaded: Checkpoint, key: Key) -> None:

@@ -11,6 +11,12 @@ FULL = DEFAULTS["cifar10"]
 FIVE_EPOCHS = "resnet18-cifar10-5ep"
 """The baseline of the original study, trained for as few epochs."""
 
+OTHER_NETWORKS = ("vgg16-cifar10-5ep", "resnet56-cifar10-10ep", "resnet50-cifar10-5ep")
+"""Baselines of other architectures, to compare with."""
+
+IMAGES_OF_OTHERS = 2000
+"""Test images that their curves are measured on; the others' are on the whole test set."""
+
 EVERY_HUNDREDTH = tuple(step / 100 for step in range(96))
 EVERY_TWENTIETH = EVERY_HUNDREDTH[::5]
 BOTH = tuple(RECOVERIES)

@@ -33,7 +33,7 @@ from core.specs.grid import grid
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
-from core.studies.shipped_grid import FIVE_EPOCHS, FULL
+from core.studies.shipped_grid import FIVE_EPOCHS, FULL, OTHER_NETWORKS
 from core.sweeps.measurer import Measurer
 from tests.commands.conftest import Outcome, Run, assert_refused
 from tests.small_networks import random_network, same_state
@@ -582,6 +582,18 @@ def test_what_ships_is_measured_once_and_written_beside_its_baseline(
     shutil.rmtree(ships / "local")  # what ships is known without it
     assert run("sweep", "--shipped", "--json", "--precision", "fp32").result == result
     assert {path: path.read_bytes() for path in files.values()} == before
+
+
+def test_other_networks_ship_on_a_subset(
+    run: Run, ships: Path, trained: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.commands.sweep.IMAGES_OF_OTHERS", 60)
+    (name, *_) = OTHER_NETWORKS
+    shutil.copy(trained.path, ships / f"{name}.safetensors")
+    result = run("sweep", "--shipped", "--json").result
+    assert result == {"results": {FULL: 3, FIVE_EPOCHS: 3, name: 3}}
+    shipped = read_shipped(ships / f"{name}{RESULTS_SUFFIX}")
+    assert {(item.key.subset, item.key.subset_seed) for item in shipped.results} == {(60, 0)}
 
 
 def test_what_ships_is_not_replaced_by_results_in_another_precision(run: Run, ships: Path) -> None:
