@@ -16,7 +16,7 @@ from core.baselines.recorded import recorded
 from core.data.dataset import DataSet, subset_indices
 from core.data.normalisation import KNOWN, Normalisation
 from core.device import best_device
-from core.errors import InputError
+from core.errors import InputError, one_line
 from core.measuring.evaluation import evaluate_fully
 from core.measuring.outcome import Evaluation
 from core.measuring.statistics import is_better_than_guessing, mcnemar
@@ -144,10 +144,6 @@ def import_baseline(
 
 
 def _fitted(request: ImportRequest) -> Fitted:
-    try:
-        stored = state_dict_in(read(request.file))
-    except InputError as error:  # name the file as the person knows it, not the copy of an upload
-        raise InputError(str(error).replace(request.file.name, request.source)) from error
     data = request.dataset
     signature = Signature(
         request.architecture or Architecture(),
@@ -155,7 +151,13 @@ def _fitted(request: ImportRequest) -> Fitted:
         data.image_size,
         request.normalisation or data.normalisation,
     )
-    return fit(stored, signature) if request.architecture else recognise(stored, signature)
+    try:
+        stored = state_dict_in(read(request.file))
+        return fit(stored, signature) if request.architecture else recognise(stored, signature)
+    except InputError as error:  # name the file as the person knows it, not the copy of an upload
+        raise InputError(str(error).replace(request.file.name, request.source)) from error
+    except Exception as error:  # tensors can be inconsistent in more ways than can be listed
+        raise InputError(f"{request.source} cannot be used ({one_line(error)}).") from error
 
 
 def _with_normalisation(network: Network, normalisation: Normalisation) -> Network:

@@ -5,6 +5,7 @@ does not bound memory: a compressed archive, or a long run of one-byte instructi
 container, can ask for far more than the file's size. Both are looked for before.
 """
 
+import io
 import pickle
 import pickletools
 import re
@@ -25,6 +26,19 @@ MOST_INSTRUCTIONS = 2_000_000
 """Pickle instructions in one file; a network of 1,000 layers takes about 100,000."""
 PICKLES_IN_OLD_FILES = 5  # magic number, protocol, system, object, storage names
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
+_HARMLESS = re.compile(
+    r"torch\._utils (_rebuild_tensor|_rebuild_tensor_v2|_rebuild_parameter"
+    r"|_rebuild_parameter_with_state|_rebuild_sparse_tensor)"
+    r"|torch(\.cuda|\.storage)? \w+Storage"
+    r"|torch (Size|device|float\d*|double|half|bfloat16|u?int\d*|long|short|bool|complex\d+)"
+    r"|torch\.serialization _get_layout"
+    r"|collections OrderedDict"
+)
+"""What files of weights refer to, as "module name"; more could allocate memory, if not run code."""
+REFUSED = (
+    "which is no weight, and nothing of it was executed. Where the network was made, save its "
+    "numbers alone: torch.save(network.state_dict(), FILE)."
+)
 
 
 def read(path: Path) -> Any:
@@ -34,6 +48,8 @@ def read(path: Path) -> Any:
     pickle that holds other objects than those.
     """
     try:
+        if not path.is_file():  # reading a pipe or a device might never end
+            raise InputError(f"There is no file {path}. Check the name.")
         size = path.stat().st_size
         with path.open("rb") as file:
             start = file.read(9)
@@ -84,20 +100,25 @@ def _read_archive(path: Path) -> Any:
                     f"{path.name} is compiled by TorchScript: save the state_dict of the Python "
                     "module instead."
                 )
-            for entry in entries:
-                if entry.filename.endswith(".pkl"):
-                    with archive.open(entry) as pickled:
-                        _check_instructions(path, pickled, pickles=1)
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+            # torch may find other entries in the same bytes, so it is given those checked here.
+            checked = io.BytesIO()
+            with zipfile.ZipFile(checked, "w") as copy:
+                for entry in entries:
+                    content = archive.read(entry)
+                    if entry.filename.lower().endswith(".pkl"):
+                        _check_instructions(path, io.BytesIO(content), pickles=1)
+                    copy.writestr(entry.filename, content)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path.name} is a damaged archive ({error}). Get it again.") from error
-    return _load(path)
+    checked.seek(0)
+    return _load(path, checked)
 
 
 def _read_old_pickle(path: Path) -> Any:
     """Read what torch.save wrote before 1.6: five pickles, then the storages."""
     with path.open("rb") as file:
         _check_instructions(path, file, PICKLES_IN_OLD_FILES)
-    return _load(path)
+    return _load(path, path)
 
 
 def _check_instructions(path: Path, file: Any, pickles: int) -> None:
@@ -105,8 +126,11 @@ def _check_instructions(path: Path, file: Any, pickles: int) -> None:
     count = 0
     try:
         for _ in range(pickles):
-            for _ in pickletools.genops(file):
+            for instruction, argument, _ in pickletools.genops(file):
                 count += 1
+                if instruction.name == "GLOBAL" and _HARMLESS.fullmatch(str(argument)) is None:
+                    name = str(argument).replace(" ", ".")[:100]
+                    raise InputError(f"{path.name} refers to {name!r}, {REFUSED}")
                 if count > MOST_INSTRUCTIONS:
                     raise InputError(
                         f"{path.name} holds a pickle of more than {MOST_INSTRUCTIONS:,} "
@@ -121,11 +145,13 @@ def _check_instructions(path: Path, file: Any, pickles: int) -> None:
         ) from error
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, source: Path | io.BytesIO) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise InputError(f"{path.name} {_refusal(str(error))}") from error
+        raise InputError(
+            f"{path.name} holds something that torch does not read as weights, {REFUSED}"
+        ) from error
     except MemoryError as error:
         raise InputError(f"{path.name} asks for more memory than there is.") from error
     except Exception as error:  # a pickle can make torch raise anything
@@ -133,16 +159,6 @@ def _load(path: Path) -> Any:
             f"{path.name} is damaged, or no file that torch.save wrote ({one_line(error)}). Save "
             "the network's state_dict with torch.save or safetensors."
         ) from error
-
-
-def _refusal(message: str) -> str:
-    """Say which class torch refused, and what the person can do."""
-    named = re.search(r"GLOBAL ([\w.]*\w)", message)
-    what = f"refers to {named[1]}" if named else "holds other objects than tensors"
-    return (
-        f"{what}, and reading it could run code of the file. Nothing was executed. Where the "
-        "network was made, save its numbers alone: torch.save(network.state_dict(), FILE)."
-    )
 
 
 def _check_sizes(path: Path, content: Any, size: int) -> None:

@@ -133,9 +133,9 @@ def _renamed(
 def _without_heads(
     tensors: dict[str, Tensor], expected: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    heads = [
+    heads = {
         name for name in tensors if name.startswith(HEADS_FOR_TRAINING) and name not in expected
-    ]
+    }
     left = {name: tensor for name, tensor in tensors.items() if name not in heads}
     note = f"Left out {len(heads):,} tensors of auxiliary heads, which only training uses."
     return left, (note,) if heads else ()

@@ -24,6 +24,7 @@ WRAPPERS = (
 )
 """Keys under which files keep a network's tensors, best first."""
 DEEPEST_WRAPPER = 3
+MOST_TENSORS, LONGEST_NAME = 20_000, 500
 ANYWHERE = ("module", "_orig_mod")
 """Parts that DataParallel and torch.compile put into names, at any place."""
 IN_FRONT = ("model", "backbone", "net", "network", "encoder")
@@ -47,6 +48,12 @@ def state_dict_in(content: Any) -> Stored:
     Raises InputError if there are no named tensors, or some are not numbers.
     """
     key, found = _find(content)
+    longest = max(map(len, found))
+    if len(found) > MOST_TENSORS or longest > LONGEST_NAME:
+        raise InputError(
+            f"The file holds {len(found):,} tensors with names of up to {longest:,} letters: no "
+            f"network has more than {MOST_TENSORS:,} of {LONGEST_NAME:,}."
+        )
     notes = [f"The tensors were found under {key}."] if key else []
     said = _said(content)
     tensors = {name: _at_least_fp32(each) for name, each in found.items()}
@@ -66,7 +73,7 @@ def state_dict_in(content: Any) -> Stored:
 
 def _find(content: Any) -> tuple[str, Mapping[str, Tensor]]:
     """Return the best dictionary of named tensors, and the path of keys to it."""
-    found = list(_dictionaries(content, "", DEEPEST_WRAPPER))
+    found = list(_dictionaries(content, "", DEEPEST_WRAPPER, set()))
     if not found:
         raise InputError(
             "The file holds no tensors by name: save the network's state_dict, "
@@ -83,19 +90,23 @@ def _find(content: Any) -> tuple[str, Mapping[str, Tensor]]:
 
 
 def _dictionaries(
-    content: Any, path: str, depth: int
+    content: Any, path: str, depth: int, seen: set[int]
 ) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
     if not isinstance(content, dict):
         return
-    if "optim" in path:  # its momentum buffers are tensors too
+    last = path.rpartition(".")[2]
+    if last == "optim" or last.startswith(("optimizer", "optimiser")):  # its buffers are tensors
         return
+    if id(content) in seen:
+        return
+    seen.add(id(content))
     tensors = {name: each for name, each in content.items() if isinstance(each, Tensor)}
     if any(isinstance(name, str) and tensor.ndim >= 2 for name, tensor in tensors.items()):
         yield path, {name: each for name, each in tensors.items() if isinstance(name, str)}
     if depth:
         for name, each in content.items():
             if isinstance(name, str):
-                yield from _dictionaries(each, f"{path}.{name}".strip("."), depth - 1)
+                yield from _dictionaries(each, f"{path}.{name}".strip("."), depth - 1, seen)
 
 
 def _said(content: Any) -> dict[str, float]:
@@ -107,7 +118,7 @@ def _said(content: Any) -> dict[str, float]:
         value = content.get(name)
         if isinstance(value, Tensor) and value.numel() == 1:
             value = value.item()
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6:
             said[name] = float(value)
     return said
 
