@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
+from torch.optim.swa_utils import AveragedModel
 from torchvision import models
 
 from core.data.normalisation import CIFAR10
@@ -225,6 +226,26 @@ def test_numbers_that_are_not_finite_are_refused(value: float, tmp_path: Path) -
     said = refusal(saved(tensors, tmp_path / "file"))
     assert "layer1.0.conv1.weight" in said
     assert "not finite" in said
+
+
+def test_weights_without_their_scale_are_refused(tmp_path: Path) -> None:
+    tensors = network().tensors()
+    tensors["layer1.0.conv1.weight"] = (tensors["layer1.0.conv1.weight"] * 100).to(torch.int8)
+    assert "whole numbers" in refusal(saved(tensors, tmp_path / "file"))
+
+
+def test_negative_variances_are_refused(tmp_path: Path) -> None:
+    tensors = network().tensors()
+    tensors["bn1.running_var"][0] = -1
+    assert "negative variances" in refusal(saved(tensors, tmp_path / "file"))
+
+
+def test_an_averaged_network_is_taken(tmp_path: Path) -> None:
+    original = network()
+    averaged = AveragedModel(original.module)
+    averaged.update_parameters(original.module)
+    found = recognised(saved({"swa_model": averaged.state_dict()}, tmp_path / "file"))
+    torch.testing.assert_close(answers(found.network), answers(original))
 
 
 def each_convolution(module: nn.Module) -> list[nn.Module]:

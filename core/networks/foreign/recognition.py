@@ -27,6 +27,8 @@ OTHER_NAMES = (
 COUNTER = "num_batches_tracked"
 HEADS_FOR_TRAINING = ("aux1.", "aux2.", "AuxLogits.")
 """Auxiliary classifiers of torchvision's networks, which only training uses."""
+COUNTS = ("n_averaged",)
+"""What torch.optim.swa_utils.AveragedModel stores beside the network."""
 MOST_DIFFERENCES = 3
 
 
@@ -97,6 +99,7 @@ def fit(stored: Stored, signature: Signature) -> Fitted:
         share = len(common) / len(expected.keys() | tensors.keys())
         raise _MismatchError(_in_words(known.label, differences), share)
     _check_classes(module, tensors, signature)
+    _check_numbers(tensors, expected)
     try:
         network = assemble(signature, {name: tensors[name] for name in expected})
     except (RuntimeError, ValueError) as error:
@@ -117,6 +120,8 @@ def _renamed(
     renamed, used = {}, dict[str, None]()
     for name, tensor in tensors.items():
         now = plain[name]
+        if now in COUNTS:
+            continue
         if now not in wanted:
             for theirs, ours in OTHER_NAMES:
                 other = re.sub(rf"(^|\.){re.escape(theirs)}", rf"\1{ours}", now)
@@ -192,6 +197,18 @@ def _in_words(label: str, differences: list[str]) -> str:
     shown, more = differences[:MOST_DIFFERENCES], len(differences) - MOST_DIFFERENCES
     rest = f"; {more:,} more layers differ" if more > 0 else ""
     return f"Nearest is {label}, but in the file {'; '.join(shown)}{rest}."
+
+
+def _check_numbers(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Refuse numbers that load without a complaint and compute nonsense."""
+    for name, usual in expected.items():
+        if usual.is_floating_point() and not tensors[name].is_floating_point():
+            raise InputError(
+                f"{name} holds whole numbers without their scale, as a quantised network has: "
+                "import the network before it was quantised."
+            )
+        if name.endswith("running_var") and (tensors[name] < 0).any():
+            raise InputError(f"{name} holds negative variances: choose another checkpoint.")
 
 
 def _check_classes(module: nn.Module, tensors: Mapping[str, Tensor], signature: Signature) -> None:
