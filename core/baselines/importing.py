@@ -206,9 +206,9 @@ def _check_classes(network: Network, dataset: DataSet, device: torch.device) -> 
     """Return what looks wrong; raise InputError if the classes are in another order."""
     images, labels = _training_images(dataset)
     found = evaluate_fully(network, images, labels, device=device)
-    order, right = _best_order(found, dataset.classes)
     if is_better_than_guessing(found.correct, found.seen, dataset.classes):
         return []
+    order, right = _best_order(found, dataset.classes)
     if right > MOST_BY_CHANCE * found.seen:
         first = [f"{dataset.class_names[ours]} is its class {order[ours]}" for ours in range(3)]
         raise InputError(

@@ -13,6 +13,7 @@ from core.charts.drawing import (
     method_color,
     method_shape,
     named,
+    of_a_result,
     top_legend,
 )
 from core.formatting import percent_within
@@ -190,13 +191,7 @@ def _reading_layer(x: str, picking: str | None) -> AnyChart:
             opacity=alt.condition(hovered, alt.value(0.7), alt.value(0)),
             tooltip=[
                 alt.Tooltip("method:N", title="Method"),
-                alt.Tooltip("recovery:N", title="After pruning"),
-                alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
-                alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
-                alt.Tooltip("low:Q", title="Interval from", format=".1%"),
-                alt.Tooltip("high:Q", title="to", format=".1%"),
-                alt.Tooltip("correct:Q", title="Images right", format=","),
-                alt.Tooltip("seen:Q", title="of", format=","),
+                *of_a_result(),
                 alt.Tooltip("parameters_removed:Q", title="Parameters removed", format=".1%"),
                 alt.Tooltip("macs_removed:Q", title="MACs removed", format=".1%"),
             ],

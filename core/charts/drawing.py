@@ -75,3 +75,16 @@ def top_legend(**options: Any) -> alt.Legend:
     """Return a legend above the chart, in one row, or in one column on a phone."""
     columns = alt.ExprRef("width < 400 ? 1 : 0")
     return alt.Legend(orient="top", title=None, columns=columns, **options)
+
+
+def of_a_result() -> list[alt.Tooltip]:
+    """Return the lines of a tooltip that say what was measured, and on how many images."""
+    return [
+        alt.Tooltip("recovery:N", title="After pruning"),
+        alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
+        alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
+        alt.Tooltip("low:Q", title="Interval from", format=".1%"),
+        alt.Tooltip("high:Q", title="to", format=".1%"),
+        alt.Tooltip("correct:Q", title="Images right", format=","),
+        alt.Tooltip("seen:Q", title="of", format=","),
+    ]

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from core.charts.accuracy import DASHES, RECOVERY_LABELS, with_segments
-from core.charts.drawing import SHAPES, Drawing, named, top_legend
+from core.charts.drawing import SHAPES, Drawing, named, of_a_result, top_legend
 from core.specs.vocabulary import GRANULARITIES
 
 SIZES = {"nonzero": "Parameters left", "macs": "MACs left"}
@@ -55,13 +55,7 @@ def _spec(names: tuple[str, ...], size: str, is_wide: bool) -> dict[str, Any]:
     )
     tooltip = [
         alt.Tooltip("baseline:N", title="Baseline"),
-        alt.Tooltip("recovery:N", title="After pruning"),
-        alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
-        alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
-        alt.Tooltip("low:Q", title="Interval from", format=".1%"),
-        alt.Tooltip("high:Q", title="to", format=".1%"),
-        alt.Tooltip("correct:Q", title="Images right", format=","),
-        alt.Tooltip("seen:Q", title="of", format=","),
+        *of_a_result(),
         alt.Tooltip("nonzero:Q", title="Parameters left", format=","),
         alt.Tooltip("macs:Q", title="MACs left", format=","),
     ]

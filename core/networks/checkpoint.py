@@ -110,9 +110,9 @@ def _stored_dtypes(model: nn.Module) -> dict[str, torch.dtype]:
     }
 
 
-def to_bytes(model: nn.Module, metadata: dict[str, str] | None = None) -> bytes:
-    """Return the content of a checkpoint file."""
-    return serialise(stored_tensors(model), metadata)
+def to_bytes(model: nn.Module) -> bytes:
+    """Return the content of a checkpoint file without metadata."""
+    return serialise(stored_tensors(model))
 
 
 def save(
@@ -128,7 +128,8 @@ def save(
     written, or if a number is not finite or too large for half precision.
     """
     refuse_to_overwrite(path, overwrite)
-    for name, tensor in stored_tensors(network.module).items():
+    stored = stored_tensors(network.module)
+    for name, tensor in stored.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(
                 f"{path} was not written: {name} holds numbers that are not finite, or larger than "
@@ -144,7 +145,7 @@ def save(
         "std": network.normalisation.std,
         "dataset": dataset,
     }
-    content = to_bytes(network.module, {name: json.dumps(value) for name, value in header.items()})
+    content = serialise(stored, {name: json.dumps(value) for name, value in header.items()})
     try:
         with written_atomically(path) as temporary:
             temporary.write_bytes(content)

@@ -139,10 +139,7 @@ def _check_instructions(path: Path, file: Any, pickles: int) -> None:
     except InputError:
         raise
     except Exception as error:  # pickletools raises whatever the bytes lead to
-        raise InputError(
-            f"{path.name} is damaged, or no file that torch.save wrote ({one_line(error)}). Save "
-            "the network's state_dict with torch.save or safetensors."
-        ) from error
+        raise _damaged(path, error) from error
 
 
 def _load(path: Path, source: Path | io.BytesIO) -> Any:
@@ -155,10 +152,14 @@ def _load(path: Path, source: Path | io.BytesIO) -> Any:
     except MemoryError as error:
         raise InputError(f"{path.name} asks for more memory than there is.") from error
     except Exception as error:  # a pickle can make torch raise anything
-        raise InputError(
-            f"{path.name} is damaged, or no file that torch.save wrote ({one_line(error)}). Save "
-            "the network's state_dict with torch.save or safetensors."
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path.name} is damaged, or no file that torch.save wrote ({one_line(error)}). Save the "
+        "network's state_dict with torch.save or safetensors."
+    )
 
 
 def _check_sizes(path: Path, content: Any, size: int) -> None:
