@@ -1,14 +1,17 @@
 """Checkpoints that other code wrote are read safely and find their architecture."""
 
+import argparse
 import os
 import pickle
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -20,7 +23,7 @@ from torchvision import models
 from core.data.normalisation import CIFAR10
 from core.errors import InputError
 from core.networks.foreign import Fitted, fit, read, recognise, state_dict_in
-from core.networks.foreign.reading import MOST_INSTRUCTIONS
+from core.networks.foreign.pickles import MOST_INSTRUCTIONS
 from core.networks.fresh import Plan
 from core.networks.network import Network
 from core.networks.registry import ARCHITECTURES
@@ -132,6 +135,36 @@ def test_wrappers_are_opened(wrap: Callable[[dict[str, Tensor]], Any], tmp_path:
     assert torch.equal(answers(found.network), answers(original))
     if found.said:
         assert set(found.said.values()) == {91.5, 3.0}
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_what_scripts_save_beside_the_weights_is_passed_over(is_new: bool, tmp_path: Path) -> None:
+    original = network()
+    content = {
+        "state_dict": original.tensors(),
+        "args": argparse.Namespace(lr=0.1, out=Path("runs")),
+        "best_acc": np.float64(91.5),
+        "random": np.random.default_rng(0).random(3),
+        "epoch": 3,
+    }
+    path = saved(content, tmp_path / "file", _use_new_zipfile_serialization=is_new)
+    found = recognised(path)
+    assert torch.equal(answers(found.network), answers(original))
+    with pytest.raises(pickle.UnpicklingError):  # the stand-ins are gone
+        torch.load(path, weights_only=True)
+
+
+def test_files_are_read_beside_each_other(tmp_path: Path) -> None:
+    content = {"state_dict": network().tensors(), "args": argparse.Namespace(lr=0.1)}
+    path = saved(content, tmp_path / "file")
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(read, [path] * 40):
+            assert found["state_dict"].keys() == content["state_dict"].keys()
+
+
+def test_another_protocol_is_said(tmp_path: Path) -> None:
+    path = saved(network().tensors(), tmp_path / "file", pickle_protocol=4)
+    assert "pickle_protocol" in refusal(path)
 
 
 # Names
@@ -457,17 +490,50 @@ def two_directories(path: Path) -> None:
     path.write_bytes(content[: offset + size] + directory + content[end:])
 
 
+def object_of_an_old_file(instructions: bytes) -> Callable[[Path], None]:
+    """Return what writes a file of before 1.6 with these instructions as its object."""
+
+    def write(path: Path) -> None:
+        torch.save({}, path, _use_new_zipfile_serialization=False)
+        header = path.read_bytes()
+        path.write_bytes(header.replace(pickle.dumps({}, 2), b"\x80\x02" + instructions + b".", 1))
+
+    return write
+
+
+NESTED_TUPLE = b")q\x00" + b"h\x00\x86q\x00" * 60  # t = (t, t), sixty times
+COLLIDING = b"".join(
+    pickle.dumps(number * (2**61 - 1), 2)[2:-1] + b"N" for number in range(1, 200_000)
+)
+ORDERED_DICTIONARY = b"ccollections\nOrderedDict\n"
+SLOW = {
+    "a key that is a nested tuple": b"}" + NESTED_TUPLE + b"Ns",
+    "such keys, many at once": b"}(" + NESTED_TUPLE + b"Nu",
+    "a call whose message would show one": NESTED_TUPLE + b")R",
+    "a tuple in pairs": ORDERED_DICTIONARY + b"](" + NESTED_TUPLE + b"N\x86e\x85R",
+    "a nested storage": b"X\x07\x00\x00\x00storageN" + NESTED_TUPLE + b"\x87Q",
+    "keys of one hash": b"}(" + COLLIDING + b"u",
+    "pairs of one hash": ORDERED_DICTIONARY
+    + b"]("
+    + b"".join(b"]" + pickle.dumps(n * (2**61 - 1), 2)[2:-1] + b"aNa" for n in range(1, 100_000))
+    + b"e\x85R",
+}
+
+
 @pytest.mark.parametrize(
     "write",
-    [compressed, nested, nested_in_an_archive, announced, allocating, two_directories],
+    [
+        *(compressed, nested, nested_in_an_archive, announced, allocating, two_directories),
+        *(pytest.param(object_of_an_old_file(each), id=name) for name, each in SLOW.items()),
+    ],
 )
-def test_a_file_that_asks_for_memory_is_refused_without_it(
+def test_a_file_that_asks_for_memory_or_time_is_refused_without_it(
     write: Callable[[Path], None], tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
     write(path)
     command = [sys.executable, "-c", READ_IN_LITTLE_MEMORY, str(path)]
-    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    child = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert child.returncode == 2, child.stderr
     assert int(child.stdout.splitlines()[-1]) < 300  # MiB more than after the imports
 

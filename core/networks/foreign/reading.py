@@ -1,18 +1,11 @@
-"""Read a file of weights without executing anything that it names, in bounded memory.
-
-A pickle is a program. torch.load(weights_only=True) runs it with a short list of harmless calls. It
-does not bound memory: a compressed archive, or a long run of one-byte instructions that each make a
-container, can ask for far more than the file's size. Both are looked for before.
-"""
+"""Read a file of weights without executing anything that it names, in bounded memory."""
 
 import io
 import pickle
-import pickletools
-import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
@@ -20,24 +13,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from core.errors import InputError, one_line
+from core.networks.foreign.pickles import UnsafePickleError, check_pickles, stand_ins
 
 LARGEST_FILE = 4 * 2**30  # bytes
-MOST_INSTRUCTIONS = 2_000_000
-"""Pickle instructions in one file; a network of 1,000 layers takes about 100,000."""
 PICKLES_IN_OLD_FILES = 5  # magic number, protocol, system, object, storage names
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
-_HARMLESS = re.compile(
-    r"torch\._utils (_rebuild_tensor|_rebuild_tensor_v2|_rebuild_parameter"
-    r"|_rebuild_parameter_with_state|_rebuild_sparse_tensor)"
-    r"|torch(\.cuda|\.storage)? \w+Storage"
-    r"|torch (Size|device|float\d*|double|half|bfloat16|u?int\d*|long|short|bool|complex\d+)"
-    r"|torch\.serialization _get_layout"
-    r"|collections OrderedDict"
-)
-"""What files of weights refer to, as "module name"; more could allocate memory, if not run code."""
-REFUSED = (
-    "which is no weight, and nothing of it was executed. Where the network was made, save its "
-    "numbers alone: torch.save(network.state_dict(), FILE)."
+SAVE_WEIGHTS = (
+    "Nothing of it was executed. Where the network was made, save its numbers alone: "
+    "torch.save(network.state_dict(), FILE)."
 )
 
 
@@ -106,7 +89,7 @@ def _read_archive(path: Path) -> Any:
                 for entry in entries:
                     content = archive.read(entry)
                     if entry.filename.lower().endswith(".pkl"):
-                        _check_instructions(path, io.BytesIO(content), pickles=1)
+                        _check(path, io.BytesIO(content))
                     copy.writestr(entry.filename, content)
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path.name} is a damaged archive ({error}). Get it again.") from error
@@ -117,37 +100,24 @@ def _read_archive(path: Path) -> Any:
 def _read_old_pickle(path: Path) -> Any:
     """Read what torch.save wrote before 1.6: five pickles, then the storages."""
     with path.open("rb") as file:
-        _check_instructions(path, file, PICKLES_IN_OLD_FILES)
+        _check(path, file, PICKLES_IN_OLD_FILES)
     return _load(path, path)
 
 
-def _check_instructions(path: Path, file: Any, pickles: int) -> None:
-    """Refuse a pickle of so many instructions that running them would take a lot of memory."""
-    count = 0
+def _check(path: Path, file: BinaryIO, count: int = 1) -> None:
     try:
-        for _ in range(pickles):
-            for instruction, argument, _ in pickletools.genops(file):
-                count += 1
-                if instruction.name == "GLOBAL" and _HARMLESS.fullmatch(str(argument)) is None:
-                    name = str(argument).replace(" ", ".")[:100]
-                    raise InputError(f"{path.name} refers to {name!r}, {REFUSED}")
-                if count > MOST_INSTRUCTIONS:
-                    raise InputError(
-                        f"{path.name} holds a pickle of more than {MOST_INSTRUCTIONS:,} "
-                        "instructions, which no file of weights needs. Save the state_dict alone."
-                    )
-    except InputError:
-        raise
-    except Exception as error:  # pickletools raises whatever the bytes lead to
-        raise _damaged(path, error) from error
+        check_pickles(file, count)
+    except UnsafePickleError as error:
+        raise InputError(f"{path.name} {error}. {SAVE_WEIGHTS}") from error
 
 
 def _load(path: Path, source: Path | io.BytesIO) -> Any:
     try:
-        return torch.load(source, map_location="cpu", weights_only=True)
+        with stand_ins():
+            return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{path.name} holds something that torch does not read as weights, {REFUSED}"
+            f"{path.name} holds something that torch does not read as weights. {SAVE_WEIGHTS}"
         ) from error
     except MemoryError as error:
         raise InputError(f"{path.name} asks for more memory than there is.") from error
