@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,34 @@ def written_atomically(path: Path) -> Iterator[Path]:
     If the block raises or the process is killed, `path` is unchanged.
     Raises OSError if the folder cannot be written.
     """
+    with _written(path, os.replace) as temporary:
+        yield temporary
+
+
+@contextmanager
+def written_once(path: Path) -> Iterator[Path]:
+    """Write a new file like `written_atomically`.
+
+    Raises FileExistsError, leaving the file as it is, if there is one when the block ends; of two
+    writers at once, one succeeds.
+    """
+    with _written(path, _link) as temporary:
+        yield temporary
+
+
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if path.exists():
+            raise FileExistsError(f"{path} exists.") from None
+        temporary.replace(path)
+
+
+@contextmanager
+def _written(path: Path, publish: Callable[[Path, Path], None]) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
@@ -25,6 +53,6 @@ def written_atomically(path: Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp creates files that only the owner can read
-        temporary.replace(path)
+        publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

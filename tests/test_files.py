@@ -1,11 +1,12 @@
 """A file is there whole or not at all."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from core.files import written_atomically
+from core.files import written_atomically, written_once
 
 
 def names_in(folder: Path) -> list[str]:
@@ -79,3 +80,31 @@ def test_a_folder_that_is_a_file_raises_oserror(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError), written_atomically(tmp_path / "file" / "inside"):
         pass
+
+
+def write_new(path: Path, text: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+    with written_once(path) as temporary:
+        temporary.write_text(text)
+        meanwhile()
+
+
+def test_of_two_new_files_one_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with pytest.raises(FileExistsError):
+        write_new(path, "late", meanwhile=lambda: write_new(path, "early"))
+    assert path.read_text() == "early"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_system_without_links_is_written_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("no links")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "file"
+    write_new(path, "first")
+    with pytest.raises(FileExistsError):
+        write_new(path, "second")
+    assert path.read_text() == "first"

@@ -8,7 +8,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from core.baselines.importing import Imported, ImportRequest, Tried, Trying, import_baseline
+from core.baselines.importing import Imported, ImportRequest, import_baseline
+from core.baselines.trying import Tried, Trying
 from core.commands.common import (
     Commands,
     chosen_dataset,
@@ -48,6 +49,11 @@ def add_import(commands: Commands) -> None:
             "0 to 1; default: try those that are known on 1,000 training images",
         )
     importing.add_argument(
+        "--entry",
+        metavar="KEY",
+        help="where the tensors are in the file, such as model_ema; default: the likeliest place",
+    )
+    importing.add_argument(
         "--name", help="name of the baseline; default: from the network and the file"
     )
     importing.add_argument(
@@ -63,14 +69,15 @@ def run_import(options: argparse.Namespace) -> dict[str, Any]:
         architecture=named_architecture(options),
         normalisation=_normalisation(options),
         name=options.name,
+        entry=options.entry,
     )
     found: Imported | None = None
-    with tqdm(unit="normalisation", disable=options.json, dynamic_ncols=True, delay=0.5) as bar:
+    with tqdm(disable=options.json, dynamic_ncols=True, delay=0.5) as bar:
         for event in import_baseline(request, options.overwrite, options.device):
             match event:
-                case Trying():
-                    bar.total = event.total
-                    bar.update(event.done - bar.n)
+                case Trying(what=what, done=done, total=total):
+                    bar.unit, bar.total = f" {what}", total
+                    bar.update(done - bar.n)
                 case Imported():
                     found = event
     assert found is not None

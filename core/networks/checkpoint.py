@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from core.data.normalisation import CIFAR10, CIFAR10_IMAGE_SIZE, Normalisation
 from core.errors import InputError
-from core.files import written_atomically
+from core.files import written_atomically, written_once
 from core.networks.metadata import unusable_entry
 from core.networks.network import Network
 from core.networks.registry import build_on_meta, fill_in_constants, registered
@@ -147,20 +147,27 @@ def save(
     }
     content = serialise(stored, {name: json.dumps(value) for name, value in header.items()})
     try:
-        with written_atomically(path) as temporary:
+        with (written_atomically if overwrite else written_once)(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
+        if isinstance(error, FileExistsError) and path.exists():
+            raise _exists(path) from error
         raise CheckpointError(
-            f"{path} cannot be written ({error.strerror}). Choose another place with --out."
+            f"{path} cannot be written ({error.strerror}). Choose another place."
         ) from error
 
 
 def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
     """Raise CheckpointError if `path` exists and `overwrite` is not set."""
     if path.exists() and not overwrite:
-        raise CheckpointError(
-            f"{path} exists already. Choose another name, or replace the file with --overwrite."
-        )
+        raise _exists(path)
+
+
+def _exists(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{path} exists already. Choose another name, or replace it (--overwrite on the command "
+        "line)."
+    )
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

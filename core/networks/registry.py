@@ -6,6 +6,7 @@ names the networks of others: torchvision:NAME, timm:NAME, and package.module:fu
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,12 +31,28 @@ class Entry:
     complete: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict
     """Adds constants that other implementations do not store."""
     initialises_itself: bool = False  # its builder sets the weights of a new network
+    variants: tuple[Mapping[str, Any], ...] = ()
+    """Other settings, with tensors of other names or shapes."""
+    namesakes: tuple[Architecture, ...] = ()
+    """Architectures that compute something else with tensors of the same names and shapes."""
 
 
 ARCHITECTURES: Mapping[str, Entry] = {
-    "resnet18": Entry("ResNet-18", resnet.resnet18, resnet.segments, 64, "bn2"),
-    "resnet34": Entry("ResNet-34", resnet.resnet34, resnet.segments, 64, "bn2"),
-    "resnet50": Entry("ResNet-50", resnet.resnet50, resnet.segments, 64, "bn3"),
+    **{
+        name: Entry(
+            label,
+            build,
+            resnet.segments,
+            64,
+            last_norm,
+            namesakes=(Architecture.of(name, {"pool": "max"}),),
+        )
+        for name, label, build, last_norm in (
+            ("resnet18", "ResNet-18", resnet.resnet18, "bn2"),
+            ("resnet34", "ResNet-34", resnet.resnet34, "bn2"),
+            ("resnet50", "ResNet-50", resnet.resnet50, "bn3"),
+        )
+    },
     **{
         f"resnet{depth}": Entry(
             f"ResNet-{depth}",
@@ -44,12 +61,19 @@ ARCHITECTURES: Mapping[str, Entry] = {
             16,
             "bn2",
             small_resnet.with_zeros,
+            variants=({"shortcut": "conv"},),
         )
         for depth in (20, 32, 44, 56)
     },
-    "vgg11": Entry("VGG-11", vgg.vgg11, vgg.segments, 64),
-    "vgg16": Entry("VGG-16", vgg.vgg16, vgg.segments, 64),
-    "mobilenet_v2": Entry("MobileNetV2", mobilenet.mobilenet_v2, mobilenet.segments, 32),
+    "vgg11": Entry("VGG-11", vgg.vgg11, vgg.segments, 64, variants=({"head": "mlp"},)),
+    "vgg16": Entry("VGG-16", vgg.vgg16, vgg.segments, 64, variants=({"head": "mlp"},)),
+    "mobilenet_v2": Entry(
+        "MobileNetV2",
+        mobilenet.mobilenet_v2,
+        mobilenet.segments,
+        32,
+        namesakes=(Architecture("torchvision:mobilenet_v2"),),
+    ),
 }
 
 ELSEWHERE: Mapping[str, Callable[[str], elsewhere.Build]] = {

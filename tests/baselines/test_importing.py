@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,14 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core import paths
-from core.baselines.importing import Imported, ImportRequest, Trying, import_baseline
+from core.baselines.importing import LONGEST_NAME, Imported, ImportRequest, import_baseline
 from core.baselines.shelf import available
+from core.baselines.trying import Trying, best_network
 from core.data.dataset import DataSet, subset_indices
 from core.data.normalisation import KNOWN, Normalisation
 from core.errors import InputError
 from core.measuring.evaluation import evaluate_fully
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
+from core.networks.foreign import Fitted
 from core.specs.architecture import Architecture
 from tests.environment import needed_in_ci
 
@@ -98,7 +100,7 @@ def test_a_given_normalisation_is_taken_as_it_is(file: Path, digits: DataSet) ->
 
 @pytest.mark.parametrize("name", ["", "../outside", "a/b", ".hidden", "two words", "a\n"])
 def test_a_name_that_is_no_file_name_is_refused(name: str, file: Path, digits: DataSet) -> None:
-    with pytest.raises(InputError, match="name has letters"):
+    with pytest.raises(InputError, match="name has up to 100 letters"):
         imported(ImportRequest(file, digits, name=name))
 
 
@@ -154,11 +156,67 @@ def test_a_network_that_cannot_be_built_is_said(
         imported(ImportRequest(file, digits, Architecture(name)))
 
 
-def test_an_upload_is_called_by_its_own_name(tmp_path: Path, digits: DataSet) -> None:
-    copy = tmp_path / "tmpabc"
-    copy.write_bytes(b"no weights")
-    with pytest.raises(InputError, match=r"^mine\.pth is neither"):
-        imported(ImportRequest(copy, digits, original_name="mine.pth"))
+def test_a_long_file_name_makes_a_name_that_fits(file: Path, digits: DataSet) -> None:
+    long = file.rename(file.with_name("x" * 200 + ".pth"))
+    found = imported(ImportRequest(long, digits, normalisation=KNOWN["CIFAR-10"]))
+    assert len(found.checkpoint.path.stem) == LONGEST_NAME
+    with pytest.raises(InputError, match="name has up to 100 letters"):
+        imported(ImportRequest(long, digits, name="ё" * 120))
+
+
+def test_of_networks_with_the_same_tensors_the_one_that_is_right_is_taken(
+    trained: Checkpoint, digits: DataSet
+) -> None:
+    right = Fitted(trained.network, (), {})
+    pooled = Architecture.of("resnet18", {"pool": "max"})
+    signature = replace(trained.signature, architecture=pooled)
+    other = Fitted(checkpoint.assemble(signature, trained.network.tensors()), (), {})
+    for fits in ([right, other], [other, right]):
+        *events, last = iterate(best_network(fits, digits, torch.device("cpu")))
+        assert [event.done for event in events] == [0, 1]
+        taken, notes = last
+        assert taken is right
+        assert 'resnet18 (pool="max") is right about' in notes[0]
+        assert notes[0].endswith("Taken: resnet18.")
+
+
+def iterate(generator: Generator[Any, None, Any]) -> Iterator[Any]:
+    """Yield what a generator yields, and then what it returns."""
+    yield (yield from generator)
+
+
+@pytest.mark.parametrize("scale", [100, 1])
+def test_less_than_the_file_states_is_said(
+    scale: float, file: Path, digits: DataSet, trained: Checkpoint
+) -> None:
+    measured = evaluate_fully(trained.network, digits.train_images, digits.train_labels)
+    stated = scale * measured.correct / measured.seen
+    torch.save({"net": trained.network.tensors(), "acc": stated, "epoch": 200}, file)
+    request = ImportRequest(file, digits, normalisation=trained.signature.normalisation)
+    assert not any("states" in note for note in imported(request).notes)
+    labels = digits.train_labels.clone()
+    labels[::5] = (labels[::5] + 1) % 10
+    noisy = replace(request, dataset=replace(digits, train_labels=labels), name="noisy")
+    said = next(note for note in imported(noisy).notes if "states" in note)
+    assert said.startswith(f"The file states acc {stated:.4g}, but it is right about only ")
+
+
+def test_another_entry_is_taken_when_asked_for(
+    file: Path, digits: DataSet, trained: Checkpoint
+) -> None:
+    tensors = trained.network.tensors()
+    averaged = {
+        name: each * 2 if each.is_floating_point() else each for name, each in tensors.items()
+    }
+    torch.save({"model": averaged, "model_ema": tensors}, file)
+    given = ImportRequest(file, digits, normalisation=trained.signature.normalisation)
+    first = imported(replace(given, name="first"))
+    assert "Not taken were those under model_ema." in first.notes
+    assert first.checkpoint.fingerprint != trained.fingerprint
+    second = imported(replace(given, entry="model_ema", name="second"))
+    assert second.checkpoint.fingerprint == trained.fingerprint
+    with pytest.raises(InputError, match=r"under 'ema', but under model, model_ema\.$"):
+        imported(replace(given, entry="ema"))
 
 
 class Block(nn.Module):

@@ -22,7 +22,7 @@ from torchvision import models
 
 from core.data.normalisation import CIFAR10
 from core.errors import InputError
-from core.networks.foreign import Fitted, fit, read, recognise, state_dict_in
+from core.networks.foreign import Fitted, fit, namesakes, read, recognise, state_dict_in
 from core.networks.foreign.pickles import MOST_INSTRUCTIONS
 from core.networks.fresh import Plan
 from core.networks.network import Network
@@ -155,11 +155,12 @@ def test_what_scripts_save_beside_the_weights_is_passed_over(is_new: bool, tmp_p
 
 
 def test_files_are_read_beside_each_other(tmp_path: Path) -> None:
-    content = {"state_dict": network().tensors(), "args": argparse.Namespace(lr=0.1)}
+    tensors = network().tensors()
+    content = {"state_dict": tensors, "args": argparse.Namespace(lr=0.1)}
     path = saved(content, tmp_path / "file")
     with ThreadPoolExecutor(8) as pool:
         for found in pool.map(read, [path] * 40):
-            assert found["state_dict"].keys() == content["state_dict"].keys()
+            assert found["state_dict"].keys() == tensors.keys()
 
 
 def test_another_protocol_is_said(tmp_path: Path) -> None:
@@ -193,6 +194,103 @@ def test_prefixes_are_dropped(change: Callable[[str], str], tmp_path: Path) -> N
     found = recognised(saved(renamed(change)(original.tensors()), tmp_path / "file"))
     assert torch.equal(answers(found.network), answers(original))
     assert any("from the names" in note for note in found.notes)
+
+
+def within(
+    part: str, beside: dict[str, Tensor]
+) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    return lambda tensors: beside | {f"{part}.{name}": each for name, each in tensors.items()}
+
+
+TWICE = {f"teacher.{name}": tensor + 1 for name, tensor in network().tensors().items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (within("resnet", {}), ["Dropped resnet. from the names."]),
+        (
+            within("model", {"criterion.weight": torch.ones(10)}),
+            [
+                "Dropped model. from the names.",
+                "Left out what stands beside the network: criterion.",
+            ],
+        ),
+        (
+            within("lit.resnet", {"queue": torch.ones(3, 4), "lit.loss.weight": torch.ones(10)}),
+            [
+                "Dropped lit., resnet. from the names.",
+                "Left out what stands beside the network: queue, lit.",
+            ],
+        ),
+        (
+            lambda tensors: within("student", {})(tensors) | TWICE,
+            ["Dropped student. from the names."],
+        ),
+    ],
+)
+def test_a_network_is_found_within_a_larger_module(
+    change: Callable[[dict[str, Tensor]], dict[str, Tensor]], said: list[str], tmp_path: Path
+) -> None:
+    original = network()
+    found = recognised(saved(change(original.tensors()), tmp_path / "file"))
+    assert torch.equal(answers(found.network), answers(original))
+    for each in said:
+        assert each in found.notes
+
+
+def test_a_head_of_another_module_is_taken_with_its_backbone(tmp_path: Path) -> None:
+    original = network()
+    theirs = renamed(lambda name: name if name.startswith("fc.") else f"trunk.{name}")
+    found = recognised(saved(theirs(original.tensors()), tmp_path / "file"))
+    assert torch.equal(answers(found.network), answers(original))
+    assert not any("Left out" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50"])
+def test_weiaicunzai_names_are_known(name: str, tmp_path: Path) -> None:
+    original = network(name)
+    theirs = {}
+    for ours, tensor in original.tensors().items():
+        part, rest = ours.split(".", 1)
+        if part in ("conv1", "bn1"):
+            part = f"conv1.{0 if part == 'conv1' else 1}"
+        elif part.startswith("layer"):
+            block, layer, end = rest.split(".", 2)
+            number = {"conv1": 0, "bn1": 1, "conv2": 3, "bn2": 4, "conv3": 6, "bn3": 7}.get(layer)
+            layer = "shortcut" if number is None else f"residual_function.{number}"
+            part, rest = f"conv{int(part[-1]) + 1}_x", f"{block}.{layer}.{end}"
+        theirs[f"{part}.{rest}"] = tensor
+    assert "conv2_x.0.residual_function.3.weight" in theirs
+    found = recognised(saved(theirs, tmp_path / "file"))
+    assert found.network.architecture == original.architecture
+    assert torch.equal(answers(found.network), answers(original))
+
+
+def test_dropout_before_the_last_layer_is_passed_over(tmp_path: Path) -> None:
+    original = network()
+    theirs = renamed(lambda name: name.replace("fc.", "fc.1."))(original.tensors())
+    found = recognised(saved(theirs, tmp_path / "file"))
+    assert torch.equal(answers(found.network), answers(original))
+
+
+def test_a_vgg_with_hidden_layers_is_recognised(tmp_path: Path) -> None:
+    module = models.vgg16_bn(num_classes=10)
+    module.avgpool = nn.AdaptiveAvgPool2d(1)
+    module.classifier[0] = nn.Linear(512, 4096)
+    found = recognised(saved(module.state_dict(), tmp_path / "file"))
+    assert found.network.architecture == Architecture.of("vgg16", {"head": "mlp"})
+    torch.testing.assert_close(answers(found.network), answers(module))
+
+
+def test_a_stem_with_pooling_is_built_of_the_same_tensors(tmp_path: Path) -> None:
+    module = models.resnet18(num_classes=10)
+    module.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    stored = state_dict_in(read(saved(module.state_dict(), tmp_path / "file")))
+    likeliest = recognise(stored, signature())
+    (pooled,) = namesakes(stored, likeliest)
+    assert likeliest.network.architecture == Architecture("resnet18")
+    assert torch.equal(answers(pooled.network), answers(module))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnet20"])
@@ -371,6 +469,13 @@ def test_the_nearest_architecture_is_said(
         said = refusal(path)
         assert expected in said
         assert len(said) < 500
+
+
+def test_a_part_that_both_have_is_told_apart(tmp_path: Path) -> None:
+    tensors = network().tensors()
+    tensors["fc.gain"] = tensors.pop("fc.bias")
+    said = refusal(saved(tensors, tmp_path / "file"))
+    assert "it has no fc.bias; it has fc.gain besides" in said
 
 
 def test_another_number_of_classes_is_said(tmp_path: Path) -> None:
@@ -602,6 +707,7 @@ def test_shared_containers_are_looked_at_once(tmp_path: Path) -> None:
         torch.zeros(3, 3),
         {"weight": torch.zeros(3, 3).to_sparse()},
         {"state_dict": {"fc.weight": torch.zeros(3, 3, dtype=torch.complex64)}},
+        {"fc\x1b[2J.weight": torch.zeros(3, 3)},
     ],
 )
 def test_content_without_named_tensors_is_refused(content: Any, tmp_path: Path) -> None:

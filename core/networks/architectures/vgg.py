@@ -1,39 +1,55 @@
-"""VGG with batch-norm: torchvision's convolutions and one linear layer behind them.
+"""VGG with batch-norm: torchvision's convolutions, global pooling and one linear layer or three.
 
 Simonyan, Zisserman: "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2014. The
-three linear layers are for 224x224 pixels; the usual variant for 32x32 has one.
+usual variant for images of 32x32 pixels has one linear layer; some keep three.
 """
 
 from typing import TYPE_CHECKING
 
 from torch import nn
 
+from core.errors import InputError
 from core.networks.segments import Segment, chain, flatten
 from core.networks.signature import Signature
 
 if TYPE_CHECKING:
     from torchvision.models import VGG
 
-
-def vgg11(signature: Signature) -> "VGG":
-    """Build a VGG-11: normalised images (N, 3, H, W) to logits (N, classes)."""
-    return _vgg("A", signature.classes)
+HEADS = ("linear", "mlp")
 
 
-def vgg16(signature: Signature) -> "VGG":
+def vgg11(signature: Signature, head: str = "linear") -> "VGG":
+    """Build a VGG-11: normalised images (N, 3, H, W) to logits (N, classes).
+
+    `head` is "linear" or "mlp" (two hidden layers of 512). Raises InputError for another one.
+    """
+    return _vgg("A", signature.classes, head)
+
+
+def vgg16(signature: Signature, head: str = "linear") -> "VGG":
     """Build a VGG-16, like `vgg11`."""
-    return _vgg("D", signature.classes)
+    return _vgg("D", signature.classes, head)
 
 
-def _vgg(configuration: str, classes: int) -> "VGG":
+def _vgg(configuration: str, classes: int, head: str) -> "VGG":
     from torchvision.models.vgg import VGG, cfgs, make_layers
 
+    if head not in HEADS:
+        raise InputError(f"A head is {' or '.join(HEADS)}, not {head!r}.")
     features = make_layers(cfgs[configuration], batch_norm=True)
     network = VGG(nn.Sequential(), num_classes=classes, init_weights=False)
     network.features = features
     network.avgpool = nn.AdaptiveAvgPool2d(1)
-    network.classifier = nn.Linear(512, classes)
+    network.classifier = nn.Linear(512, classes) if head == "linear" else _hidden_layers(classes)
     return network
+
+
+def _hidden_layers(classes: int) -> nn.Sequential:
+    return nn.Sequential(
+        *(nn.Linear(512, 512), nn.ReLU(inplace=True), nn.Dropout()),
+        *(nn.Linear(512, 512), nn.ReLU(inplace=True), nn.Dropout()),
+        nn.Linear(512, classes),
+    )
 
 
 def segments(network: nn.Module) -> tuple[Segment, ...]:

@@ -5,7 +5,7 @@ or `fit` (an architecture of the registry, with the tensors under its names).
 """
 
 from core.networks.foreign.reading import read
-from core.networks.foreign.recognition import Fitted, fit, recognise
+from core.networks.foreign.recognition import Fitted, fit, namesakes, recognise
 from core.networks.foreign.state import Stored, state_dict_in
 
-__all__ = ["Fitted", "Stored", "fit", "read", "recognise", "state_dict_in"]
+__all__ = ["Fitted", "Stored", "fit", "namesakes", "read", "recognise", "state_dict_in"]

@@ -7,7 +7,7 @@ and sixty can nest tuples whose hash takes years. Both are looked for before.
 
 import pickletools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -48,8 +48,9 @@ _STAND_INS = (
     "pathlib WindowsPath",
 )
 """What training scripts save beside the weights: read as a StandIn."""
-_PLAIN = frozenset(
-    "BINUNICODE SHORT_BINSTRING BININT BININT1 BININT2 LONG1 BINFLOAT NONE NEWTRUE NEWFALSE".split()
+_PLAIN = (
+    *("BINUNICODE", "SHORT_BINSTRING", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+    *("NONE", "NEWTRUE", "NEWFALSE"),
 )
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _MARK, _DICTIONARY, _OTHER = object(), object(), object()
@@ -74,7 +75,9 @@ class StandIn:
 @contextmanager
 def stand_ins() -> Iterator[None]:
     """Within the block, torch.load reads what scripts save beside the weights as a StandIn."""
-    names = [(StandIn, name.replace(" ", ".")) for name in _STAND_INS]
+    names: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+        (StandIn, name.replace(" ", ".")) for name in _STAND_INS
+    ]
     # torch keeps them for the whole process: of two blocks at once, one would end the other's.
     with _one_at_a_time, safe_globals(names):
         yield

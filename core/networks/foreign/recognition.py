@@ -1,6 +1,5 @@
 """Find the architecture whose tensors have the names and shapes of a file's."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -8,27 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InputError
-from core.networks.architectures.small_resnet import SHORTCUTS
 from core.networks.checkpoint import assemble
-from core.networks.foreign.state import Stored, plain_names
+from core.networks.foreign.names import renamed
+from core.networks.foreign.state import Stored
 from core.networks.network import Network
 from core.networks.registry import ARCHITECTURES, build_on_meta, entry
 from core.networks.signature import Signature
 from core.specs.architecture import Architecture
 
-OTHER_NAMES = (
-    ("shortcut.", "downsample."),  # kuangliu/pytorch-cifar
-    ("linear.", "fc."),  # the same, and akamaster/pytorch_resnet_cifar10
-    ("classifier.", "fc."),
-    ("fc.", "classifier."),
-    ("head.", "fc."),
-)
-"""What other code calls a part of a network, and what it is called here."""
 COUNTER = "num_batches_tracked"
 HEADS_FOR_TRAINING = ("aux1.", "aux2.", "AuxLogits.")
 """Auxiliary classifiers of torchvision's networks, which only training uses."""
-COUNTS = ("n_averaged",)
-"""What torch.optim.swa_utils.AveragedModel stores beside the network."""
 MOST_DIFFERENCES = 3
 
 
@@ -57,17 +46,23 @@ def recognise(stored: Stored, signature: Signature) -> Fitted:
     assert nearest is not None
     raise InputError(
         f"The file's names and shapes fit no architecture that is known here. {nearest} If you "
-        "know which network it is, name it with --network: one from here, torchvision:NAME, "
-        "timm:NAME, or package.module:function for your own code."
+        "know which network it is, name it: one from here, torchvision:NAME, timm:NAME, or "
+        "package.module:function for your own code."
     )
 
 
 def _candidates() -> Iterator[Architecture]:
-    for name in ARCHITECTURES:
+    for name, known in ARCHITECTURES.items():
         yield Architecture(name)
-        if name in ("resnet20", "resnet32", "resnet44", "resnet56"):
-            for shortcut in SHORTCUTS[1:]:
-                yield Architecture.of(name, {"shortcut": shortcut})
+        for settings in known.variants:
+            yield Architecture.of(name, settings)
+
+
+def namesakes(stored: Stored, fitted: Fitted) -> Iterator[Fitted]:
+    """Build the networks that compute something else with the same tensors."""
+    signature = fitted.network.signature
+    for architecture in entry(signature.architecture).namesakes:
+        yield fit(stored, replace(signature, architecture=architecture))
 
 
 class _MismatchError(InputError):
@@ -87,7 +82,7 @@ def fit(stored: Stored, signature: Signature) -> Fitted:
     known = entry(signature.architecture)
     module = build_on_meta(signature)
     expected: dict[str, Tensor] = dict(module.state_dict())
-    tensors, notes = _renamed(stored.tensors, expected)
+    tensors, notes = renamed(stored.tensors, expected)
     tensors, dropped = _without_heads(tensors, expected)
     tensors = known.complete(tensors)
     for name in expected.keys() - tensors.keys():
@@ -104,35 +99,10 @@ def fit(stored: Stored, signature: Signature) -> Fitted:
         network = assemble(signature, {name: tensors[name] for name in expected})
     except (RuntimeError, ValueError) as error:
         lines = [line.strip(" .") for line in str(error).splitlines() if line.strip()]
-        raise InputError(f"The tensors do not make a {known.label}: {lines[-1]}.") from error
+        raise _MismatchError(
+            f"Nearest is {known.label}, but its layers do not follow each other ({lines[-1]}).", 1.0
+        ) from error
     return Fitted(network, (*stored.notes, *notes, *dropped), stored.said)
-
-
-def _renamed(
-    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Return the tensors under the expected names, as far as they can be recognised."""
-    if expected.keys() <= tensors.keys():
-        return dict(tensors), ()
-    wanted = {plain: name for name, plain in plain_names(expected)[0].items()}
-    plain, dropped = plain_names(tensors)
-    notes = [f"Dropped {', '.join(dropped)} from the names."] if dropped else []
-    renamed, used = {}, dict[str, None]()
-    for name, tensor in tensors.items():
-        now = plain[name]
-        if now in COUNTS:
-            continue
-        if now not in wanted:
-            for theirs, ours in OTHER_NAMES:
-                other = re.sub(rf"(^|\.){re.escape(theirs)}", rf"\1{ours}", now)
-                if other in wanted and other != now and other not in plain.values():
-                    now = other
-                    used[f"{theirs.strip('.')} to {ours.strip('.')}"] = None
-                    break
-        renamed[wanted.get(now, now)] = tensor
-    if used:
-        notes.append(f"Renamed {', '.join(used)}.")
-    return renamed, tuple(notes)
 
 
 def _without_heads(
@@ -157,12 +127,12 @@ def _differences(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
             yield f"{name} has {len(shape)} dimensions, not {len(usual)}"
         elif shape[2:] != usual[2:] and len(shape) == 4:
             yield f"{layer} is {_kernel(shape)}, not {_kernel(usual)}{_meaning(layer, shape)}"
-    missing = list(_layers(expected.keys() - tensors.keys(), expected))
+    missing = _by_part(expected.keys() - tensors.keys(), expected)
+    added = _by_part(tensors.keys() - expected.keys(), tensors)
     if missing:
-        yield f"it has no {_few(missing)}"
-    added = list(_layers(tensors.keys() - expected.keys(), tensors))
+        yield f"it has no {_few(missing, added)}"
     if added:
-        yield f"it has {_few(added)} besides"
+        yield f"it has {_few(added, missing)} besides"
 
 
 def _kernel(shape: tuple[int, ...]) -> str:
@@ -177,19 +147,26 @@ def _meaning(layer: str, shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _layers(names: Iterable[str], order: Mapping[str, Tensor]) -> Iterator[str]:
-    """Yield the layers of tensors in network order, or the first part that they have in common."""
+def _by_part(names: Iterable[str], order: Iterable[str]) -> dict[str, list[str]]:
+    """Return the names in network order, by their first part."""
     wanted = set(names)
-    layers = dict.fromkeys(name.rpartition(".")[0] or name for name in order if name in wanted)
     by_part: dict[str, list[str]] = {}
-    for layer in layers:
-        by_part.setdefault(layer.partition(".")[0], []).append(layer)
-    for part, within in by_part.items():
-        yield part if len(within) > 1 else within[0]
+    for name in order:
+        if name in wanted:
+            by_part.setdefault(name.partition(".")[0], []).append(name)
+    return by_part
 
 
-def _few(names: list[str]) -> str:
-    shown, more = names[:MOST_DIFFERENCES], len(names) - MOST_DIFFERENCES
+def _few(by_part: dict[str, list[str]], other: dict[str, list[str]]) -> str:
+    """Name the parts, or their layers or tensors where a coarser name would say too much."""
+    found: list[str] = []
+    for part, names in by_part.items():
+        layers = dict.fromkeys(name.rpartition(".")[0] or name for name in names)
+        if part in other:
+            found += names
+        else:
+            found += [part] if len(layers) > 1 else layers
+    shown, more = found[:MOST_DIFFERENCES], len(found) - MOST_DIFFERENCES
     return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
@@ -232,5 +209,5 @@ def _check_classes(module: nn.Module, tensors: Mapping[str, Tensor], signature: 
     if classes != signature.classes:
         raise InputError(
             f"The network tells {classes:,} classes apart (by {last}), but the data set has "
-            f"{signature.classes:,}: choose the data set that it was trained on with --dataset."
+            f"{signature.classes:,}: choose the data set that it was trained on."
         )

@@ -1,8 +1,7 @@
 """Find the tensors of a network in what a file holds, and give them plain names."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -21,15 +20,13 @@ WRAPPERS = (
     "weights",
     "params",
     "ema",
+    "model_ema",
 )
 """Keys under which files keep a network's tensors, best first."""
 DEEPEST_WRAPPER = 3
 MOST_TENSORS, LONGEST_NAME = 20_000, 500
-ANYWHERE = ("module", "_orig_mod")
-"""Parts that DataParallel and torch.compile put into names, at any place."""
-IN_FRONT = ("model", "backbone", "net", "network", "encoder")
-"""Names that people give to the network within a larger module."""
-SAID = ("epoch", "epochs", "best_prec1", "best_acc", "best_acc1", "acc", "acc1", "accuracy", "top1")
+EPOCHS = ("epoch", "epochs")
+SAID = (*EPOCHS, "best_prec1", "best_acc", "best_acc1", "acc", "acc1", "accuracy", "top1")
 """Entries beside the tensors that are worth showing."""
 
 
@@ -42,12 +39,15 @@ class Stored:
     said: Mapping[str, float] = field(default_factory=dict)  # accuracy and epoch, as the file says
 
 
-def state_dict_in(content: Any) -> Stored:
+def state_dict_in(content: Any, entry: str | None = None) -> Stored:
     """Find a network's tensors in a file's content, and fold masks and normalised weights.
 
-    Raises InputError if there are no named tensors, or some are not numbers.
+    `entry` is the path of keys to them, such as "model_ema"; None: the likeliest. Raises InputError
+    if there are no named tensors, or some are not numbers.
     """
-    key, found = _find(content)
+    key, found, others = _find(content, entry)
+    if not all(name.isprintable() for name in found):
+        raise InputError("Tensors of the file have names with control characters: rename them.")
     longest = max(map(len, found))
     if len(found) > MOST_TENSORS or longest > LONGEST_NAME:
         raise InputError(
@@ -55,6 +55,8 @@ def state_dict_in(content: Any) -> Stored:
             f"network has more than {MOST_TENSORS:,} of {LONGEST_NAME:,}."
         )
     notes = [f"The tensors were found under {key}."] if key else []
+    if others:
+        notes.append(f"Not taken were those under {', '.join(others)}.")
     said = _said(content)
     tensors = {name: _at_least_fp32(each) for name, each in found.items()}
     for fold in (_fold_masks, _fold_weight_norm, _fold_spectral_norm):
@@ -71,22 +73,28 @@ def state_dict_in(content: Any) -> Stored:
     return Stored(tensors, tuple(notes), said)
 
 
-def _find(content: Any) -> tuple[str, Mapping[str, Tensor]]:
-    """Return the best dictionary of named tensors, and the path of keys to it."""
-    found = list(_dictionaries(content, "", DEEPEST_WRAPPER, set()))
+def _find(content: Any, entry: str | None) -> tuple[str, Mapping[str, Tensor], list[str]]:
+    """Return the path of keys to named tensors, these, and the paths to others like them."""
+    found = dict(_dictionaries(content, "", DEEPEST_WRAPPER, set()))
     if not found:
         raise InputError(
             "The file holds no tensors by name: save the network's state_dict, "
             "torch.save(network.state_dict(), FILE)."
         )
 
-    def rank(entry: tuple[str, Mapping[str, Tensor]]) -> tuple[int, int]:
-        path, tensors = entry
+    def rank(path: str) -> tuple[int, int]:
         last = path.rpartition(".")[2]
         known = WRAPPERS.index(last) if last in WRAPPERS else len(WRAPPERS)
-        return (known, -len(tensors))
+        return (known, -len(found[path]))
 
-    return min(found, key=rank)
+    if entry is not None and entry not in found:
+        raise InputError(
+            f"The file holds no tensors by name under {entry!r}, but under "
+            f"{', '.join(path or 'no key' for path in found)}."
+        )
+    taken = min(found, key=rank) if entry is None else entry
+    alike = [path for path in found if path != taken and len(found[path]) * 2 > len(found[taken])]
+    return taken, found[taken], [path for path in alike if path.isprintable()]
 
 
 def _dictionaries(
@@ -125,34 +133,6 @@ def _said(content: Any) -> dict[str, float]:
 
 def _at_least_fp32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
-
-
-def plain_names(given: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return each name without what wrappers add to it, and what was dropped.
-
-    A part is kept where two names would become one without it.
-    """
-    names = {name: name for name in given}
-    dropped: list[str] = []
-    changes = [(part, partial(_without_part, part=part)) for part in ANYWHERE]
-    changes += [(part, partial(_without_prefix, part=part)) for part in IN_FRONT]
-    is_new = True
-    while is_new:  # prefixes stand in any order
-        is_new = False
-        for part, change in changes:
-            changed = {name: change(plain) for name, plain in names.items()}
-            if changed != names and len(set(changed.values())) == len(names):
-                names, is_new = changed, True
-                dropped.append(f"{part}.")
-    return names, tuple(dict.fromkeys(dropped))
-
-
-def _without_prefix(name: str, part: str) -> str:
-    return name.removeprefix(f"{part}.")
-
-
-def _without_part(name: str, part: str) -> str:
-    return ".".join(each for each in name.split(".") if each != part)
 
 
 def _fold_masks(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:

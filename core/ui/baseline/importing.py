@@ -1,5 +1,6 @@
 """Importing a network that other code trained, from an upload or from a path on this machine."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from core.baselines.importing import Imported, ImportRequest, Tried, Trying, import_baseline
+from core.baselines.importing import LONGEST_NAME, Imported, ImportRequest, import_baseline
+from core.baselines.trying import Tried, Trying
 from core.data.dataset import DataSet
 from core.data.normalisation import KNOWN, Normalisation
 from core.errors import InputError
@@ -38,7 +40,9 @@ def import_form(dataset: DataSet) -> Imported | None:
         path = left.text_input(
             "Or a path on the machine that serves this app", key="import_path"
         ).strip()
-        name = right.text_input("Name of the baseline", placeholder="from the file", key="name")
+        name = right.text_input(
+            "Name of the baseline", placeholder="from the file", key="import_name"
+        )
         left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
         architecture = choose_architecture(left, "import_network", "recognise it")
         normalised = middle.selectbox(
@@ -67,7 +71,6 @@ def import_form(dataset: DataSet) -> Imported | None:
                 architecture,
                 _normalisation(normalised, numbers),
                 name.strip() or None,
-                uploaded.name if uploaded is not None else None,
             )
             return _run(request)
     except InputError as error:
@@ -81,8 +84,8 @@ def _run(request: ImportRequest) -> Imported:
     try:
         for event in yield_to_evaluations(import_baseline(request), waiting):
             match event:
-                case Trying(done=done, total=total):
-                    bar.progress(done / total, f"Normalisations tried: {done} of {total}")
+                case Trying(what=what, done=done, total=total):
+                    bar.progress(done / total, f"{what.capitalize()} tried: {done} of {total}")
                 case Imported():
                     found = event
     finally:
@@ -97,12 +100,19 @@ def _file(uploaded: UploadedFile | None, path: str) -> Iterator[Path]:
     if uploaded is None and not path:
         raise InputError("Choose a file, or name a path on the machine that serves this app.")
     if uploaded is None:
-        yield Path(path).expanduser()
+        yield _on_this_machine(path)
         return
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "upload"
+        copy = Path(folder) / re.sub(r"[^\w .()-]|^\.", "_", uploaded.name)[-LONGEST_NAME:]
         copy.write_bytes(uploaded.getbuffer())
         yield copy
+
+
+def _on_this_machine(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"There is nobody called {path.split('/')[0]}: check the path.") from error
 
 
 def _normalisation(chosen: str, numbers: str) -> Normalisation | None:
