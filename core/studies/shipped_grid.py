@@ -11,7 +11,7 @@ FULL = DEFAULTS["cifar10"]
 FIVE_EPOCHS = "resnet18-cifar10-5ep"
 """The baseline of the original study, trained for as few epochs."""
 
-OTHER_NETWORKS = ("vgg16-cifar10-5ep", "resnet56-cifar10-10ep", "resnet50-cifar10-5ep")
+OTHER_NETWORKS = ("vgg16-cifar10-5ep", "resnet56-cifar10-10ep", "resnet50-cifar10-3ep")
 """Baselines of other architectures, to compare with."""
 
 IMAGES_OF_OTHERS = 2000
