@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
 
+from core.data.dataset import DataSet
 from core.data.normalisation import CIFAR10
+from core.evidence import Evidence
 from core.networks.flow import follow
 from core.networks.fresh import Plan
 from core.networks.groups import Structure
@@ -17,9 +19,11 @@ from core.networks.network import Network
 from core.networks.registry import build_on_meta
 from core.networks.signature import Signature
 from core.networks.sizes import take_shapes
-from core.pruning import prune
+from core.pruning import Pruned, prune
+from core.recovery.recover import recover_fully
 from core.specs.architecture import Architecture
 from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
 
 EXAMPLE = (1, 3, 8, 8)  # an image that all of these networks take
 
@@ -260,3 +264,18 @@ def same_state(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
         and torch.equal(tensor, second[name])
         for name, tensor in first.items()
     )
+
+
+def recovered(
+    pruned: Pruned | Network,
+    recovery: Recovery,
+    dataset: DataSet,
+    precision: str = "auto",
+    baseline: Network | None = None,
+) -> Network:
+    """The recovered network; the baseline matters to reconstruction only."""
+    if isinstance(pruned, Network):
+        pruned = Pruned(pruned, ())
+    network = baseline or pruned.network
+    evidence = Evidence(network, "baseline", dataset.training, precision)
+    return recover_fully(pruned, recovery, evidence)

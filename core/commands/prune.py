@@ -18,6 +18,7 @@ from core.commands.common import (
     require_default_baseline,
 )
 from core.data.dataset import DataSet
+from core.evidence import Evidence, local_folder
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import provenance
@@ -112,7 +113,15 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
         print(note)
     network = pruned.network
     if dataset is not None:
-        network = recover_fully(network, recovery, dataset, options.precision, options.device)
+        evidence = Evidence(
+            source.network,
+            source.fingerprint,
+            dataset.training,
+            options.precision,
+            options.device,
+            local_folder(),
+        )
+        network = recover_fully(pruned, recovery, evidence)
     result = _report_costs_only(network) if dataset is None else measure(network, dataset, options)
     if options.out is not None:
         metadata = {

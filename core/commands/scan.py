@@ -12,8 +12,8 @@ from core.commands.measuring import (
     storing_options,
     subset_size,
 )
-from core.specs.vocabulary import CRITERIA, METHODS, RECOVERIES
-from core.studies.sensitivity import SCAN_IMAGES, ScanMeasurer, scan_points, scan_work
+from core.specs.vocabulary import CRITERIA, METHODS
+from core.studies.sensitivity import SCAN_IMAGES, SCANNED, ScanMeasurer, scan_points, scan_work
 
 
 def add_scan(commands: Commands) -> None:
@@ -28,7 +28,7 @@ def add_scan(commands: Commands) -> None:
         scanning,
         [
             ("methods", METHODS, ["fine", "channel"]),
-            ("recoveries", RECOVERIES, RECOVERIES),
+            ("recoveries", SCANNED, SCANNED),
         ],
     )
     scanning.add_argument("--criterion", choices=CRITERIA, default="l1")

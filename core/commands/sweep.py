@@ -55,7 +55,7 @@ def add_sweep(commands: Commands) -> None:
             ("criteria", CRITERIA, ["l1"]),
             ("allocations", ALLOCATIONS, ["uniform"]),
             ("scopes", SCOPES, ["all"]),
-            ("recoveries", RECOVERIES, RECOVERIES),
+            ("recoveries", RECOVERIES, ["none", "bn"]),
         ],
     )
     sweeping.add_argument(

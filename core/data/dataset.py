@@ -20,6 +20,20 @@ class DataMissingError(InputError):
 
 
 @dataclass(frozen=True, eq=False)
+class TrainingImages:
+    """The training images of a data set: all that criteria and recoveries may see."""
+
+    images: Tensor  # uint8 (N, 3, H, W)
+    labels: Tensor  # int64 (N,)
+    fingerprint: str  # of the whole data set
+
+    def draw(self, size: int, seed: int = 0) -> Tensor:
+        """Draw images, stratified by class, uint8 (size, 3, H, W), or all if there are fewer."""
+        size = min(size, len(self.labels))
+        return self.images[subset_indices(self.labels, size, seed)]
+
+
+@dataclass(frozen=True, eq=False)
 class DataSet:
     """All images of a data set, in memory.
 
@@ -45,6 +59,10 @@ class DataSet:
     def image_size(self) -> int:
         """Height and width, in pixels."""
         return int(self.test_images.shape[-1])
+
+    @cached_property
+    def training(self) -> TrainingImages:
+        return TrainingImages(self.train_images, self.train_labels, self.fingerprint)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from core.data.normalisation import Normalisation
 from core.device import DTYPES, best_device, resolve_precision
 from core.networks.layers import copy_with
 from core.networks.network import Network
+
+Made = TypeVar("Made")
 
 CALIBRATION_BATCH = 250  # images; statistics are averaged over batches of about this size
 
@@ -24,14 +27,14 @@ class Recovering:
     total: int
 
 
-def finished(steps: Generator[Recovering, None, Network]) -> Network:
-    """Run `recover` or `recalibrate` to its end, ignoring progress, and return the network."""
+def finished(steps: Generator[Recovering, None, Made]) -> Made:
+    """Run a recovery to its end, ignoring progress, and return what it makes."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            network: Network = end.value
-            return network
+            made: Made = end.value
+            return made
 
 
 def recalibrate(

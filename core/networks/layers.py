@@ -38,6 +38,11 @@ def output_dim(layer: Layer) -> int:
     return 1 if isinstance(layer, _ConvTransposeNd) else 0
 
 
+def input_dim(layer: Layer) -> int:
+    """The dimension of a layer's weight that its input channels are."""
+    return 1 - output_dim(layer)
+
+
 def filters(layer: Layer) -> Tensor:
     """The weights of each output channel: (out, in·kh·kw).
 

@@ -45,3 +45,10 @@ def kept_positions(
                 stays[place] = np.ones(tensors[member.tensor].shape[member.dim], dtype=bool)
             stays[place][member.positions[gone].ravel()] = False
     return {place: mask.nonzero()[0] for place, mask in stays.items()}
+
+
+def all_but(indices: Tensor, size: int) -> Tensor:
+    """The other indices below `size`, ascending."""
+    is_other = torch.ones(size, dtype=torch.bool)
+    is_other[indices] = False
+    return is_other.nonzero().flatten()

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from core.errors import InputError
 from core.networks.groups import Group, Structure
 from core.networks.layers import filters, output_dim, prunable_layers, weight_names
-from core.networks.narrow import kept_positions, narrow
+from core.networks.narrow import all_but, kept_positions, narrow
 from core.pruning.criteria import (
     NoScoreError,
     filter_scores,
@@ -86,7 +86,7 @@ class ChannelPruner:
         else:
             removed = {name: _lowest(group, spec.ratio) for name, group in sharing.items()}
         removed |= {name: _lowest(scores[name], ratio) for name, ratio in overrides.items()}
-        kept = {name: _all_but(indices, len(scores[name])) for name, indices in removed.items()}
+        kept = {name: all_but(indices, len(scores[name])) for name, indices in removed.items()}
         agreed, reasons = agreeing(self._baseline, self._structure, kept)
         return {name: agreed.get(name, torch.arange(len(scores[name]))) for name in kept}, reasons
 
@@ -168,9 +168,3 @@ def _global(scores: dict[str, Tensor], ratio: float) -> dict[str, Tensor]:
         name: mask.nonzero().flatten()
         for name, mask in zip(scores, torch.split(removed, sizes), strict=True)
     }
-
-
-def _all_but(removed: Tensor, size: int) -> Tensor:
-    mask = torch.ones(size, dtype=torch.bool)
-    mask[removed] = False
-    return mask.nonzero().flatten()

@@ -24,6 +24,7 @@ class FilterMasker:
 
     def __init__(self, baseline: nn.Module, structure: Structure, criterion: str, seed: int):
         self._baseline = baseline
+        self._structure = structure
         self._names = weight_names(baseline)
         layers = prunable_layers(baseline)
         stored = {name: layers[name] for name in self._names if name not in structure.computed}
@@ -59,6 +60,21 @@ class FilterMasker:
             )
             for name, scores in self.scores.items()
         }
+
+    def kept(self, spec: PruningSpec) -> dict[str, Tensor]:
+        """The channels that some convolution still makes, ascending, by group."""
+        removed = {self._names[name]: gone for name, gone in self.removed(spec).items()}
+        layers = prunable_layers(self._baseline)
+        kept = {}
+        for group in self._structure.groups:
+            is_made = torch.zeros(group.size, dtype=torch.bool)
+            for name in group.producers:
+                weight, dim = self._names[name], output_dim(layers[name])
+                is_left = torch.ones(layers[name].weight.shape[dim], dtype=torch.bool)
+                is_left[removed.get(weight, [])] = False
+                is_made |= is_left[torch.from_numpy(group.positions_in(weight, dim))].any(1)
+            kept[group.name] = is_made.nonzero().flatten()
+        return kept
 
     def prune(self, spec: PruningSpec) -> nn.Module:
         """A copy with zeroed filters; the baseline is not touched."""

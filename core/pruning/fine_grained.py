@@ -71,6 +71,10 @@ class FineGrainedPruner:
         }
         return copy_with(self._baseline, sparse)
 
+    def kept(self, spec: PruningSpec) -> dict[str, Tensor]:  # noqa: ARG002 none goes as a whole
+        """Nothing: single weights go, no channel as a whole."""
+        return {}
+
     def removes_something(self, spec: PruningSpec) -> bool:
         """Whether the ratios come to one weight at least."""
         overrides = dict(spec.overrides)

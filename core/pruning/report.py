@@ -1,6 +1,9 @@
 """What pruning did to each layer, counted again on the pruned network."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
 
 from core.networks.layers import filters, nonzero_per_output, output_dim
 from core.networks.network import Network
@@ -27,6 +30,8 @@ class Pruned:
     network: Network
     layers: tuple[LayerReport, ...]
     notes: tuple[str, ...] = ()  # sentences: what was not pruned, and why
+    kept: Mapping[str, Tensor] = field(default_factory=dict)
+    """The channels that still carry something, ascending, by group; without those of `fine`."""
 
     @property
     def sparsity(self) -> float:

@@ -206,6 +206,15 @@ RECOVERIES: Mapping[str, RecoveryMethod] = {
         "images, without training.",
         images=2000,
     ),
+    "reconstruct": RecoveryMethod(
+        "reconstructed",
+        " + LS",
+        "after reconstruction",
+        "Then each layer that lost inputs took over, by least squares on up to 2,000 training "
+        "images, what the ones left say about them; batch-norm was recalibrated after that. No "
+        "training.",
+        images=2000,
+    ),
 }
 
 NO_RECOVERY = "none"

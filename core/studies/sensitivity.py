@@ -10,14 +10,20 @@ from torch import Tensor, nn
 from core.device import DTYPES
 from core.measuring.evaluation import classify, for_inference
 from core.measuring.outcome import Evaluation
-from core.networks.batch_norm import Recovering, calibration_batches, for_calibration, statistics
+from core.networks.batch_norm import (
+    Recovering,
+    calibration_batches,
+    for_calibration,
+    recalibrate,
+    statistics,
+)
 from core.networks.layers import copy_with, filters, weight_names
 from core.networks.network import Network
 from core.networks.segments import Segment, run_segments
+from core.pruning import Pruned
 from core.pruning.channel import batch_norm_behind
 from core.pruning.criteria import can_score
 from core.pruning.selection import one_of_each
-from core.recovery.recover import calibration_images
 from core.specs.point import UNPRUNED, Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
@@ -26,6 +32,8 @@ from core.sweeps.measurer import Measurer
 
 SCAN_RATIOS = tuple(step / 10 for step in range(1, 10))
 SCAN_IMAGES = 2000
+SCANNED = ("none", "bn")
+"""The recoveries that leave the layers before the pruned one as they are."""
 OVERHEAD = 0.1  # of pruning and storing, relative to evaluating the unpruned network
 
 
@@ -62,7 +70,7 @@ def scan_points(
     network: Network,
     method: str,
     ratios: Sequence[float] = SCAN_RATIOS,
-    recoveries: Sequence[str] = tuple(RECOVERIES),
+    recoveries: Sequence[str] = SCANNED,
     criterion: str = "l1",
     seed: int = 0,
 ) -> list[Point]:
@@ -129,13 +137,16 @@ class ScanMeasurer(Measurer):
         self._calibrating: dict[Recovery, _PrefixCache] = {}
         self._classifying: dict[Recovery, _PrefixCache] = {}
 
-    def _recover(self, pruned: Network, recovery: Recovery) -> Generator[Recovering, None, Network]:
+    def _recover(self, result: Pruned, recovery: Recovery) -> Generator[Recovering, None, Network]:
+        pruned = result.network
         if recovery.method == NO_RECOVERY:
             return pruned
         unpruned = self.checkpoint.network
         if recovery not in self._recovered:
-            self._recovered[recovery] = yield from super()._recover(unpruned, recovery)
-            images = calibration_images(self._dataset, recovery)
+            images = self._dataset.training.draw(recovery.images, recovery.seed)
+            self._recovered[recovery] = yield from recalibrate(
+                unpruned, images, self._precision, self._device
+            )
             batches = calibration_batches(
                 images, unpruned.normalisation, self._device, DTYPES[self._precision]
             )

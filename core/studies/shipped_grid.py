@@ -3,7 +3,6 @@
 from core.baselines.shelf import DEFAULTS
 from core.specs.grid import grid
 from core.specs.point import Point
-from core.specs.vocabulary import RECOVERIES
 
 FULL = DEFAULTS["cifar10"]
 """The default baseline of the app."""
@@ -19,7 +18,7 @@ IMAGES_OF_OTHERS = 2000
 
 EVERY_HUNDREDTH = tuple(step / 100 for step in range(96))
 EVERY_TWENTIETH = EVERY_HUNDREDTH[::5]
-BOTH = tuple(RECOVERIES)
+BOTH = ("none", "bn")
 
 
 def shipped_points(name: str) -> list[Point]:

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from core.data.dataset import DataSet, subset_indices
 from core.device import DTYPES, best_device, resolve_precision
+from core.evidence import Evidence, local_folder
 from core.measuring.cost import compressed_bytes, cost
 from core.measuring.evaluation import BATCH_SIZES, classify, for_inference
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering
 from core.networks.checkpoint import Checkpoint
 from core.networks.network import Network
-from core.pruning import Pruner
+from core.pruning import Pruned, Pruner
 from core.recovery.recover import recover
 from core.results import Key, Origin, Result, compact
 from core.specs.point import Point
@@ -54,7 +55,7 @@ class Measurer:
         self._precision = resolve_precision(precision, self._device)
         self._chosen = subset_indices(dataset.test_labels, self._subset, self._seed)
         self._pruner = pruner
-        self._last: tuple[PruningSpec, Network] | None = None
+        self._last: tuple[PruningSpec, Pruned] | None = None
 
     def key(self, point: Point) -> Key:
         return Key(
@@ -88,7 +89,7 @@ class Measurer:
             predictions=compact(evaluation.predictions[order]),
             labels=compact(evaluation.labels[order]),
             loss_sum=evaluation.loss_sum,
-            cost=cost(pruned),
+            cost=cost(pruned.network),
             compressed_bytes=self._compressed_bytes(network),
             origin=Origin(
                 device=self._device.type,
@@ -98,9 +99,19 @@ class Measurer:
             ),
         )
 
-    def _recover(self, pruned: Network, recovery: Recovery) -> Generator[Recovering, None, Network]:
-        steps = recover(pruned, recovery, self._dataset, self._precision, self._device)
-        return (yield from steps)
+    def _recover(self, pruned: Pruned, recovery: Recovery) -> Generator[Recovering, None, Network]:
+        return (yield from recover(pruned, recovery, self._evidence))
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        return Evidence(
+            self.checkpoint.network,
+            self.checkpoint.fingerprint,
+            self._dataset.training,
+            self._precision,
+            self._device,
+            local_folder(),
+        )
 
     def _classify(self, network: Network, _recovery: Recovery) -> Iterator[Evaluation]:
         ready = for_inference(network, self._device, self._precision)
@@ -129,11 +140,11 @@ class Measurer:
     def _labels(self) -> Tensor:
         return self._dataset.test_labels[self._chosen]
 
-    def _prune(self, spec: PruningSpec) -> Network:
+    def _prune(self, spec: PruningSpec) -> Pruned:
         """Prune the network; cache the last one, which several recoveries may share."""
         if self._last is None or self._last[0] != spec:
             self._pruner = self._pruner or Pruner(self.checkpoint.network)
-            self._last = (spec, self._pruner.prune(spec).network)
+            self._last = (spec, self._pruner.prune(spec))
         return self._last[1]
 
 

@@ -27,7 +27,6 @@ from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import BASELINE_FIELDS
 from core.networks.network import Network
 from core.pruning import prune
-from core.recovery.recover import recover_fully
 from core.results import RESULTS_SUFFIX, Result, read_shipped
 from core.specs.grid import grid
 from core.specs.point import Point
@@ -36,7 +35,7 @@ from core.specs.recovery import Recovery
 from core.studies.shipped_grid import FIVE_EPOCHS, FULL, OTHER_NETWORKS
 from core.sweeps.measurer import Measurer
 from tests.commands.conftest import Outcome, Run, assert_refused
-from tests.small_networks import random_network, same_state
+from tests.small_networks import random_network, recovered, same_state
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -216,11 +215,11 @@ def test_a_recovered_file_evaluates_to_what_was_reported(
     for key in evaluation.keys() - {"seconds"}:
         assert evaluation[key] == pruning[key], key
 
-    pruned = prune(trained.network, PruningSpec("channel", 0.4)).network
-    expected = recover_fully(pruned, Recovery.named(method), digits, "fp32")
+    pruned = prune(trained.network, PruningSpec("channel", 0.4))
+    expected = recovered(pruned, Recovery.named(method), digits, "fp32", trained.network)
     loaded = checkpoint.load(out, "digits")
     assert same_state(loaded.network.module.state_dict(), expected.module.state_dict())
-    assert same_state(loaded.network.module.state_dict(), pruned.module.state_dict()) == (
+    assert same_state(loaded.network.module.state_dict(), pruned.network.module.state_dict()) == (
         method == "none"
     )
     assert Recovery(**loaded.metadata["recovery"]) == Recovery.named(method)

@@ -31,7 +31,6 @@ from core.networks.metadata import BASELINE_FIELDS, TRAINING_FIELDS
 from core.paths import CHECKPOINTS
 from core.pruning import Pruner, prune
 from core.pruning.channel import ChannelPruner
-from core.recovery.recover import recover_fully
 from core.results import ResultStore, open_store
 from core.specs.grid import grid
 from core.specs.point import Point
@@ -47,7 +46,7 @@ from core.ui.baseline import training
 from core.ui.methods.explanation import explanation
 from tests.conftest import MeasureInto
 from tests.pages.conftest import APP, PAGES, OpenApp, assert_calm, metadata_of
-from tests.small_networks import random_network
+from tests.small_networks import random_network, recovered
 
 SOME_RATIOS = (0.3, 0.6, 0.9)
 OTHER_PRESETS = {
@@ -159,8 +158,8 @@ def test_recalibrated_numbers_are_those_of_a_recalibrated_network(
     chosen = subset_indices(digits.test_labels, 100)
     for side, method in enumerate(("fine", "channel")):
         pruned = prune(model, PruningSpec(method, 0.5)).network
-        recovered = recover_fully(pruned, Recovery.named("bn"), digits)
-        result = evaluate_fully(recovered, digits.test_images[chosen], digits.test_labels[chosen])
+        network = recovered(pruned, Recovery.named("bn"), digits)
+        result = evaluate_fully(network, digits.test_images[chosen], digits.test_labels[chosen])
         assert metrics(app)["Accuracy"][side] == f"{result.accuracy:.1%}"
 
 
@@ -660,7 +659,7 @@ def test_the_findings_are_said_of_the_images_and_the_baseline_in_use(
     model = checkpoint.load(small_baselines["digits"]).network
     before, after = (
         evaluate_fully(network, digits.test_images, digits.test_labels, OWN).accuracy
-        for network in (model, recover_fully(model, Recovery.named("bn"), digits, OWN))
+        for network in (model, recovered(model, Recovery.named("bn"), digits, OWN))
     )
     numbers = re.search(r"nothing pruned, from ([\d.]+)% ± \S+ to ([\d.]+)%", said)
     assert numbers is not None

@@ -17,14 +17,15 @@ from torch import Tensor, nn
 from core.data.dataset import DataSet
 from core.data.normalisation import CIFAR10
 from core.errors import InputError
+from core.evidence import Evidence
 from core.measuring.evaluation import evaluate_fully
 from core.measuring.outcome import Evaluation
 from core.networks import checkpoint
 from core.networks.batch_norm import Recovering, recalibrate
 from core.networks.checkpoint import Checkpoint
 from core.networks.network import Network
-from core.pruning import prune
-from core.recovery.recover import calibration_images, recover, recover_fully
+from core.pruning import Pruned, prune
+from core.recovery.recover import recover
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from tests.small_networks import (
@@ -35,6 +36,7 @@ from tests.small_networks import (
     random_network,
     random_resnet,
     random_vgg,
+    recovered,
     same_state,
     wrap,
 )
@@ -71,6 +73,10 @@ def run(steps: Generator[Recovering, None, Network]) -> tuple[Network, list[Reco
 
 def recalibrated(model: nn.Module, images: Tensor, precision: str = "fp32") -> nn.Module:
     return run(recalibrate(wrap(model), images, precision, CPU))[0].module
+
+
+def evidence(network: Network, dataset: DataSet) -> Evidence:
+    return Evidence(network, "baseline", dataset.training, "fp32", CPU)
 
 
 def batch_norms(model: nn.Module) -> dict[str, nn.BatchNorm2d]:
@@ -371,10 +377,8 @@ def numbers_of(images: Tensor) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [10, 237, 1000])
-def test_calibration_images_are_training_images_of_all_classes(
-    numbered: DataSet, number: int
-) -> None:
-    drawn = calibration_images(numbered, Recovery("bn", number))
+def test_drawn_images_are_training_images_of_all_classes(numbered: DataSet, number: int) -> None:
+    drawn = numbered.training.draw(number)
     assert (drawn.dtype, drawn.shape) == (torch.uint8, (number, 3, 32, 32))
     numbers = numbers_of(drawn)
     assert len(set(numbers)) == number
@@ -383,22 +387,19 @@ def test_calibration_images_are_training_images_of_all_classes(
 
 
 def test_of_a_small_data_set_all_images_are_drawn(numbered: DataSet) -> None:
-    drawn = calibration_images(numbered, Recovery.named("bn"))
+    drawn = numbered.training.draw(2000)
     assert sorted(numbers_of(drawn)) == list(range(1000))
 
 
 def test_the_seed_decides_which_images_are_drawn(numbered: DataSet) -> None:
-    first, again, other = (
-        set(numbers_of(calibration_images(numbered, Recovery("bn", 100, seed))))
-        for seed in (0, 0, 1)
-    )
+    first, again, other = (set(numbers_of(numbered.training.draw(100, seed))) for seed in (0, 0, 1))
     assert first == again != other
 
 
 def test_the_seed_decides_the_statistics(digits: DataSet) -> None:
     network = random_network(Widths.regular(4))
     first, again, other = (
-        recover_fully(network, Recovery("bn", 100, seed), digits, "fp32").module.state_dict()
+        recovered(network, Recovery("bn", 100, seed), digits, "fp32").module.state_dict()
         for seed in (3, 3, 4)
     )
     assert same_state(first, again)
@@ -408,17 +409,15 @@ def test_the_seed_decides_the_statistics(digits: DataSet) -> None:
 def test_test_images_are_not_looked_at(digits: DataSet) -> None:
     network = random_network(Widths.regular(4))
     recovery = Recovery("bn", 100)
-    known = recover_fully(network, recovery, digits, "fp32").module.state_dict()
+    known = recovered(network, recovery, digits, "fp32").module.state_dict()
     poisoned = replace(
         digits,
         test_images=torch.full_like(digits.test_images, 255),
         test_labels=torch.full_like(digits.test_labels, 9),
     )
-    assert same_state(recover_fully(network, recovery, poisoned, "fp32").module.state_dict(), known)
+    assert same_state(recovered(network, recovery, poisoned, "fp32").module.state_dict(), known)
     brighter = replace(digits, train_images=digits.train_images | 128)
-    assert not same_state(
-        recover_fully(network, recovery, brighter, "fp32").module.state_dict(), known
-    )
+    assert not same_state(recovered(network, recovery, brighter, "fp32").module.state_dict(), known)
 
 
 # Recoveries
@@ -426,17 +425,17 @@ def test_test_images_are_not_looked_at(digits: DataSet) -> None:
 
 def test_without_recovery_the_network_itself_comes_back(digits: DataSet) -> None:
     network = random_network(Widths.regular(1))
-    result, events = run(recover(network, Recovery(), digits))
+    result, events = run(recover(Pruned(network, ()), Recovery(), evidence(network, digits)))
     assert result is network
     assert events == []
-    assert recover_fully(network, Recovery(), digits) is network
+    assert recovered(network, Recovery(), digits) is network
 
 
 def test_recovering_recalibrates_on_the_images_drawn(digits: DataSet) -> None:
     network = random_network(Widths.regular(4))
     recovery = Recovery("bn", 300, seed=2)
-    result, events = run(recover(network, recovery, digits, "fp32", CPU))
-    expected = recalibrated(network.module, calibration_images(digits, recovery))
+    result, events = run(recover(Pruned(network, ()), recovery, evidence(network, digits)))
+    expected = recalibrated(network.module, digits.training.draw(300, 2))
     assert same_state(result.module.state_dict(), expected.state_dict())
     assert (events[-1].done, events[-1].total) == (300, 300)
 
@@ -446,7 +445,7 @@ def test_a_recovered_network_is_kept_in_a_file(
 ) -> None:
     recovery = Recovery("bn", 300)
     pruned = prune(trained.network, PruningSpec("channel", 0.4)).network
-    network = recover_fully(pruned, recovery, digits, "fp32")
+    network = recovered(pruned, recovery, digits, "fp32")
     path = tmp_path / "recovered.safetensors"
     checkpoint.save(network, path, "digits", {"recovery": recovery.to_json()})
     loaded = checkpoint.load(path)
@@ -484,7 +483,7 @@ def test_what_does_not_exist_is_refused(digits: DataSet) -> None:
             make("magic")
     network = random_network(Widths.regular(1))
     with pytest.raises(InputError, match="fp8"):
-        recover_fully(network, Recovery.named("bn"), digits, "fp8")
+        recovered(network, Recovery.named("bn"), digits, "fp8")
     for number, seed in ((100, -1), (-1, 0)):
         with pytest.raises(InputError, match="from 0 on"):
             Recovery("bn", number, seed)

@@ -24,7 +24,6 @@ from core.networks.batch_norm import Recovering
 from core.networks.checkpoint import Checkpoint
 from core.networks.network import Network
 from core.pruning import Pruned, Pruner, prune
-from core.recovery.recover import recover
 from core.results import Result, ResultStore
 from core.specs.grid import grid
 from core.specs.point import Point
@@ -33,7 +32,7 @@ from core.specs.recovery import Recovery
 from core.sweeps.measurer import Measurer
 from core.sweeps.sweep import Progress, sweep
 from tests.conftest import Child
-from tests.small_networks import copy_of_state, same_state
+from tests.small_networks import copy_of_state, recovered, same_state
 
 CPU = torch.device("cpu")
 BOTH = ("none", "bn")
@@ -192,13 +191,8 @@ def test_a_grid_of_what_does_not_exist_is_refused(changes: dict[str, Any], words
 
 def by_hand(trained: Checkpoint, point: Point, digits: DataSet) -> Network:
     """The network of a point."""
-    steps = recover(prune(trained.network, point.spec).network, point.recovery, digits, "fp32", CPU)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            network: Network = end.value
-            return network
+    pruned = prune(trained.network, point.spec)
+    return recovered(pruned, point.recovery, digits, "fp32", trained.network)
 
 
 def measured(measurer: Measurer, point: Point) -> Result:
