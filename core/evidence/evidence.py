@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
 from core import paths
 from core.data.dataset import TrainingImages
@@ -81,39 +80,27 @@ def local_folder() -> Path:
 def _read(path: Path) -> ByLayer | None:
     try:
         with safe_open(path, framework="pt") as file:
-            means = {name.removesuffix(".mean") for name in file.keys() if name.endswith(".mean")}  # noqa: SIM118
+            kernels = json.loads((file.metadata() or {})["kernels"])
             found = {
-                layer: _unpacked(file.get_tensor(f"{layer}.mean"), file.get_tensor(layer))
-                for layer in sorted(means)
+                layer: Moments(
+                    tuple(kernel), file.get_tensor(f"{layer}.mean"), file.get_tensor(layer)
+                )
+                for layer, kernel in kernels.items()
             }
         os.utime(path)
-    except (OSError, SafetensorError, RuntimeError):
+    except (OSError, SafetensorError, KeyError):
         return None
     return found
 
 
 def _keep(path: Path, moments: ByLayer) -> None:
     tensors = {f"{layer}.mean": each.mean for layer, each in moments.items()}
-    tensors |= {layer: _packed(each.covariance) for layer, each in moments.items()}
+    tensors |= {layer: each.shifted for layer, each in moments.items()}
+    kernels = json.dumps({layer: each.kernel for layer, each in moments.items()})
     with suppress(OSError, SafetensorError):  # collected again next time
         with written_atomically(path) as temporary:
-            save_file(tensors, temporary)
+            save_file(tensors, temporary, metadata={"kernels": kernels})
         _bound(path.parent)
-
-
-def _packed(matrix: Tensor) -> Tensor:
-    """Return the upper triangle of a symmetric matrix, row by row."""
-    rows, columns = torch.triu_indices(*matrix.shape)
-    return matrix[rows, columns]
-
-
-def _unpacked(mean: Tensor, triangle: Tensor) -> Moments:
-    size = len(mean)
-    rows, columns = torch.triu_indices(size, size)
-    covariance = torch.empty(size, size)
-    covariance[rows, columns] = triangle
-    covariance[columns, rows] = triangle
-    return Moments(mean, covariance)
 
 
 def _bound(folder: Path) -> None:

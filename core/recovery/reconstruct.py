@@ -1,10 +1,10 @@
 """Reconstruction: what a layer lost is guessed from what it still reads, in closed form.
 
-A layer that read x now reads x_kept. The best linear guess of what is gone is
-x_gone = B x_kept + b, by least squares over training images; adding W_gone B to W_kept gives the
-layer that does with x_kept what it can of what it did with x. He, Zhang, Sun: "Channel Pruning for
-Accelerating Very Deep Neural Networks", 2017, and Luo, Wu, Lin: "ThiNet", 2017, fit each ratio to
-images; here it is fitted to moments, which are collected once.
+A layer that read x now reads x_kept. The best linear guess of what is gone, from all that the
+kernel sees, is x_gone = B x_kept + b, by least squares over training images; W_kept + W_gone B does
+with x_kept what can be done of what W did with x. He, Zhang, Sun: "Channel Pruning for Accelerating
+Very Deep Neural Networks", 2017, and Luo, Wu, Lin: "ThiNet", 2017, fit each ratio to images; here
+it is fitted to moments, which are collected once.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from core.evidence.moments import Moments
+from core.evidence import Moments
 from core.networks.layers import copy_with, input_dim, stored_tensors, weight_names
 from core.networks.narrow import all_but, kept_positions
 from core.networks.network import Network
 
 RIDGE = 1e-3
-"""Added to the variance of each kept input, as a fraction of their mean variance."""
+"""Added to the variance of each input, as a fraction of their mean variance."""
 
 
 def reconstruct(
@@ -43,33 +43,48 @@ def reconstruct(
         name, dim = names[layer], input_dim(baseline.layers[layer])
         if (name, dim) not in stays:
             continue
-        weight = old[name].detach().movedim(dim, 1).double().contiguous()
-        target = new[name].detach().movedim(dim, 1)
+        target = new[name].detach().movedim(dim, 1)  # (outputs, inputs, ...)
+        weight = old[name].detach().movedim(dim, 1)
         if len(target) < len(weight):
             weight = weight[torch.from_numpy(stays[name, 1 - dim])]
         left = torch.from_numpy(stays[name, dim])
-        gone = all_but(left, weight.shape[1])
-        slopes, constants = guess(of_inputs, left, gone, ridge)
-        taps = weight.reshape(*weight.shape[:2], -1)  # a view of the weight
-        lost = taps[:, gone]
-        taps[:, left] += torch.einsum("ogt,gk->okt", lost, slopes)
-        taps[:, gone] = 0
-        if target.shape[1] < weight.shape[1]:
-            weight = weight[:, left]
+        rows, shift = made_up_for(of_inputs.rows(weight.cpu()), left, of_inputs, ridge)
+        if target.shape[1] > len(left):  # what is gone is there still
+            everything = rows.new_zeros(len(rows), target.shape[1], rows.shape[2])
+            rows = everything.index_copy(1, left, rows)
+        fitted = of_inputs.weight(rows, target.shape[2:]).to(target)
         is_there = target != 0
-        adapted[name] = (weight.to(target) * is_there).movedim(1, dim).contiguous()
+        adapted[name] = (fitted * is_there).movedim(1, dim).contiguous()
         bias = name.removesuffix("weight") + "bias"
         if bias in new:
-            shift = lost.sum(2) @ constants * is_there.flatten(1).any(1)
-            adapted[bias] = (new[bias].detach() + shift.to(new[bias])).contiguous()
+            shift = shift.view(len(target), -1).sum(1).to(target) * is_there.flatten(1).any(1)
+            adapted[bias] = new[bias].detach() + shift
     return pruned.with_module(copy_with(pruned.module, adapted))
 
 
-def guess(moments: Moments, left: Tensor, gone: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
-    """Return the slopes (gone, left) and constants (gone,) of the best linear guess, float64."""
-    covariance = moments.covariance[left][:, left].double()
-    variance = covariance.diagonal().mean().clamp_min(torch.finfo(torch.float64).tiny)
-    covariance.diagonal().add_(ridge * variance)
-    shared = moments.covariance[left][:, gone].double()
-    slopes = torch.cholesky_solve(shared, torch.linalg.cholesky(covariance)).T
-    return slopes, moments.mean[gone].double() - slopes @ moments.mean[left].double()
+def made_up_for(
+    rows: Tensor, left: Tensor, moments: Moments, ridge: float
+) -> tuple[Tensor, Tensor]:
+    """Return the best weights of the inputs that are left, and what to add to each row's answer.
+
+    `rows` are the weights of all inputs, (rows, inputs, places), `left` ascending; their type is
+    that of the computation. What is returned is (rows, inputs left, places) and (rows,).
+    """
+    gone = all_but(left, rows.shape[1])
+    lost = rows[:, gone]
+    covariance = moments.covariance(left, left).to(rows)
+    raised = ridge * covariance.diagonal().mean()
+    covariance.diagonal().add_(raised.clamp_min(torch.finfo(torch.float32).tiny))
+    target = moments.covariance(left, gone).to(rows) @ lost.flatten(1).T
+    added = _solved(covariance, target).T.reshape(len(rows), len(left), -1)
+    mean = moments.mean.to(rows)
+    shift = lost.sum(2) @ mean[gone] - added.sum(2) @ mean[left]
+    return rows[:, left] + added, shift
+
+
+def _solved(matrix: Tensor, target: Tensor) -> Tensor:
+    """Solve a symmetric positive system: in float64 if it is too near to singular for less."""
+    factor, failure = torch.linalg.cholesky_ex(matrix)
+    if failure:
+        factor, target = torch.linalg.cholesky(matrix.double()), target.double()
+    return torch.cholesky_solve(target, factor).to(matrix)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.data.dataset import DataSet
@@ -19,8 +20,9 @@ from core.networks.checkpoint import Checkpoint
 from core.networks.narrow import kept_positions
 from core.networks.network import Network
 from core.pruning import Pruned, prune
-from core.recovery.reconstruct import guess, reconstruct
+from core.recovery.reconstruct import made_up_for, reconstruct
 from core.recovery.recover import recover_fully
+from core.recovery.update_weights import compensated, update_weights
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from tests.small_networks import (
@@ -46,8 +48,8 @@ def moments(network: Network, pictures: Tensor = PICTURES) -> dict[str, Moments]
 NETWORKS = pytest.mark.parametrize("make", [random_resnet, random_vgg, random_bottleneck_resnet])
 
 
-def inputs_of(network: Network, layer: str, pictures: Tensor = PICTURES) -> Tensor:
-    """What a layer reads, (positions, inputs), in float64."""
+def maps_of(network: Network, layer: str, pictures: Tensor = PICTURES) -> Tensor:
+    """What a layer reads, (N, inputs, ...), in float64."""
     module = copy.deepcopy(network.module).double()
     read: list[Tensor] = []
     reader = module.get_submodule(layer)
@@ -57,19 +59,54 @@ def inputs_of(network: Network, layer: str, pictures: Tensor = PICTURES) -> Tens
     (x,) = read
     if isinstance(reader, nn.Conv2d) and reader.kernel_size == (1, 1):
         x = x[:, :, :: reader.stride[0], :: reader.stride[1]]
-    return x if x.ndim == 2 else x.movedim(1, -1).flatten(0, -2)
+    return x
+
+
+def columns_of(network: Network, layer: str) -> Tensor:
+    """What the whole kernel sees, without the mean, (positions, inputs x places), in float64."""
+    x, reader = maps_of(network, layer), network.layers[layer]
+    if not isinstance(reader, nn.Conv2d):
+        return x - x.mean(0)
+    x = x - x.mean((0, 2, 3), keepdim=True)
+    kernel = reader.kernel_size
+    seen = F.unfold(x, kernel, padding=tuple(size - 1 for size in kernel))
+    return seen.movedim(1, -1).flatten(0, -2)
 
 
 @NETWORKS
-def test_moments_are_those_of_what_layers_read(make: Callable[[], nn.Module]) -> None:
+def test_moments_are_those_of_what_kernels_see(make: Callable[[], nn.Module]) -> None:
     network = followed(make())
     found = moments(network)
-    assert set(found) == {layer for group in network.groups for layer, _ in group.consumers}
+    assert set(found) == {
+        name for name, layer in network.layers.items() if getattr(layer, "groups", 1) == 1
+    }
     for name, each in found.items():
-        rows = inputs_of(network, name).numpy()
-        scale = rows.std(0).max()
-        np.testing.assert_allclose(each.mean, rows.mean(0), atol=3e-5 * scale)
-        np.testing.assert_allclose(each.covariance, np.cov(rows.T, bias=True), atol=3e-5 * scale**2)
+        maps = maps_of(network, name)
+        scale = float(maps.transpose(0, 1).flatten(1).std(1).max())
+        mean = maps.transpose(0, 1).flatten(1).mean(1)
+        np.testing.assert_allclose(each.mean, mean, atol=3e-5 * scale)
+        columns = columns_of(network, name)
+        positions = maps[:, 0].numel()
+        every = torch.arange(len(each.mean))
+        np.testing.assert_allclose(
+            each.covariance(every, every), columns.T @ columns / positions, atol=3e-5 * scale**2
+        )
+        some, others = every[::2], every[1::2]
+        inputs, places = len(each.mean), each.places
+        whole = each.covariance(every, every).view(inputs, places, inputs, places)
+        part = whole[some][:, :, others].flatten(2).flatten(0, 1)
+        assert torch.equal(each.covariance(some, others), part)
+
+
+def test_a_large_kernel_is_seen_place_by_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = followed(random_resnet())
+    monkeypatch.setattr("core.evidence.moments.MOST_COLUMNS", 9 * 8)
+    found = moments(network)
+    assert found["layer1.0.conv1"].kernel == (3, 3)
+    assert found["layer2.0.conv2"].kernel == ()
+    assert "fc" in found
+    monkeypatch.setattr("core.evidence.moments.MOST_COLUMNS", 8)
+    assert "layer2.0.conv2" not in moments(network)
 
 
 def test_moments_depend_on_batches_and_threads_by_rounding_only(
@@ -79,32 +116,66 @@ def test_moments_depend_on_batches_and_threads_by_rounding_only(
     usual = moments(network)
     threads = torch.get_num_threads()
     monkeypatch.setattr(batch_norm, "CALIBRATION_BATCH", 7)
-    monkeypatch.setattr("core.evidence.moments.ROWS_AT_ONCE", 100)
+    monkeypatch.setattr("core.evidence.moments.POSITIONS_AT_ONCE", 100)
     torch.set_num_threads(1)
     try:
         other = moments(network)
     finally:
         torch.set_num_threads(threads)
     for name, each in usual.items():
-        torch.testing.assert_close(each.covariance, other[name].covariance, rtol=2e-4, atol=1e-5)
+        torch.testing.assert_close(each.shifted, other[name].shifted, rtol=2e-4, atol=1e-5)
 
 
-def test_a_guess_is_the_least_squares_solution_on_the_activations() -> None:
+def exact(network: Network, layer: str) -> Moments:
+    """The moments in float64, from the activations themselves."""
+    found = moments(network)[layer]
+    maps = maps_of(network, layer)
+    mean = maps.transpose(0, 1).flatten(1).mean(1)
+    columns = columns_of(network, layer)
+    covariance = (columns.T @ columns / maps[:, 0].numel()).numpy()
+
+    class Exact(Moments):
+        def covariance(self, left: Tensor, right: Tensor) -> Tensor:
+            rows, others = (
+                (each[:, None] * self.places + place(self)).flatten() for each in (left, right)
+            )
+            return torch.from_numpy(covariance[rows][:, others])
+
+    return Exact(found.kernel, mean, found.shifted)
+
+
+def place(moments: Moments) -> Tensor:
+    return torch.arange(moments.places)
+
+
+@pytest.mark.parametrize("layer", ["layer1.0.conv2", "layer2.0.downsample.0", "fc"])
+def test_weights_are_the_least_squares_solution_on_the_activations(layer: str) -> None:
     network = followed(random_resnet())
-    for name in ("layer1.0.conv2", "layer2.0.downsample.0", "fc"):
-        rows = inputs_of(network, name)
-        left, gone = torch.tensor([0, 2, 3, 6]), torch.tensor([1, 4, 5, 7])
-        exact = Moments(rows.mean(0), torch.cov(rows.T, correction=0))
-        slopes, constants = guess(exact, left, gone, NO_RIDGE)
-        stacked = np.column_stack([rows[:, left], np.ones(len(rows))])
-        expected = np.linalg.lstsq(stacked, rows[:, gone].numpy(), rcond=None)[0]
-        np.testing.assert_allclose(slopes, expected[:-1].T, atol=1e-6)
-        np.testing.assert_allclose(constants, expected[-1], atol=1e-6)
+    columns, known = columns_of(network, layer).numpy(), exact(network, layer)
+    weight = network.layers[layer].weight.detach().double()
+    rows = known.rows(weight)
+    left = torch.arange(rows.shape[1])[torch.arange(rows.shape[1]) % 3 > 0]
+    fitted, shift = made_up_for(rows, left, known, NO_RIDGE)
+    of_left = (left[:, None] * known.places + place(known)).flatten().numpy()
+    answers = columns @ rows.flatten(1).T.numpy()
+    expected = np.linalg.lstsq(columns[:, of_left], answers, rcond=None)[0]
+    found = columns[:, of_left] @ fitted.flatten(1).T.numpy()  # dead inputs may have any weight
+    np.testing.assert_allclose(found, columns[:, of_left] @ expected, atol=1e-6)
+    constant = rows.sum(2) @ known.mean - fitted.sum(2) @ known.mean[left]
+    np.testing.assert_allclose(shift, constant, atol=1e-9)
+
+
+def rebuild(
+    network: Network, pruned: Pruned, known: dict[str, Moments], ridge: float = 1e-3
+) -> Network:
+    if not pruned.kept:
+        return update_weights(network, pruned.network, known)
+    return reconstruct(network, pruned.network, pruned.kept, known, ridge)
 
 
 def pruned_and_rebuilt(network: Network, spec: PruningSpec, ridge: float) -> tuple[Pruned, Network]:
     pruned = prune(network, spec)
-    return pruned, reconstruct(network, pruned.network, pruned.kept, moments(network), ridge)
+    return pruned, rebuild(network, pruned, moments(network), ridge)
 
 
 def chain(activation: nn.Module) -> nn.Sequential:
@@ -159,38 +230,44 @@ def test_masked_filters_are_made_up_for_as_removed_ones() -> None:
 
 @NETWORKS
 @pytest.mark.parametrize("ratio", [0.2, 0.5, 0.8])
-def test_no_reader_answers_worse(make: Callable[[], nn.Module], ratio: float) -> None:
-    """In squared error, apart from a constant, which batch-norm takes."""
+@pytest.mark.parametrize("method", ["channel", "fine"])
+def test_no_layer_answers_worse(make: Callable[[], nn.Module], ratio: float, method: str) -> None:
+    """In squared error over what it reads, apart from a constant, which batch-norm takes."""
     network = followed(make())
-    pruned, rebuilt = pruned_and_rebuilt(network, PruningSpec("channel", ratio), NO_RIDGE)
+    known = moments(network)
+    pruned = prune(network, PruningSpec(method, ratio))
+    rebuilt = rebuild(network, pruned, known, NO_RIDGE)
     stays = kept_positions(network.groups, pruned.kept, network.module)
-    readers = [name for name in network.layers if (f"{name}.weight", 1) in stays]
     won = []
-    for name in readers:
-        whole = network.layers[name].weight.detach().double()
-        left = torch.from_numpy(stays[f"{name}.weight", 1])
-        rows = inputs_of(network, name)
-        if (f"{name}.weight", 0) in stays:
-            whole = whole[torch.from_numpy(stays[f"{name}.weight", 0])]
-        answers = rows @ by_tap(whole).T
-        before, after = (
-            (answers - rows[:, left] @ by_tap(each.layers[name].weight.detach().double()).T)
-            for each in (pruned.network, rebuilt)
+    for name, of_layer in known.items():
+        every = torch.arange(len(of_layer.mean))
+        squares = of_layer.covariance(every, every).double()
+        if method == "fine":  # no batch-norm is counted on
+            mean = of_layer.mean.double().repeat_interleave(of_layer.places)
+            squares += torch.outer(mean, mean)
+        weight = network.layers[name].weight.detach()
+        outputs, left = (
+            torch.from_numpy(stays.get((f"{name}.weight", dim), np.arange(weight.shape[dim])))
+            for dim in (0, 1)
         )
-        assert (after.var(0) <= before.var(0) * (1 + 1e-4) + 1e-9).all()
-        won.append(after.var(0).sum() < 0.99 * before.var(0).sum())
+        rows = of_layer.rows(weight[outputs].double())
+        errors = []
+        for each in (pruned.network, rebuilt):
+            lost = rows.clone()
+            lost[:, left] -= of_layer.rows(each.layers[name].weight.detach().double())
+            errors.append((lost.flatten(1) @ squares * lost.flatten(1)).sum(1))
+        before, after = errors
+        if method == "channel":
+            assert (after <= before * (1 + 1e-4) + 1e-6).all()
+        won.append(bool(after.sum() < 0.99 * before.sum()))
     assert any(won)
 
 
-def by_tap(weight: Tensor) -> Tensor:
-    """(outputs, inputs, ...) as (outputs and places in the kernel, inputs)."""
-    return weight.reshape(*weight.shape[:2], -1).movedim(1, -1).flatten(0, 1)
-
-
 @NETWORKS
-def test_a_ratio_of_zero_changes_nothing(make: Callable[[], nn.Module]) -> None:
+@pytest.mark.parametrize("method", ["channel", "fine"])
+def test_a_ratio_of_zero_changes_nothing(make: Callable[[], nn.Module], method: str) -> None:
     network = followed(make())
-    _, rebuilt = pruned_and_rebuilt(network, PruningSpec("channel", 0.0), 1e-3)
+    _, rebuilt = pruned_and_rebuilt(network, PruningSpec(method, 0.0), 1e-3)
     assert same_state(rebuilt.module.state_dict(), network.module.state_dict())
 
 
@@ -204,11 +281,40 @@ def test_neither_network_is_modified() -> None:
     assert same_state(pruned.network.module.state_dict(), narrow)
 
 
-def test_fully_sparse_inputs_do_not_divide_by_zero() -> None:
-    dead = Moments(torch.zeros(4), torch.zeros(4, 4))
-    slopes, constants = guess(dead, torch.tensor([0, 2]), torch.tensor([1, 3]), 1e-3)
-    assert not slopes.any()
-    assert not constants.any()
+def test_dead_inputs_do_not_divide_by_zero() -> None:
+    dead = Moments((), torch.zeros(4), torch.zeros(1, 4, 4))
+    rows, shift = made_up_for(torch.ones(2, 4, 1), torch.tensor([0, 2]), dead, 1e-3)
+    assert torch.equal(rows, torch.ones(2, 2, 1))
+    assert not shift.any()
+    is_left = torch.tensor([[True, False, True, False]])
+    assert torch.equal(compensated(torch.ones(1, 4), is_left, dead.elimination), is_left.float())
+
+
+def test_weights_zeroed_first_are_made_up_for_exactly() -> None:
+    """Where all zeroed columns come before the others, elimination is plain least squares."""
+    generator = torch.Generator().manual_seed(5)
+    data = torch.randn(200, 130, generator=generator) @ torch.randn(130, 130, generator=generator)
+    mean = data.mean(0)
+    known = Moments((), mean, torch.cov(data.T, correction=0)[None])
+    second = (data.T @ data / 200).double()
+    second.diagonal().add_(1e-3 * second.diagonal().mean())
+    weight = torch.randn(3, 130, generator=generator)
+    is_left = torch.arange(130) >= 70
+    fitted = compensated(weight, is_left.expand(3, -1), known.elimination)
+    gone, left = weight[:, :70].double(), weight[:, 70:].double()
+    added = torch.linalg.solve(second[70:, 70:], second[70:, :70] @ gone.T).T
+    torch.testing.assert_close(fitted[:, 70:].double(), left + added, rtol=1e-3, atol=1e-3)
+    assert not fitted[:, :70].any()
+
+
+@pytest.mark.parametrize("allocation", ["uniform", "global", "erk"])
+def test_zeros_stay_zeros(allocation: str) -> None:
+    network = followed(random_resnet())
+    pruned, rebuilt = pruned_and_rebuilt(
+        network, PruningSpec("fine", 0.8, allocation=allocation), NO_RIDGE
+    )
+    for name, layer in pruned.network.layers.items():
+        assert torch.equal(layer.weight == 0, rebuilt.layers[name].weight == 0)
 
 
 # Evidence
@@ -237,7 +343,8 @@ def test_evidence_is_kept_and_read_again(
     assert again.keys() == first.keys()
     for name, each in first.items():
         assert torch.equal(again[name].mean, each.mean)
-        assert torch.equal(again[name].covariance, each.covariance)
+        assert torch.equal(again[name].shifted, each.shifted)
+        assert again[name].kernel == each.kernel
     for count, seed, precision in ((200, 0, "fp32"), (300, 1, "fp32"), (300, 0, "bf16")):
         other = evidence_of(trained, digits, tmp_path, precision=precision)
         with pytest.raises(AssertionError, match="collected again"):
@@ -266,10 +373,11 @@ def test_the_folder_is_bounded(
     assert sizes == [1, 2, 2, 2]
 
 
+@pytest.mark.parametrize("spec", [PruningSpec("channel", 0.4), PruningSpec("fine", 0.8)])
 def test_reconstruction_brings_more_back_than_recalibration(
-    trained: Checkpoint, digits: DataSet, tmp_path: Path
+    spec: PruningSpec, trained: Checkpoint, digits: DataSet, tmp_path: Path
 ) -> None:
-    pruned = prune(trained.network, PruningSpec("channel", 0.4))
+    pruned = prune(trained.network, spec)
     evidence = evidence_of(trained, digits, tmp_path)
     raw, recalibrated, rebuilt = (
         evaluate_fully(
