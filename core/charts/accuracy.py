@@ -20,7 +20,7 @@ from core.formatting import percent_within
 from core.specs.vocabulary import GRANULARITIES, RECOVERIES
 
 RECOVERY_LABELS = tuple(recovery.label for recovery in RECOVERIES.values())
-DASHES = ([1, 0], [5, 3])
+DASHES = ([1, 0], [5, 3], [1.5, 2.5])
 X_AXES = {
     "ratio": "Pruning ratio",
     "parameters_removed": "Parameters removed",

@@ -9,7 +9,8 @@ from core.specs.vocabulary import NO_RECOVERY, RECOVERIES
 
 @dataclass(frozen=True)
 class Recovery:
-    """A recovery: `none`, or `bn`, which re-estimates batch-norm statistics."""
+    """A recovery: `none`; `bn`, which re-estimates batch-norm statistics; or `reconstruct`, which
+    adapts the weights that are left by least squares, and then does `bn`."""
 
     method: str = NO_RECOVERY
     images: int = 0  # number of training images, stratified by class
@@ -40,6 +41,7 @@ class Recovery:
 
 
 NOTHING, RECALIBRATED = Recovery(), Recovery.named("bn")
+RECONSTRUCTED = Recovery.named("reconstruct")
 
 BY_LABEL = {each.label: Recovery.named(name) for name, each in RECOVERIES.items()}
 """Each recovery with its default number of images, by label."""

@@ -93,6 +93,7 @@ class RecoveryMethod:
     short: str  # appended to a method's name; empty for no recovery
     phrase: str  # used within a sentence
     sentence: str
+    doing: str = ""  # gerund phrase, for progress
     images: int = 0  # default number of training images
 
 
@@ -204,15 +205,16 @@ RECOVERIES: Mapping[str, RecoveryMethod] = {
         "after recalibrating batch-norm",
         "Then the statistics of every batch-norm were re-estimated from up to 2,000 training "
         "images, without training.",
+        doing="recalibrating batch-norm",
         images=2000,
     ),
     "reconstruct": RecoveryMethod(
         "reconstructed",
-        " + LS",
+        " + reconstructed",
         "after reconstruction",
-        "Then each layer that lost inputs took over, by least squares on up to 2,000 training "
-        "images, what the ones left say about them; batch-norm was recalibrated after that. No "
-        "training.",
+        "Then the weights that are left took over what can be guessed of the lost ones, by least "
+        "squares over up to 2,000 training images, and batch-norm was recalibrated. No training.",
+        doing="reconstructing",
         images=2000,
     ),
 }

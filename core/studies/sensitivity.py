@@ -33,7 +33,7 @@ from core.sweeps.measurer import Measurer
 SCAN_RATIOS = tuple(step / 10 for step in range(1, 10))
 SCAN_IMAGES = 2000
 SCANNED = ("none", "bn")
-"""The recoveries that leave the layers before the pruned one as they are."""
+"""The recoveries that are scanned: they leave the layers before the pruned one as they are."""
 OVERHEAD = 0.1  # of pruning and storing, relative to evaluating the unpruned network
 
 

@@ -11,6 +11,7 @@ import torch
 from core.data.dataset import DataSet
 from core.device import best_device, resolve_precision
 from core.errors import InputError
+from core.evidence import Evidence
 from core.measuring.outcome import Evaluation
 from core.networks.checkpoint import Checkpoint
 from core.pruning import Pruner
@@ -44,6 +45,7 @@ class KnownResults:
         precision: str = "auto",
         device: torch.device | None = None,
         turn: Turn = nullcontext,
+        evidence: Callable[[DataSet], Evidence] | None = None,
     ):
         self.store = store
         self.turn = turn
@@ -52,6 +54,7 @@ class KnownResults:
         self._checkpoint = checkpoint
         self._load_images = images
         self._pruner = pruner
+        self._evidence = evidence
         self._device = device or best_device()
         self._precision = resolve_precision(precision, self._device)
         self._found: dict[Point, Result] = {}  # cache: a run of a page looks points up repeatedly
@@ -69,6 +72,7 @@ class KnownResults:
             self._precision,
             self._device,
             self.turn,
+            self._evidence,
         )
 
     @cached_property
@@ -197,6 +201,7 @@ class KnownResults:
             self._precision,
             self._device,
             self._pruner(),
+            None if self._evidence is None else self._evidence(images),
         )
 
     def _reading(self, result: Result, is_live: bool = False, is_nearest: bool = False) -> Reading:

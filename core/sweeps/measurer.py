@@ -32,7 +32,8 @@ LARGEST_KEPT_INPUTS = 1 << 30
 class Measurer:
     """Measures prunings of one baseline on one subset, and prepares the shared data once.
 
-    By default the subset is the whole test set and `pruner` is created from the checkpoint. Raises
+    By default the subset is the whole test set, and `pruner` and `evidence` are created from the
+    checkpoint. Raises
     InputError for a subset that cannot be drawn.
     """
 
@@ -45,6 +46,7 @@ class Measurer:
         precision: str = "auto",
         device: torch.device | None = None,
         pruner: Pruner | None = None,
+        evidence: Evidence | None = None,
     ):
         self.checkpoint = checkpoint
         self._dataset = dataset
@@ -55,6 +57,7 @@ class Measurer:
         self._precision = resolve_precision(precision, self._device)
         self._chosen = subset_indices(dataset.test_labels, self._subset, self._seed)
         self._pruner = pruner
+        self._shared_evidence = evidence
         self._last: tuple[PruningSpec, Pruned] | None = None
 
     def key(self, point: Point) -> Key:
@@ -104,7 +107,7 @@ class Measurer:
 
     @cached_property
     def _evidence(self) -> Evidence:
-        return Evidence(
+        return self._shared_evidence or Evidence(
             self.checkpoint.network,
             self.checkpoint.fingerprint,
             self._dataset.training,

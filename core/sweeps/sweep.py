@@ -8,7 +8,7 @@ from functools import partial
 
 from core.results import Key, Result, ResultStore
 from core.specs.point import Point
-from core.specs.vocabulary import METHODS
+from core.specs.vocabulary import METHODS, NO_RECOVERY
 from core.sweeps.ask import Answer, Turn, ask
 from core.sweeps.measurer import Measurer
 
@@ -69,5 +69,6 @@ def sweep(
 def _work(point: Point) -> float:
     """Estimate the time of a point, relative to evaluating the unpruned network."""
     kept = 1 - point.spec.ratio if METHODS[point.spec.method].prunes_groups else 1.0
-    recovering = 0.3 if point.recovery.method == "bn" else 0.0
-    return 0.1 + (1 + recovering) * kept**2
+    recovering = 0.0 if point.recovery.method == NO_RECOVERY else 0.3
+    fitting = 0.3 if point.recovery.method == "reconstruct" else 0.0
+    return 0.1 + fitting + (1 + recovering) * kept**2

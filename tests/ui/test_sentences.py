@@ -15,6 +15,7 @@ from core.ui.parts.sentences import (
     describe_contest,
 )
 
+AGAIN = "after recalibrating batch-norm"
 LABELS = np.tile(np.arange(10), 100)
 
 
@@ -27,7 +28,7 @@ def evaluation(correct: int, first_wrong: int = 0) -> Evaluation:
 
 
 def side(pruned: int, recalibrated: int | None, baseline: int = 900, ratio: float = 0.3) -> Side:
-    again = None if recalibrated is None else evaluation(recalibrated)
+    again = {} if recalibrated is None else {AGAIN: evaluation(recalibrated)}
     return Side("removing channels", ratio, evaluation(pruned), again, evaluation(baseline), 10)
 
 
@@ -56,7 +57,7 @@ def test_what_the_images_cannot_tell_apart_is_said_to_be_so() -> None:
 
 def test_the_test_is_paired_so_many_flips_of_equal_number_are_no_difference() -> None:
     same_accuracy = Side(
-        "removing channels", 0.3, evaluation(900, 100), None, evaluation(900, first_wrong=0), 10
+        "removing channels", 0.3, evaluation(900, 100), {}, evaluation(900, first_wrong=0), 10
     )
     assert "no clear change" in describe([same_accuracy])
 
@@ -86,7 +87,7 @@ def test_guessing_is_named_as_far_as_it_is_tested(correct: int, classes: int, wo
 def test_many_images_at_chance_are_no_better_than_guessing() -> None:
     labels = np.tile(np.arange(10), 1000)
     constant = Evaluation(10_000, np.zeros_like(labels), labels, 0.0)
-    told = describe([Side("removing channels", 0.9, constant, None, constant, 10)])
+    told = describe([Side("removing channels", 0.9, constant, {}, constant, 10)])
     assert "10.0% ± 0.6, no better than guessing." in told
 
 
@@ -95,12 +96,21 @@ def test_without_a_recalibrated_network_none_is_mentioned() -> None:
 
 
 def test_where_the_recalibrated_network_alone_is_known_it_is_told() -> None:
-    alone = Side("removing channels", 0.3, None, evaluation(727), evaluation(900), 10)
+    alone = Side("removing channels", 0.3, None, {AGAIN: evaluation(727)}, evaluation(900), 10)
     assert describe([alone]) == (
         "At 0.30, removing channels leaves 72.7% ± 2.8 after recalibrating batch-norm."
     )
-    alone = Side("removing channels", 0.3, None, evaluation(899), evaluation(900), 10)
+    alone = Side("removing channels", 0.3, None, {AGAIN: evaluation(899)}, evaluation(900), 10)
     assert "no clear change from the unpruned 90.0%" in describe([alone])
+
+
+def test_every_recovery_is_told_and_compared_with_the_pruned_network() -> None:
+    evaluations = {AGAIN: evaluation(640), "after reconstruction": evaluation(105)}
+    both = Side("removing channels", 0.5, evaluation(105), evaluations, evaluation(900), 10)
+    assert describe([both]).endswith(
+        "; after recalibrating batch-norm: 64.0% ± 3.0"
+        "; after reconstruction: 10.5% ± 1.9, no clear change."
+    )
 
 
 def test_at_ratio_0_nothing_is_pruned() -> None:

@@ -14,7 +14,7 @@ from core.specs.vocabulary import GRANULARITIES
 from core.ui.compare.versus import Found, frame_of, missing_curves, on_same_images, verdict
 
 FINE, CHANNELS = GRANULARITIES
-RAW, BN = BY_LABEL
+RAW, BN, *_ = BY_LABEL
 IMAGES = 1000
 NAMES = ("big", "small")
 

@@ -11,8 +11,9 @@ from core import paths
 from core.baselines.fit import fitting
 from core.data import loading
 from core.data.cifar import BOTH
-from core.data.dataset import DataSet
+from core.data.dataset import DataSet, TrainingImages
 from core.errors import InputError
+from core.evidence import Evidence, local_folder
 from core.measuring.cost import compressed_bytes, cost
 from core.measuring.outcome import Cost
 from core.networks import checkpoint
@@ -85,6 +86,17 @@ def load_checkpoint(file: FileVersion) -> Checkpoint:
 @st.cache_resource(show_spinner=False, max_entries=2)
 def load_pruner(file: FileVersion) -> Pruner:
     return Pruner(load_checkpoint(file).network)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def load_evidence(
+    file: FileVersion,
+    data: str,  # noqa: ARG001 the fingerprint of the images, part of the key
+    _training: TrainingImages,
+) -> Evidence:
+    """Return what is collected of a baseline on training images, shared by all sessions."""
+    loaded = load_checkpoint(file)
+    return Evidence(loaded.network, loaded.fingerprint, _training, folder=local_folder())
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -16,6 +16,7 @@ from core.ui.bench.resources import (
     file_version,
     load_checkpoint,
     load_cost,
+    load_evidence,
     load_images_for,
     load_matching_ratio,
     load_pruned,
@@ -98,4 +99,5 @@ def known_results_of(
         subset=settings.subset,
         seed=settings.seed,
         turn=evaluation_turn,
+        evidence=lambda images: load_evidence(file, images.fingerprint, images.training),
     )

@@ -11,8 +11,8 @@ from core.networks.batch_norm import Recovering
 from core.results import Result
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
-from core.specs.recovery import BY_LABEL, NOTHING, RECALIBRATED
-from core.specs.vocabulary import GRANULARITIES, METHODS
+from core.specs.recovery import BY_LABEL, NOTHING, RECALIBRATED, RECONSTRUCTED
+from core.specs.vocabulary import GRANULARITIES, METHODS, RECOVERIES
 from core.studies.choice import CHOICE_IMAGES, CHOICE_SEED
 from core.sweeps.known import BASELINE
 from core.sweeps.reading import Reading, can_be_paired
@@ -133,7 +133,8 @@ class Comparison:
                     case Evaluation():
                         self._draw_card(name, event)
                     case Recovering():
-                        show_progress(self._progress, f"{name}: recalibrating batch-norm", event)
+                        doing = RECOVERIES[self._recovery.method].doing
+                        show_progress(self._progress, f"{name}: {doing}", event)
                     case Reading():
                         subject.reading = event
                         self._draw_card(name)
@@ -195,7 +196,7 @@ class Comparison:
                 continue
             evaluations = {
                 recovery: found.evaluation
-                for recovery in (NOTHING, RECALIBRATED)
+                for recovery in (NOTHING, RECALIBRATED, RECONSTRUCTED)
                 if (found := self._known.result(Point(subject.spec, recovery)))
                 and can_be_paired(found, reading.result)
             }
@@ -204,7 +205,11 @@ class Comparison:
                     METHODS[subject.spec.method].doing,
                     subject.spec.ratio,
                     evaluations.get(NOTHING),
-                    evaluations.get(RECALIBRATED),
+                    {
+                        RECOVERIES[recovery.method].phrase: evaluation
+                        for recovery, evaluation in evaluations.items()
+                        if recovery != NOTHING
+                    },
                     reading.reference.evaluation,
                     self._bench.classes,
                 )

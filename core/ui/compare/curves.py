@@ -63,8 +63,8 @@ class CurveChart:
         show_chart(
             drawing,
             key,
-            alt="Accuracy of both pruning methods against the amount pruned, as pruned and with "
-            "batch-norm recalibrated.",
+            alt="Accuracy of both pruning methods against the amount pruned, as pruned, with "
+            "batch-norm recalibrated, and reconstructed.",
             slot=self._slot,
             on_select=(lambda: _move_slider(key)) if by_ratio else None,
             selection=picking,
@@ -153,8 +153,8 @@ def _controls(of_the_study: bool) -> tuple[str, bool, bool, DeltaGenerator]:
     pressed = fill.button(
         "Fill in the curves",
         icon=":material/show_chart:",
-        help="Measures the missing points of both methods at 0, 0.1 … 0.9, as pruned and "
-        "recalibrated, on the test images chosen in the sidebar.",
+        help="Measures the missing points of both methods at 0, 0.1 … 0.9, as pruned, "
+        "recalibrated and reconstructed, on the test images chosen in the sidebar.",
         width="stretch",
     )
     popover = downloads.popover("Download", icon=":material/download:", width="stretch")

@@ -7,18 +7,18 @@ import pandas as pd
 import streamlit as st
 
 from core import charts
-from core.charts.accuracy import RECOVERY_LABELS
 from core.formatting import decimal, shortener
 from core.measuring.statistics import wilson_interval
 from core.networks.groups import Group
 from core.results import StoreError
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
-from core.specs.recovery import BY_LABEL
-from core.specs.vocabulary import GRANULARITIES, METHODS
+from core.specs.recovery import Recovery
+from core.specs.vocabulary import GRANULARITIES, METHODS, RECOVERIES
 from core.studies.sensitivity import (
     SCAN_IMAGES,
     SCAN_RATIOS,
+    SCANNED,
     ScanMeasurer,
     scan_points,
     scan_work,
@@ -33,6 +33,7 @@ from core.ui.parts.notices import explain_missing_images
 from core.ui.parts.plain import plain, warn
 
 HALF = 0.5  # the ratio that the sentences describe
+SCANNED_LABELS = {RECOVERIES[each].label: Recovery.named(each) for each in SCANNED}
 SCAN_SEED = 0  # for drawing the images of a scan
 WHY_THEY_DIFFER = (
     "Fine-grained pruning removes single weights, the smallest first. Removing a channel removes "
@@ -80,7 +81,7 @@ def load_scan(bench: Workbench, spec: PruningSpec) -> Scan:
     points = _points(bench, spec)
     rows = []
     missing = 0
-    for name, recovery in BY_LABEL.items():
+    for name, recovery in SCANNED_LABELS.items():
         asked = [point for point in points if point.recovery == recovery]
         places = [place for point in asked for place in point.spec.overrides]
         unpruned, *counts = known.counts(asked)
@@ -103,10 +104,10 @@ def _points(bench: Workbench, spec: PruningSpec) -> list[Point]:
 
 
 def losses_of(bench: Workbench, spec: PruningSpec) -> pd.DataFrame:
-    """Return the scanned losses of a method with the sidebar's recovery."""
+    """Return the scanned losses of a method with the sidebar's recovery, or the nearest to it."""
     losses = load_scan(bench, spec).losses
-    label = next(name for name, each in BY_LABEL.items() if each == bench.settings.recovery)
-    return losses[losses["recovery"] == label]
+    scanned = (name for name, each in SCANNED_LABELS.items() if each == bench.settings.recovery)
+    return losses[losses["recovery"] == next(scanned, list(SCANNED_LABELS)[-1])]
 
 
 def _scan_button(bench: Workbench, scans: Mapping[str, Scan]) -> bool:
@@ -164,8 +165,8 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
     st.markdown("**Sensitivity of each layer**: accuracy lost when only that layer is pruned")
     shown = st.segmented_control(
         "Accuracy",
-        list(RECOVERY_LABELS),
-        default=RECOVERY_LABELS[0],
+        list(SCANNED_LABELS),
+        default=next(iter(SCANNED_LABELS)),
         required=True,
         key="scan",
         bind="query-params",

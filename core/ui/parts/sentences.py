@@ -10,9 +10,6 @@ from core.measuring.statistics import (
     is_no_better_than_guessing,
     mcnemar,
 )
-from core.specs.vocabulary import RECOVERIES
-
-RECALIBRATED = RECOVERIES["bn"].phrase
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +18,8 @@ class Side:
 
     doing: str  # such as "removing channels"
     ratio: float
-    pruned: Evaluation | None  # `pruned` or `recalibrated` must be given
-    recalibrated: Evaluation | None
+    pruned: Evaluation | None
+    recovered: Mapping[str, Evaluation]  # by phrase, such as "after recalibrating batch-norm"
     baseline: Evaluation
     classes: int  # of the data set
 
@@ -38,17 +35,19 @@ def describe(sides: list[Side]) -> str:
 
 
 def _describe(side: Side) -> str:
-    known = side.pruned or side.recalibrated
-    assert known is not None
+    recovered = dict(side.recovered)
+    how, known = "", side.pruned
+    if known is None:
+        how, known = next(iter(recovered.items()))
+        del recovered[how]
     if side.ratio == 0:
         start, against = f"At 0.00 nothing is pruned: {accuracy_in_words(side.baseline)}", ""
     else:
-        how = "" if side.pruned else f" {RECALIBRATED}"
-        start = f"At {side.ratio:.2f}, {side.doing} leaves {accuracy_in_words(known)}{how}"
+        after = f" {how}" if how else ""
+        start = f"At {side.ratio:.2f}, {side.doing} leaves {accuracy_in_words(known)}{after}"
         against = _against_baseline(known, side.baseline, side.classes)
-    if side.pruned is None or side.recalibrated is None:
-        return f"{start}{against}."
-    return f"{start}{against}; {_recovered(side.pruned, side.recalibrated)}."
+    said = [_recovered(known, phrase, each) for phrase, each in recovered.items()]
+    return f"{'; '.join([start + against, *said])}."
 
 
 def _against_baseline(pruned: Evaluation, baseline: Evaluation, classes: int) -> str:
@@ -62,9 +61,9 @@ def _against_baseline(pruned: Evaluation, baseline: Evaluation, classes: int) ->
     return ""
 
 
-def _recovered(pruned: Evaluation, recalibrated: Evaluation) -> str:
-    text = f"{RECALIBRATED}: {accuracy_in_words(recalibrated)}"
-    if mcnemar(pruned.is_right, recalibrated.is_right).significant:
+def _recovered(pruned: Evaluation, phrase: str, recovered: Evaluation) -> str:
+    text = f"{phrase}: {accuracy_in_words(recovered)}"
+    if mcnemar(pruned.is_right, recovered.is_right).significant:
         return text
     return f"{text}, no clear change"
 

@@ -285,8 +285,10 @@ _DATASET_HELP = (
     "app is started with EXPLORER_DATA=FOLDER."
 )
 _RECOVERY_HELP = (
-    "Which result the cards show; the chart shows both. Recalibration re-estimates every "
-    "batch-norm's statistics from up to 2,000 training images, without training."
+    "Which result the cards show; the chart shows all. None of them trains. Recalibration "
+    "re-estimates every batch-norm's statistics from up to 2,000 training images. Reconstruction "
+    "first lets the weights that are left take over, by least squares, what can be guessed of the "
+    "lost ones."
 )
 _MATCH_HELP = (
     "At the same ratio, channel pruning removes far more parameters, because a layer loses outputs "
