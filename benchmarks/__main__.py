@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks import app, evaluation, files, layers, pruning, results, training
+from benchmarks import app, evaluation, files, layers, pruning, recovery, results, training
 from benchmarks.benchmark import Benchmark, Result
 from benchmarks.material import network
 from core.commands.common import Parser
@@ -29,6 +29,9 @@ BENCHMARKS = (
         "times as fast as Torch-Pruning",
         at_least=3,
     ),
+    Benchmark("evidence", recovery.evidence, "times evaluating as many", at_most=2.5),
+    Benchmark("reconstruct-channel", recovery.channels, "s", at_most=0.5),
+    Benchmark("reconstruct-fine", recovery.weights, "s"),
     Benchmark("compressed-bytes", files.compression, "s"),
     Benchmark("train", training.throughput, "of matrix products", at_least=0.85),
     Benchmark("stored-answer", results.stored_answer, "ms", at_most=10),

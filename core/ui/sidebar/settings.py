@@ -99,7 +99,13 @@ def shared_controls() -> None:
         help=_RATIO_HELP,
     )
     _choice("Match the methods by", "match", MATCHES, _MATCH_HELP)
-    _choice("After pruning", "recovery", RECOVERY_OPTIONS, _RECOVERY_HELP)
+    st.radio(
+        "After pruning",
+        list(RECOVERY_OPTIONS),
+        key="recovery",
+        bind="query-params",
+        help=_RECOVERY_HELP,
+    )
     _choice("Criterion", "criterion", CRITERION_OPTIONS, _CRITERION_HELP)
     with st.expander("Allocation and groups"):
         _choice("Weights: allocation", "weights", WEIGHT_ALLOCATIONS, _WEIGHTS_HELP)
