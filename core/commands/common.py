@@ -284,8 +284,14 @@ def load_if_present(loaded: Checkpoint, choice: Choice | None) -> DataSet | None
 
 
 def _load(name: str, **where: Any) -> DataSet:
-    """Load a data set and print its notes."""
-    dataset = loading.load(name, **where)
+    """Load a data set and print its notes, and progress where own images take long to decode."""
+    with tqdm(desc="Decoding", unit=" images", dynamic_ncols=True, delay=1) as bar:
+
+        def report(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        dataset = loading.load(name, **where, report=report)
     for note in dataset.notes:
         print(note, file=sys.stderr)
     return dataset

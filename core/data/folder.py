@@ -5,10 +5,11 @@ FOLDER/test/CLASS/...
 """
 
 import hashlib
+import itertools
 import json
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +34,17 @@ LARGEST_BROKEN_PART = 0.1
 """Fraction of the images that may be broken and are then left out; more are refused."""
 MOST_NAMES = 3
 """Files or classes that a message lists."""
+IMAGES_BETWEEN_REPORTS = 100
 LEAST_STD = 1 / 255
 """Images of one colour have no deviation to divide by."""
 BACKGROUND = (255, 255, 255)
 """The colour behind transparent images."""
+
+Report = Callable[[int, int], None]
+
+
+def ignore(_done: int, _total: int) -> None:
+    """Report nothing."""
 
 
 @dataclass(frozen=True)
@@ -188,16 +196,24 @@ def check_size(size: int) -> None:
         )
 
 
-def decode(listing: Listing, size: int) -> Decoded:
+def decode(listing: Listing, size: int, report: Report = ignore) -> Decoded:
     """Decode all images to RGB, cropped to a centred square and resized to `size` pixels.
 
+    `report` is called with the number of images decoded and of all, after every hundred or so.
     Up to a tenth of the images may be broken; they are left out. Raises InputError if there are
     more, if a class has no other training images, if an image is a decompression bomb, and, before
     decoding, if the images would take more than MOST_BYTES.
     """
     check_size(size)
     _check_memory(listing, size)
-    decoded = {part: _decode_files(files, size) for part, files in listing.files.items()}
+    counter = itertools.count(1)
+
+    def count() -> None:
+        done = next(counter)
+        if done % IMAGES_BETWEEN_REPORTS == 0 or done == listing.images:
+            report(done, listing.images)
+
+    decoded = {part: _decode_files(files, size, count) for part, files in listing.files.items()}
     broken = [
         str(path.relative_to(listing.folder))
         for part, (_, intact) in decoded.items()
@@ -243,7 +259,9 @@ def _check_memory(listing: Listing, size: int) -> None:
     )
 
 
-def _decode_files(files: Sequence[Path], size: int) -> tuple[np.ndarray, np.ndarray]:
+def _decode_files(
+    files: Sequence[Path], size: int, count: Callable[[], None]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return uint8 images (N, 3, size, size), and whether each could be decoded, bool (N,)."""
     images = np.zeros((len(files), 3, size, size), dtype=np.uint8)
 
@@ -261,7 +279,10 @@ def _decode_files(files: Sequence[Path], size: int) -> tuple[np.ndarray, np.ndar
 
     # Pillow decodes outside Python's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        intact = list(pool.map(decode_into, range(len(files))))
+        intact = []
+        for is_intact in pool.map(decode_into, range(len(files))):
+            intact.append(is_intact)
+            count()
     return images, np.array(intact, dtype=bool)
 
 

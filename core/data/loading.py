@@ -62,16 +62,18 @@ def load(
     data_folder: Path | None = None,
     own: Path | None = None,
     image_size: int | None = None,
+    report: folder.Report = folder.ignore,
 ) -> DataSet:
     """Read a data set from the first place that has it, or from the cache of an earlier call.
 
     `own` is the folder of own images, by default the one that EXPLORER_DATA names; they are decoded
-    at `image_size` pixels, by default EXPLORER_IMAGE_SIZE or 32. Raises DataMissingError if the
-    files are not found, InputError for an unknown name or damaged files.
+    at `image_size` pixels, by default EXPLORER_IMAGE_SIZE or 32, and `report` is told how many are
+    done, and of how many. Raises DataMissingError if the files are not found, InputError for an
+    unknown name or damaged files.
     """
     data_folder = data_folder or paths.DATA
     if is_folder(name):
-        return _load_folder(name, data_folder, own or configured_images(), image_size)
+        return _load_folder(name, data_folder, own or configured_images(), image_size, report)
     _check_name(name)
     if name == "digits":
         return read_digits()
@@ -105,7 +107,11 @@ def configured_size() -> int:
 
 
 def _load_folder(
-    name: str, data_folder: Path, place: Path | None, image_size: int | None
+    name: str,
+    data_folder: Path,
+    place: Path | None,
+    image_size: int | None,
+    report: folder.Report,
 ) -> DataSet:
     if place is None or folder.name_of(place) != name:
         raise DataMissingError(
@@ -122,7 +128,7 @@ def _load_folder(
     written: tuple[str, ...] = ()
     tensors: Mapping[str, torch.Tensor]
     if cached is None:
-        decoded = folder.decode(listing, size)
+        decoded = folder.decode(listing, size, report)
         tensors, broken = decoded.tensors, decoded.broken
         written = _write_cache(cache, state, tensors, {"broken": json.dumps(broken)})
     else:

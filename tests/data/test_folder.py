@@ -78,6 +78,15 @@ def refusal(place: Path, size: int = 32) -> str:
     return text
 
 
+def test_progress_is_reported_to_the_last_image(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "IMAGES_BETWEEN_REPORTS", 5)
+    reports: list[tuple[int, int]] = []
+    folder.decode(folder.list_images(pets), 8, lambda *counts: reports.append(counts))
+    assert reports == [(5, 16), (10, 16), (15, 16), (16, 16)]
+
+
 @pytest.mark.parametrize("size", [8, 32, 64])
 @pytest.mark.parametrize("shape", [(40, 40), (32, 32), (90, 50), (33, 81), (1, 1), (5, 3)])
 def test_images_are_what_torchvision_makes_of_them(

@@ -57,7 +57,7 @@ def load_images_for(loaded: Checkpoint, dataset: str) -> DataSet:
     return fitting(load_dataset(dataset, loaded.signature.image_size), loaded)
 
 
-@st.cache_resource(show_spinner="Reading the images …", max_entries=3)
+@st.cache_resource(show_spinner="Reading the images …", show_time=True, max_entries=3)
 def _load_dataset(
     name: str,
     image_size: int | None,
