@@ -17,6 +17,7 @@ from core.networks.network import Network
 from core.training.arranged import arranged_for
 from core.training.augment import Augmenter
 from core.training.averaging import WeightAverage
+from core.training.masks import Masks
 from core.training.muon import Muon
 from core.training.progress import EpochEnd, History, Step
 from core.training.recipe import Recipe
@@ -39,6 +40,7 @@ def train(
     device: torch.device | None = None,
     teachers: Sequence[Network] = (),
     epochs_before: int = 0,
+    hold_zeros: bool = False,
 ) -> Iterator[Step | EpochEnd]:
     """Train the network's module in place and fill `history`; yield progress.
 
@@ -47,7 +49,8 @@ def train(
     with the same recipe, seed, images, teachers and initial weights; the final weights are the same
     as without an interruption. The caller deletes the file after saving the result. Each epoch uses
     its own generator, seeded by (seed, epoch), so no random state is saved. If the recipe averages
-    weights, the average is validated once it exists, and is the final network.
+    weights, the average is validated once it exists, and is the final network. With `hold_zeros`,
+    weights that are zero at the start stay zero after every step.
     """
     device = device or best_device()
     model = network.module
@@ -72,12 +75,14 @@ def train(
             "images": split.fingerprint(),
             "start": fingerprint(model),
             "epochs_before": epochs_before,
+            **({"hold_zeros": True} if hold_zeros else {}),
             "teachers": [fingerprint(teacher.module) for teacher in teachers],
         }
     )
     answers = Teachers(teachers, device, recipe.mirror_teachers) if teachers else None
     smoothing = 0.0 if teachers else recipe.label_smoothing
     average = WeightAverage(network) if recipe.average else None
+    masks = Masks.of(network) if hold_zeros else Masks(())
     first_epoch = restore(resume_file, identity, model, optimisers, history, average)
     autocast = nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
@@ -109,11 +114,14 @@ def train(
                 optimiser.zero_grad(set_to_none=True)
             loss, logits = loss_and_logits(inputs, targets)
             loss.backward()  # type: ignore[no-untyped-call]
+            masks.hold_gradients()
             if epoch >= recipe.epochs - recipe.sharpness_aware:
                 with at_sharpest_point(model, recipe.sharpness_radius):
                     loss_and_logits(inputs, targets)[0].backward()  # type: ignore[no-untyped-call]
+                masks.hold_gradients()
             for optimiser in optimisers:
                 optimiser.step()
+            masks.hold_weights()
             if average is not None and epoch >= recipe.epochs - recipe.average:
                 average.update()
             correct = (logits.detach().argmax(1) == batch_labels).sum()
