@@ -75,6 +75,8 @@ def import_baseline(
     set.
     """
     device = device or best_device()
+    if request.name is not None:  # refused at once, not after the network was tried
+        checkpoint.refuse_to_overwrite(request.path(Architecture()), overwrite)
     fits, digest = _fits(request)
     fitted, notes = yield from best_network(fits, request.dataset, device)
     path = request.path(fitted.network.architecture)

@@ -31,6 +31,10 @@ def shipped_points(name: str) -> list[Point]:
         *grid(["fine"], EVERY_TWENTIETH, allocations=["global"], recoveries=BOTH),
     ]
     if name == FULL:
+        points += grid(["fine", "channel"], EVERY_TWENTIETH, recoveries=["reconstruct"])
+        points += grid(
+            ["channel"], EVERY_TWENTIETH, scopes=["internal"], recoveries=["reconstruct"]
+        )
         points += grid(
             ["channel"],
             EVERY_TWENTIETH,

@@ -136,9 +136,16 @@ class KnownResults:
 
     def result(self, point: Point) -> Result | None:
         """Return the best stored result of a point, or None."""
+        found = self.glance(point)
+        if found is not None or self._has_images or self.images is None:
+            return found
+        return self.glance(point)
+
+    def glance(self, point: Point) -> Result | None:
+        """Do the same as `result`, but load no images to find the results on them."""
         if point not in self._found:
             found = self.store.find(self._key(point))
-            if found is None and self.images is not None:
+            if found is None and self._has_images:
                 found = self.store.find(self.measurer().key(point))
             if found is None:
                 return None
@@ -147,13 +154,25 @@ class KnownResults:
 
     def curve(self, point: Point) -> list[CurvePoint]:
         """Return the known points at all ratios of the point's settings, ascending."""
+        found = self.glance_at_curve(point)
+        if len(found) > 1 or self._has_images or self.images is None:
+            return found
+        return self.glance_at_curve(point)
+
+    def glance_at_curve(self, point: Point) -> list[CurvePoint]:
+        """Do the same as `curve`, but load no images to find the results on them."""
         anywhere = Point(
             replace(point.spec, ratio=1.0), point.recovery
         )  # not 0, where methods meet
         shipped = self.store.curve(self._key(anywhere))
-        if len(shipped) > 1 or self.images is None:  # the unpruned network is on every curve
+        if len(shipped) > 1 or not self._has_images:  # the unpruned network is on every curve
             return shipped
         return self.store.curve(self.measurer().key(anywhere)) or shipped
+
+    @property
+    def _has_images(self) -> bool:
+        """Whether the images were asked for, and are there."""
+        return vars(self).get("images") is not None
 
     def counts(self, points: Sequence[Point]) -> list[tuple[int, int] | None]:
         """Return (correct, seen) of each point on exactly this subset; None for missing ones.

@@ -104,7 +104,7 @@ def test_the_normalisation_that_is_found_is_shown(run: Run, file: Path) -> None:
         (["--setting", "shortcut=conv"], ["--network"]),
         (["--network", "resnet20", "--setting", "shortcut"], ["NAME=VALUE"]),
         (["--network", "nowhere:network"], ["cannot be imported"]),
-        (["--name", "../x"], ["name has letters"]),
+        (["--name", "../x"], ["name has up to 100 letters"]),
     ],
 )
 def test_an_import_that_cannot_be_is_one_sentence(

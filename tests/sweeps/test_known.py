@@ -112,6 +112,29 @@ def test_recalibration_shows_its_progress_and_is_a_result_of_its_own(known: Know
     assert known.read(Point(SPEC, RECALIBRATED)) is not None
 
 
+def test_a_glance_loads_no_images(store: ResultStore, trained: Checkpoint, digits: DataSet) -> None:
+    """Results on another copy of the images are found once these are there."""
+    other = replace(
+        digits, test_images=digits.test_images.flip(0), test_labels=digits.test_labels.flip(0)
+    )
+    put_whole(store, trained, other, POINT, Point(replace(SPEC, ratio=0.6), NOTHING))
+    loaded = []
+
+    def load() -> DataSet:
+        loaded.append(other)
+        return other
+
+    known = known_results_of(store, trained, load, subset=len(digits.test_labels))
+    assert known.glance(POINT) is None
+    assert known.glance_at_curve(POINT) == []
+    assert loaded == []
+    assert known.result(POINT) is not None
+    assert len(loaded) == 1
+    assert known.glance(POINT) is not None
+    assert [point.ratio for point in known.glance_at_curve(POINT)] == [0.5, 0.6]
+    assert [point.ratio for point in known.curve(POINT)] == [0.5, 0.6]
+
+
 def test_a_dropped_evaluation_keeps_nothing(known: KnownResults) -> None:
     dropped = known.measure(POINT)
     next(dropped)

@@ -197,7 +197,7 @@ class Comparison:
             evaluations = {
                 recovery: found.evaluation
                 for recovery in (NOTHING, RECALIBRATED, RECONSTRUCTED)
-                if (found := self._known.result(Point(subject.spec, recovery)))
+                if (found := self._known.glance(Point(subject.spec, recovery)))
                 and can_be_paired(found, reading.result)
             }
             sides.append(

@@ -93,7 +93,8 @@ def curve_frame(known: KnownResults, settings: Settings, baseline: Cost) -> pd.D
     rows = []
     for method in GRANULARITIES:
         for name, recovery in BY_LABEL.items():
-            for point in known.curve(Point(settings.spec(method, 0.5), recovery)):
+            look_up = known.curve if recovery == settings.recovery else known.glance_at_curve
+            for point in look_up(Point(settings.spec(method, 0.5), recovery)):
                 low, high = wilson_interval(point.correct, point.seen)
                 rows.append(
                     (

@@ -117,12 +117,13 @@ def _draw(settings: Settings, names: tuple[str, str], found: list[Found], size: 
 
 
 def results_of(name: str, known: KnownResults, settings: Settings) -> list[Found]:
-    """Look up the stored results of a baseline: both methods, both recoveries, all ratios."""
+    """Look up the stored results of a baseline: both methods, all recoveries and ratios."""
     found = []
     for method in GRANULARITIES:
         for label, recovery in BY_LABEL.items():
             point = replace(settings.point(method, 0.5), recovery=recovery)
-            ratios = [each.ratio for each in known.curve(point)]
+            look_up = known.curve if recovery == settings.recovery else known.glance_at_curve
+            ratios = [each.ratio for each in look_up(point)]
             if len(ratios) > MOST_RATIOS:
                 ratios = [ratio for ratio in ratios if round(100 * ratio) % 5 == 0]
             for ratio in ratios:
