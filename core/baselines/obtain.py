@@ -46,7 +46,7 @@ def obtain(
     """Load or train a baseline; the last event is the Checkpoint, read back from its file.
 
     If several processes request the same baseline, one trains; the others wait and pass on its
-    progress. A killed training resumes from its last finished epoch. `out` is the path to write;
+    progress. A killed training resumes from where it was last saved. `out` is the path to write;
     if the file exists, it is loaded unless `overwrite` is set. Raises CheckpointError, leaving the
     file alone, if it holds another baseline. `device` defaults to the best one.
     """
@@ -75,7 +75,7 @@ def obtain(
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"Training stopped: {working.parent} cannot be written ({error}). Free disk space and "
-            "start it again: it resumes from its last finished epoch."
+            "start it again: it resumes from where it was last saved."
         ) from error
     finally:
         if lock.is_locked:

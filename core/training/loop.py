@@ -21,13 +21,14 @@ from core.training.masks import Masks
 from core.training.muon import Muon
 from core.training.progress import EpochEnd, History, Step
 from core.training.recipe import Recipe
-from core.training.resume import fingerprint, restore, save_state
+from core.training.resume import Place, fingerprint, restore, save_state
 from core.training.sharpness import at_sharpest_point
 from core.training.split import Split
 from core.training.teaching import Teachers
 
 CURVE_POINTS_PER_EPOCH = 20
 SECONDS_BETWEEN_EVENTS = 0.1
+SECONDS_BETWEEN_SAVES = 120.0
 
 
 def train(
@@ -45,12 +46,12 @@ def train(
     """Train the network's module in place and fill `history`; yield progress.
 
     With `teachers`, their probabilities are the targets instead of smoothed labels. With a
-    `resume_file`, the state is saved there after every epoch, and training resumes from a state
-    with the same recipe, seed, images, teachers and initial weights; the final weights are the same
-    as without an interruption. The caller deletes the file after saving the result. Each epoch uses
-    its own generator, seeded by (seed, epoch), so no random state is saved. If the recipe averages
-    weights, the average is validated once it exists, and is the final network. With `hold_zeros`,
-    weights that are zero at the start stay zero after every step.
+    `resume_file`, the state is saved there after every epoch and every two minutes or so, and
+    training resumes from a state with the same recipe, seed, images, teachers and initial weights;
+    the final weights are the same as without an interruption. The caller deletes the file after
+    saving the result. Each epoch uses its own generator, seeded by (seed, epoch). If the recipe
+    averages weights, the average is validated once it exists, and is the final network. With
+    `hold_zeros`, weights that are zero at the start stay zero after every step.
     """
     device = device or best_device()
     model = network.module
@@ -83,7 +84,7 @@ def train(
     smoothing = 0.0 if teachers else recipe.label_smoothing
     average = WeightAverage(network) if recipe.average else None
     masks = Masks.of(network) if hold_zeros else Masks(())
-    first_epoch = restore(resume_file, identity, model, optimisers, history, average)
+    resumed, random_state = restore(resume_file, identity, model, optimisers, history, average)
     autocast = nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
     def loss_and_logits(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,16 +92,19 @@ def train(
             logits = model(inputs)
             return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing), logits
 
-    for epoch in range(first_epoch, recipe.epochs):
+    for epoch in range(resumed.epoch, recipe.epochs):
+        place = resumed if epoch == resumed.epoch else Place(epoch)
         draw = epochs_before + epoch
         generator = torch.Generator().manual_seed(seed * 1_000_003 + draw)
         order = torch.randperm(len(labels), generator=generator)
         # Keep the sums on the device: reading them at each step would stall a GPU.
-        loss_sum = torch.zeros((), device=device)
-        correct_sum = torch.zeros((), device=device)
-        window = _Window(steps_per_epoch)
-        started = last_event = time.perf_counter()
-        for index in range(steps_per_epoch):
+        loss_sum = torch.tensor(place.loss_sum, device=device)
+        correct_sum = torch.tensor(place.correct_sum, device=device)
+        window = _Window(steps_per_epoch, place.loss_sum)
+        started = last_event = last_save = time.perf_counter()
+        if place.step and random_state is not None:
+            generator.set_state(random_state)
+        for index in range(place.step, steps_per_epoch):
             step = epoch * steps_per_epoch + index
             factor = recipe.rate_factor(step / steps)
             for optimiser in optimisers:
@@ -133,9 +137,22 @@ def train(
                 rate = recipe.learning_rate * factor
                 history.curve.append([round(done, 4), round(mean_loss, 4), round(rate, 6)])
             now = time.perf_counter()
+            is_within = window.ends_at(index) and index < steps_per_epoch - 1
+            if resume_file is not None and is_within and now - last_save >= SECONDS_BETWEEN_SAVES:
+                last_save = now
+                here = Place(
+                    epoch,
+                    index + 1,
+                    loss_sum.item(),
+                    correct_sum.item(),
+                    place.seconds + now - started,
+                )
+                save_state(
+                    resume_file, identity, model, optimisers, history, average, here, generator
+                )
             if now - last_event >= SECONDS_BETWEEN_EVENTS or index == steps_per_epoch - 1:
                 last_event = now
-                rate = (index + 1) * len(rows) / (now - started)
+                rate = (index + 1 - place.step) * len(rows) / (now - started)
                 yield Step(
                     epoch=epoch + 1,
                     epochs=recipe.epochs,
@@ -151,11 +168,28 @@ def train(
         if average is not None and not average.is_empty:
             shown = average.network(split.images, device)
         end = _end_epoch(
-            shown, split, epoch + 1, recipe, device, loss_sum, correct_sum, steps_per_epoch, started
+            shown,
+            split,
+            epoch + 1,
+            recipe,
+            device,
+            loss_sum,
+            correct_sum,
+            steps_per_epoch,
+            started - place.seconds,
         )
         history.epochs.append(asdict(end))
         if resume_file is not None:
-            save_state(resume_file, identity, model, optimisers, history, average)
+            save_state(
+                resume_file,
+                identity,
+                model,
+                optimisers,
+                history,
+                average,
+                Place(epoch + 1),
+                generator,
+            )
         yield end
     if average is not None:
         model.load_state_dict(average.network(split.images, device).module.state_dict())
@@ -190,9 +224,9 @@ def _end_epoch(
 class _Window:
     """Computes the mean loss over windows of steps, for the training curve."""
 
-    def __init__(self, steps: int):
+    def __init__(self, steps: int, sum_before: float):
         self._length = max(1, steps // CURVE_POINTS_PER_EPOCH)
-        self._sum_before = 0.0
+        self._sum_before = sum_before
 
     def ends_at(self, index: int) -> bool:
         return (index + 1) % self._length == 0

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +41,30 @@ def _momenta(model: nn.Module, optimisers: list[torch.optim.Optimizer]) -> dict[
     }
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a training stands: so many steps into an epoch, both counted from 0."""
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0  # over the steps of this epoch
+    correct_sum: float = 0.0
+    seconds: float = 0.0  # spent on this epoch
+
+
 def save_state(
     path: Path,
     identity: str,
     model: nn.Module,
     optimisers: list[torch.optim.Optimizer],
     history: History,
-    average: WeightAverage | None = None,
+    average: WeightAverage | None,
+    place: Place,
+    generator: torch.Generator,
 ) -> None:
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    """Save everything that the rest of a training depends on. Raises OSError if it cannot."""
+    tensors = {"generator": generator.get_state()}
+    tensors |= {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= _momenta(model, optimisers)
     if average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in average.state().items()}
@@ -58,7 +73,11 @@ def save_state(
         save_file(
             contiguous,
             temporary,
-            metadata={"identity": identity, "history": json.dumps(asdict(history))},
+            metadata={
+                "identity": identity,
+                "history": json.dumps(asdict(history)),
+                "place": json.dumps(asdict(place)),
+            },
         )
 
 
@@ -69,22 +88,26 @@ def restore(
     optimisers: list[torch.optim.Optimizer],
     history: History,
     average: WeightAverage | None = None,
-) -> int:
-    """Restore the saved state and return its number of epochs, or 0 if there is none."""
+) -> tuple[Place, Tensor | None]:
+    """Restore the saved state; return its place and the state of its random generator.
+
+    Without a state that fits, this is the start.
+    """
+    start = Place(), None
     if path is None or not path.exists():
-        return 0
+        return start
     try:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, Any] = file.metadata() or {}
             if metadata.get("identity") != identity:
-                return 0
+                return start
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError):
-        return 0  # treat a damaged file as missing
+        return start  # treat a damaged file as missing
     weights = _below("model.", tensors)
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if {name: tensor.shape for name, tensor in weights.items()} != shapes:
-        return 0  # the state of a network with other widths
+        return start  # the state of a network with other widths
     model.load_state_dict(weights)
     if average is not None:
         average.restore(_below("average.", tensors))
@@ -100,4 +123,6 @@ def restore(
     saved = json.loads(metadata["history"])
     history.epochs[:] = saved["epochs"]
     history.curve[:] = saved["curve"]
-    return len(history.epochs)
+    if "place" not in metadata:  # an older version saved whole epochs only
+        return Place(len(history.epochs)), None
+    return Place(**json.loads(metadata["place"])), tensors["generator"]

@@ -325,6 +325,26 @@ def test_a_killed_training_goes_on_from_its_last_finished_epoch(
     assert are_bitwise_equal(model.module.state_dict(), uninterrupted)
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, average=2, cutout=8)], ids=str)
+def test_a_training_goes_on_from_the_last_step_that_was_kept(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe
+) -> None:
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_SAVES", 0)
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_EVENTS", 0)
+    whole, history = new_network(), History()
+    list(train(whole, split, recipe, SEED, history))
+    for event in train(new_network(), split, recipe, SEED, History(), tmp_path / "state"):
+        if isinstance(event, Step) and (event.epoch, event.step) == (2, 5):
+            break
+    model, resumed = new_network(), History()
+    first, *_ = train(model, split, recipe, SEED, resumed, tmp_path / "state")
+    assert isinstance(first, Step)
+    assert (first.epoch, first.step, first.steps) == (2, 6, 9)
+    assert are_bitwise_equal(model.module.state_dict(), whole.module.state_dict())
+    assert resumed.curve == history.curve
+    assert [each["loss"] for each in resumed.epochs] == [each["loss"] for each in history.epochs]
+
+
 class TestAStateThatDoesNotFit:
     """It is ignored: training starts over and ends as if there were none."""
 

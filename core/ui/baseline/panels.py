@@ -247,7 +247,7 @@ def training_form(dataset: DataSet) -> None:
     """Draw the training form; train with live charts and offer to use the result."""
     st.caption(
         "The network is saved in checkpoints/local. Don't touch the page while it trains: a click "
-        "stops it, and Train resumes from the last finished epoch."
+        "stops it, and Train resumes from where it was last saved."
         + EPOCH_TIMES.get(dataset.name, "")
     )
     with st.form("train", border=False):
