@@ -27,11 +27,14 @@ def shipped_points(name: str) -> list[Point]:
     points = [
         *grid(["fine", "channel"], EVERY_TWENTIETH, recoveries=BOTH),
         *grid(["fine", "channel"], default_ratios, recoveries=BOTH),
+    ]
+    if name == FULL:
+        points += grid(["fine", "channel"], EVERY_TWENTIETH, recoveries=["reconstruct"])
+    points += [
         *grid(["channel"], EVERY_TWENTIETH, scopes=["internal"], recoveries=BOTH),
         *grid(["fine"], EVERY_TWENTIETH, allocations=["global"], recoveries=BOTH),
     ]
     if name == FULL:
-        points += grid(["fine", "channel"], EVERY_TWENTIETH, recoveries=["reconstruct"])
         points += grid(
             ["channel"], EVERY_TWENTIETH, scopes=["internal"], recoveries=["reconstruct"]
         )

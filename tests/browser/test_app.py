@@ -86,7 +86,7 @@ def test_an_address_sets_the_controls_and_a_control_the_address(visitor: Visitor
     page = visitor.open("/?ratio=0.55&recovery=BN+recalibrated&criterion=L1&channels=removed").page
     visitor.expect_ratio("0.55")
     assert page.get_by_text("removed + BN · ratio 0.55").is_visible()
-    page.get_by_role("radio", name="as pruned").click()
+    page.get_by_test_id("stSidebarContent").get_by_text("as pruned", exact=True).click()
     expect(page.get_by_text("removed · ratio 0.55")).to_be_visible()
     visitor.settle()
     assert query_of(page.url) == {"ratio": "0.55"}  # what is as usual is not in the address
