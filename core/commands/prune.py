@@ -18,7 +18,7 @@ from core.commands.common import (
     require_default_baseline,
 )
 from core.data.dataset import DataSet
-from core.evidence import Evidence, local_folder
+from core.evidence import local_evidence
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import provenance
@@ -113,14 +113,7 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
         print(note)
     network = pruned.network
     if dataset is not None:
-        evidence = Evidence(
-            source.network,
-            source.fingerprint,
-            dataset.training,
-            options.precision,
-            options.device,
-            local_folder(),
-        )
+        evidence = local_evidence(source, dataset.training, options.precision, options.device)
         network = recover_fully(pruned, recovery, evidence)
     result = _report_costs_only(network) if dataset is None else measure(network, dataset, options)
     if options.out is not None:

@@ -17,6 +17,7 @@ from core.device import best_device, resolve_precision
 from core.evidence.moments import Moments, collect
 from core.files import written_atomically
 from core.networks.batch_norm import Recovering
+from core.networks.checkpoint import Checkpoint
 from core.networks.network import Network
 
 MOST_BYTES = 2**30
@@ -48,7 +49,7 @@ class Evidence:
         self._moments: dict[tuple[int, int], ByLayer] = {}
 
     def moments(self, images: int, seed: int = 0) -> Generator[Recovering, None, ByLayer]:
-        """Return the moments of each layer that reads a prunable group; yield progress.
+        """Return the moments of each layer whose weights can be adapted; yield progress.
 
         They are read if they were collected before, and kept if they can be.
         """
@@ -73,8 +74,15 @@ class Evidence:
         return f"moments-{digest}.safetensors"
 
 
-def local_folder() -> Path:
-    return paths.CHECKPOINTS / paths.LOCAL / "evidence"
+def local_evidence(
+    baseline: Checkpoint,
+    training: TrainingImages,
+    precision: str = "auto",
+    device: torch.device | None = None,
+) -> Evidence:
+    """Return the evidence of a baseline that is kept on this machine."""
+    folder = paths.CHECKPOINTS / paths.LOCAL / "evidence"
+    return Evidence(baseline.network, baseline.fingerprint, training, precision, device, folder)
 
 
 def _read(path: Path) -> ByLayer | None:

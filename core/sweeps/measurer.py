@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.data.dataset import DataSet, subset_indices
 from core.device import DTYPES, best_device, resolve_precision
-from core.evidence import Evidence, local_folder
+from core.evidence import Evidence, local_evidence
 from core.measuring.cost import compressed_bytes, cost
 from core.measuring.evaluation import BATCH_SIZES, classify, for_inference
 from core.measuring.outcome import Evaluation
@@ -107,13 +107,8 @@ class Measurer:
 
     @cached_property
     def _evidence(self) -> Evidence:
-        return self._shared_evidence or Evidence(
-            self.checkpoint.network,
-            self.checkpoint.fingerprint,
-            self._dataset.training,
-            self._precision,
-            self._device,
-            local_folder(),
+        return self._shared_evidence or local_evidence(
+            self.checkpoint, self._dataset.training, self._precision, self._device
         )
 
     def _classify(self, network: Network, _recovery: Recovery) -> Iterator[Evaluation]:

@@ -22,8 +22,8 @@ def train_live(
 ) -> Checkpoint | None:
     """Train a baseline, or load it if it exists; return None if that fails.
 
-    Any other interaction with the page stops the training; the next call resumes from the last
-    finished epoch. Before each step the training waits for evaluations of other viewers.
+    Any other interaction with the page stops the training; the next call resumes from where it was
+    last saved. Before each step the training waits for evaluations of other viewers.
     """
     bar = st.progress(0.0, "Preparing …")
     waiting = st.empty()

@@ -13,7 +13,7 @@ from core.data import loading
 from core.data.cifar import BOTH
 from core.data.dataset import DataSet, TrainingImages
 from core.errors import InputError
-from core.evidence import Evidence, local_folder
+from core.evidence import Evidence, local_evidence
 from core.measuring.cost import compressed_bytes, cost
 from core.measuring.outcome import Cost
 from core.networks import checkpoint
@@ -95,8 +95,7 @@ def load_evidence(
     _training: TrainingImages,
 ) -> Evidence:
     """Return what is collected of a baseline on training images, shared by all sessions."""
-    loaded = load_checkpoint(file)
-    return Evidence(loaded.network, loaded.fingerprint, _training, folder=local_folder())
+    return local_evidence(load_checkpoint(file), _training)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
