@@ -1,6 +1,7 @@
 """Small random networks for tests, and what the tests do with them."""
 
 import copy
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,16 +11,17 @@ from torchvision.models.resnet import ResNet
 
 from core.data.dataset import DataSet
 from core.data.normalisation import CIFAR10
-from core.evidence import Evidence
+from core.evidence import Evidence, InputSaliency, Saliency, readers
 from core.networks.flow import follow
 from core.networks.fresh import Plan
 from core.networks.groups import Structure
-from core.networks.layers import prunable_layers
+from core.networks.layers import input_dim, prunable_layers
 from core.networks.network import Network
 from core.networks.registry import build_on_meta
 from core.networks.signature import Signature
 from core.networks.sizes import take_shapes
-from core.pruning import Pruned, prune
+from core.pruning import Pruned, Pruner
+from core.pruning.criteria import Facts
 from core.recovery.recover import recover_fully
 from core.specs.architecture import Architecture
 from core.specs.pruning import PruningSpec
@@ -100,7 +102,32 @@ def followed(module: nn.Module) -> Network:
 
 def pruned_by(module: nn.Module, spec: PruningSpec) -> nn.Module:
     """The pruned copy of a module that takes EXAMPLE."""
-    return prune(followed(module), spec).network.module
+    return pruner_of(followed(module)).prune(spec).network.module
+
+
+def pruner_of(network: Network) -> Pruner:
+    """A pruner that makes up what criteria know of training images."""
+    return Pruner(network, lambda: random_saliency(network))
+
+
+def facts_of(network: Network, seed: int = 0) -> Facts:
+    """What criteria look at, with made-up numbers from training images."""
+    return Facts(network, torch.Generator().manual_seed(seed), random_saliency(network))
+
+
+def random_saliency(network: Network) -> Saliency:
+    generator = torch.Generator().manual_seed(0)
+
+    def numbers(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator) + 0.1
+
+    inputs = {}
+    for name, layer in readers(network).items():
+        size, *kernel = layer.weight.movedim(input_dim(layer), 0)[:, 0].shape
+        inputs[name] = InputSaliency(numbers(size), numbers(size, math.prod(kernel)), numbers(size))
+    return Saliency(
+        "made-up", inputs, {group.name: numbers(group.size) for group in network.groups}
+    )
 
 
 def with_structure(module: nn.Module, structure: Structure) -> Network:

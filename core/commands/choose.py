@@ -9,10 +9,10 @@ from core.commands.measuring import (
     add_lists,
     load_chosen_baseline,
     measure_and_export,
+    prepare,
     storing_options,
     subset_size,
 )
-from core.pruning import Pruner
 from core.specs.point import Point
 from core.studies.choice import (
     CHOICE_IMAGES,
@@ -23,7 +23,7 @@ from core.studies.choice import (
     contest,
     rank,
 )
-from core.sweeps.measurer import Measurer
+from core.sweeps.measurer import Measurer, new_pruner
 
 METHODS = ("fine", "channel")
 
@@ -43,10 +43,11 @@ def run_choose(options: argparse.Namespace) -> dict[str, Any]:
     loaded = load_chosen_baseline(options)
     dataset = load_images_for(loaded, options.dataset)
     subset = subset_size(options, CHOICE_IMAGES, dataset)
-    pruner = Pruner(loaded.network)
+    pruner = new_pruner(loaded)
     measurer = Measurer(
         loaded, dataset, subset, options.seed, options.precision, options.device, pruner
     )
+    prepare(measurer, options.json)
     contests = {method: contest(pruner, candidates(method)) for method in options.methods}
     points = [point for each in contests.values() for of_one in each.values() for point in of_one]
     _, results = measure_and_export(measurer, points, options)

@@ -69,6 +69,34 @@ def device_option() -> Parser:
     return parser
 
 
+def bounding_options() -> Parser:
+    """Return the options that bound what each layer or group loses."""
+    parser = Parser(add_help=False)
+    parser.add_argument(
+        "--floor",
+        type=float,
+        default=0.0,
+        metavar="PART",
+        help="where layers or groups compete: the part of the ratio that each loses at least; "
+        "default: 0",
+    )
+    parser.add_argument(
+        "--ceiling",
+        type=float,
+        default=1.0,
+        metavar="RATIO",
+        help="where layers or groups compete: what each loses at most; default: 1",
+    )
+    parser.add_argument(
+        "--round-to",
+        type=int,
+        default=1,
+        metavar="N",
+        help="a multiple of N channels stays of each group; default: 1",
+    )
+    return parser
+
+
 def network_options() -> Parser:
     """Return the options that name an architecture."""
     parser = Parser(add_help=False)

@@ -117,6 +117,14 @@ def _print_notes(notes: Sequence[str]) -> None:
         print(note, file=sys.stderr)
 
 
+def prepare(measurer: Measurer, quiet: bool) -> None:
+    """Collect what criteria that look at training images need, with a progress bar."""
+    with tqdm(desc="Looking", unit="image", disable=quiet, dynamic_ncols=True, delay=0.5) as bar:
+        for progress in measurer.prepare():
+            bar.total = progress.total
+            bar.update(progress.done - bar.n)
+
+
 def run_points(
     measurer: Measurer,
     points: Sequence[Point],

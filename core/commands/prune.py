@@ -7,6 +7,7 @@ from typing import Any
 
 from core.commands.common import (
     Commands,
+    bounding_options,
     checkpoint_file,
     costs,
     dataset_option,
@@ -20,10 +21,10 @@ from core.commands.common import (
 from core.data.dataset import DataSet
 from core.evidence import local_evidence
 from core.networks import checkpoint
+from core.networks.batch_norm import finished
 from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import provenance
 from core.networks.network import Network
-from core.pruning import prune
 from core.recovery.recover import recover_fully
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
@@ -35,6 +36,7 @@ from core.specs.vocabulary import (
     RECOVERIES,
     SCOPES,
 )
+from core.sweeps.measurer import needs_images, new_pruner
 
 ACCURACY = ("correct", "seen", "precision")
 """The keys of the accuracy in a pruned network's metadata."""
@@ -45,7 +47,7 @@ KEPT = ("class_names",)
 def add_prune(commands: Commands) -> None:
     pruning = commands.add_parser(
         "prune",
-        parents=[evaluation_options(), dataset_option()],
+        parents=[evaluation_options(), dataset_option(), bounding_options()],
         help="prune a baseline and evaluate the result",
     )
     pruning.set_defaults(run=run_prune)
@@ -100,6 +102,9 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
         scope=options.scope,
         seed=options.criterion_seed,
         overrides=tuple(options.override),
+        floor=options.floor,
+        ceiling=options.ceiling,
+        round_to=options.round_to,
     )
     if options.out is not None:
         checkpoint.refuse_to_overwrite(options.out, options.overwrite)
@@ -108,12 +113,16 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     )
     recovery = Recovery.named(options.recovery)
     dataset = _load_images(source, options)
-    pruned = prune(source.network, spec)
+    evidence = None
+    if dataset is not None:
+        evidence = local_evidence(source, dataset.training, options.precision, options.device)
+        if needs_images(spec):
+            finished(evidence.saliency())
+    pruned = new_pruner(source).prune(spec)
     for note in pruned.notes:
         print(note)
     network = pruned.network
-    if dataset is not None:
-        evidence = local_evidence(source, dataset.training, options.precision, options.device)
+    if evidence is not None:
         network = recover_fully(pruned, recovery, evidence)
     result = _report_costs_only(network) if dataset is None else measure(network, dataset, options)
     if options.out is not None:

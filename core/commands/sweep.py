@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from core import paths
-from core.commands.common import Commands, evaluation_options, load_or_download
+from core.commands.common import (
+    Commands,
+    bounding_options,
+    evaluation_options,
+    load_or_download,
+)
 from core.commands.measuring import (
     add_lists,
     chosen_path,
@@ -37,6 +42,7 @@ POINTS_BETWEEN_FILES = 40
 FIXED_OPTIONS = (
     *("subset", "seed", "dataset", "baseline", "export", "store", "methods", "criteria"),
     *("allocations", "scopes", "recoveries", "ratios", "criterion_seed"),
+    *("floor", "ceiling", "round_to"),
 )
 """Options that cannot be combined with --shipped."""
 
@@ -44,7 +50,7 @@ FIXED_OPTIONS = (
 def add_sweep(commands: Commands) -> None:
     sweeping = commands.add_parser(
         "sweep",
-        parents=[evaluation_options(), storing_options()],
+        parents=[evaluation_options(), storing_options(), bounding_options()],
         help="measure many prunings and store the results; stored ones are not measured again",
     )
     sweeping.set_defaults(run=run_sweep)
@@ -88,10 +94,14 @@ def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
         options.scopes,
         options.recoveries,
         options.criterion_seed,
+        options.floor,
+        options.ceiling,
+        options.round_to,
     )
     if not points:
         raise InputError(
-            "There is nothing to measure: BN γ is only for channels, lamp and erk only for weights."
+            "There is nothing to measure: none of the methods can use one of the criteria with one "
+            "of the allocations."
         )
     return measure_points(measurer, points, options)
 

@@ -29,8 +29,12 @@ class TrainingImages:
 
     def draw(self, size: int, seed: int = 0) -> Tensor:
         """Draw images, stratified by class, uint8 (size, 3, H, W), or all if there are fewer."""
-        size = min(size, len(self.labels))
-        return self.images[subset_indices(self.labels, size, seed)]
+        return self.draw_labelled(size, seed)[0]
+
+    def draw_labelled(self, size: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """Draw the same images, and return them with their labels, int64 (size,)."""
+        chosen = subset_indices(self.labels, min(size, len(self.labels)), seed)
+        return self.images[chosen], self.labels[chosen]
 
 
 @dataclass(frozen=True, eq=False)

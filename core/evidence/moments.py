@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,18 +13,16 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from core.device import DTYPES, best_device, resolve_precision
+from core.evidence.reading import MOST_COLUMNS, readers
 from core.networks.batch_norm import (
     CALIBRATION_BATCH,
     Recovering,
     calibration_batches,
     fold_batch_norms,
 )
-from core.networks.layers import Layer, input_dim, prunable_layers, weight_names
+from core.networks.layers import Layer, input_dim
 from core.networks.network import Network
 
-MOST_COLUMNS = 4608
-"""Size of the largest matrix: a 3x3 kernel over 512 channels. For a larger kernel or more channels
-the places of a kernel are taken as independent; layers that read still more are left out."""
 POSITIONS = 1 << 15
 """Positions of each layer that are looked at; more hardly change what is fitted."""
 POSITIONS_AT_ONCE = 1 << 12
@@ -88,6 +85,11 @@ class Moments:
             found[:, row, :, column] = block
         return found.view(len(left) * len(places), len(right) * len(places))
 
+    @property
+    def variance(self) -> Tensor:
+        """Return the variance of each input, float32 (inputs,)."""
+        return self.shifted[offsets(self.kernel).index((0,) * len(self.kernel))].diagonal()
+
     @cached_property
     def elimination(self) -> Tensor:
         """Return what to do with later inputs when one is zeroed, float32 upper triangular.
@@ -113,25 +115,6 @@ def offsets(kernel: Sequence[int]) -> list[Offset]:
     """Return the differences between two places of a kernel, one of each pair of opposites."""
     every = itertools.product(*(range(1 - size, size) for size in kernel))
     return [offset for offset in every if offset >= (0,) * len(kernel)]
-
-
-def readers(network: Network) -> dict[str, Layer]:
-    """Return the layers whose weights can be adapted, by name.
-
-    Left out are convolutions in groups, weights that several layers share or that are computed, and
-    layers of more than MOST_COLUMNS inputs.
-    """
-    layers, weights = prunable_layers(network.module), weight_names(network.module)
-    shared = Counter(weights.values())
-    return {
-        name: layer
-        for name, layer in layers.items()
-        if name in weights
-        and name not in network.structure.computed
-        and shared[weights[name]] == 1
-        and getattr(layer, "groups", 1) == 1
-        and layer.weight.shape[input_dim(layer)] <= MOST_COLUMNS
-    }
 
 
 def collect(

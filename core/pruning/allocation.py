@@ -1,13 +1,72 @@
 """How much of each layer goes, where the layers do not all give up the same part."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.pruning.selection import count
+from core.pruning.selection import count, lowest_indices
+from core.specs.pruning import PruningSpec
+
+
+def counts_below_one_threshold(
+    scores: Mapping[str, Tensor], spec: PruningSpec, is_comparable: bool
+) -> dict[str, int]:
+    """Return how many channels of each group go if all compete, by their scores, (channels,).
+
+    Where scores of different groups cannot be compared as they are, each group's are divided by
+    their mean first. Each loses at least the floor and at most the ceiling; the best channel of
+    each stays.
+    """
+    if not scores:
+        return {}
+    sizes = {name: len(group) for name, group in scores.items()}
+    least = {name: count(spec.floor * spec.ratio, size) for name, size in sizes.items()}
+    most = {name: min(count(spec.ceiling, size), size - 1) for name, size in sizes.items()}
+    bounded = []
+    for name, group in scores.items():
+        scale = 1 if is_comparable else group.mean().clamp_min(torch.finfo(group.dtype).tiny)
+        bounded.append(with_bounds(group / scale, min(least[name], most[name]), most[name]))
+    number = min(count(spec.ratio, sum(sizes.values())), sum(most.values()))
+    removed = torch.zeros(sum(sizes.values()), dtype=torch.bool)
+    removed[lowest_indices(torch.cat(bounded), number)] = True
+    parts = torch.split(removed, list(sizes.values()))
+    return {name: int(part.sum()) for name, part in zip(scores, parts, strict=True)}
+
+
+def with_bounds(scores: Tensor, least: int, most: int) -> Tensor:
+    """Return scores (n,) of which the `least` lowest go first, and all but `most` of them last."""
+    ascending = scores.sort(stable=True).indices
+    bounded = scores.clone()
+    bounded[ascending[:least]] = -torch.inf
+    bounded[ascending[most:]] = torch.inf
+    return bounded
+
+
+def counts_among_equals(
+    scores: Mapping[str, Tensor], shapes: Mapping[str, Hashable], spec: PruningSpec
+) -> dict[str, int]:
+    """Return how many channels of each group go if those of groups of one shape compete.
+
+    Fang, Ma, Mi, Wang: "Isomorphic Pruning for Vision Models", 2024.
+    """
+    classes: dict[Hashable, dict[str, Tensor]] = {}
+    for name, group in scores.items():
+        classes.setdefault(shapes[name], {})[name] = group
+    counts: dict[str, int] = {}
+    for equals in classes.values():
+        counts |= counts_below_one_threshold(equals, spec, is_comparable=True)
+    return counts
+
+
+def rounded(gone: int, size: int, multiple: int) -> int:
+    """Return how many of `size` channels go if a multiple stays: the nearest, and one at least."""
+    if not gone:
+        return 0
+    left = max(1, (size - gone + multiple // 2) // multiple) * multiple
+    return max(0, size - left)
 
 
 def lamp_scores(magnitudes: Tensor) -> Tensor:

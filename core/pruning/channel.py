@@ -3,20 +3,22 @@
 Li, Kadav, Durdanovic, Samet, Graf: "Pruning Filters for Efficient ConvNets", 2017.
 """
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.errors import InputError
-from core.networks.groups import Group, Structure
-from core.networks.layers import filters, output_dim, prunable_layers, weight_names
+from core.networks.groups import Structure
+from core.networks.layers import prunable_layers, stored_tensors, weight_names
 from core.networks.narrow import all_but, kept_positions, narrow
+from core.pruning.allocation import counts_among_equals, counts_below_one_threshold, rounded
 from core.pruning.criteria import (
+    SCORES,
+    Facts,
     NoScoreError,
-    filter_scores,
+    channel_scores,
     refuse_nan,
 )
 from core.pruning.narrowing import agreeing
@@ -27,14 +29,14 @@ from core.specs.pruning import PruningSpec
 class ChannelPruner:
     """Prunes one baseline at any ratio by one criterion; the groups are scored once.
 
-    Raises InputError where the criterion can score no group.
+    Raises InputError where the criterion can score no group, or needs what is not known.
     """
 
-    def __init__(self, baseline: nn.Module, structure: Structure, criterion: str, seed: int):
-        self._baseline = baseline
-        self._structure = structure
-        self._scores, self._unscored = group_scores(baseline, structure, criterion, seed)
-        if structure.groups and not self._scores:
+    def __init__(self, facts: Facts, criterion: str):
+        self._network = facts.network
+        self._criterion = criterion
+        self._scores, self._unscored = group_scores(facts, criterion)
+        if facts.network.groups and not self._scores:
             raise InputError(
                 f"The criterion {criterion!r} can score no group of channels: "
                 f"{next(iter(self._unscored.values()))}."
@@ -50,21 +52,22 @@ class ChannelPruner:
 
     def prune(self, spec: PruningSpec) -> nn.Module:
         """A narrower copy; the baseline is not touched."""
-        return narrow(self._baseline, self._structure.groups, self.kept(spec))
+        return narrow(self._network.module, self._network.groups, self.kept(spec))
 
     def removes_something(self, spec: PruningSpec) -> bool:
         """Whether one channel at least goes."""
         return any(len(kept) < len(self._scores[name]) for name, kept in self.kept(spec).items())
 
     def notes(self, spec: PruningSpec) -> tuple[str, ...]:
-        """Sentences about the channels that stay whatever the ratio is."""
+        """Sentences about the channels that stay whatever the ratio is, and the ratio reached."""
         reasons = self._unscored | self._last(spec)[1]
         held = [f"The channels of the group {name} stay: {why}." for name, why in reasons.items()]
-        return (*self._structure.fixed.values(), *held)
+        return (*self._network.structure.fixed.values(), *held, *self._ratio_reached(spec))
 
     def kept_weights(self, spec: PruningSpec, layer: str) -> Tensor:
         """True where a weight of the baseline's layer stays, of the weight's shape."""
-        return kept_weights(self._baseline, self._structure, self.kept(spec), layer)
+        network = self._network
+        return kept_weights(network.module, network.structure, self.kept(spec), layer)
 
     @property
     def scores(self) -> dict[str, Tensor]:
@@ -75,58 +78,67 @@ class ChannelPruner:
         """The indices that stay, and groups that keep all of them, with the reason."""
         scores = {
             group.name: self._scores[group.name]
-            for group in self._structure.groups
+            for group in self._network.groups
             if group.is_in(spec.scope) and group.name in self._scores
         }
         overrides = dict(spec.overrides)
         refuse_unknown(overrides, scores, "group of channels")
         sharing = {name: group for name, group in scores.items() if name not in overrides}
-        if spec.allocation == "global":
-            removed = _global(sharing, spec.ratio)
-        else:
-            removed = {name: _lowest(group, spec.ratio) for name, group in sharing.items()}
-        removed |= {name: _lowest(scores[name], ratio) for name, ratio in overrides.items()}
+        counts = self._shared(sharing, spec)
+        counts |= {name: _part(scores[name], ratio) for name, ratio in overrides.items()}
+        removed = {
+            name: lowest_indices(scores[name], rounded(number, len(scores[name]), spec.round_to))
+            for name, number in counts.items()
+        }
         kept = {name: all_but(indices, len(scores[name])) for name, indices in removed.items()}
-        agreed, reasons = agreeing(self._baseline, self._structure, kept)
+        agreed, reasons = agreeing(self._network.module, self._network.structure, kept)
         return {name: agreed.get(name, torch.arange(len(scores[name]))) for name in kept}, reasons
 
+    def _shared(self, scores: dict[str, Tensor], spec: PruningSpec) -> dict[str, int]:
+        """How many channels go of each group without a ratio of its own."""
+        if spec.allocation == "global":
+            is_comparable = SCORES[self._criterion].is_comparable
+            return counts_below_one_threshold(scores, spec, is_comparable)
+        if spec.allocation == "isomorphic":
+            return counts_among_equals(scores, self._shapes, spec)
+        return {name: _part(group, spec.ratio) for name, group in scores.items()}
 
-def group_scores(
-    model: nn.Module, structure: Structure, criterion: str, seed: int
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Each channel's filter score, averaged over the layers of its group that produce it.
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[tuple[int, torch.Size], ...]]:
+        """The places of each group's channels: dimensions, and shapes of their tensors."""
+        tensors = stored_tensors(self._network.module)
+        return {
+            group.name: tuple(
+                sorted((each.dim, tensors[each.tensor].shape) for each in group.members)
+            )
+            for group in self._network.groups
+        }
+
+    def _ratio_reached(self, spec: PruningSpec) -> list[str]:
+        """A sentence where rounding or the ceiling holds the ratio off what was asked for."""
+        if spec.is_identity or (spec.round_to, spec.ceiling) == (1, 1.0):
+            return []
+        kept = self.kept(spec)
+        left = sum(map(len, kept.values()))
+        everything = sum(len(self._scores[name]) for name in kept)
+        return [f"{1 - left / max(1, everything):.1%} of the channels in scope were removed."]
+
+
+def group_scores(facts: Facts, criterion: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The scores of each group's channels, (channels,).
 
     Groups that the criterion cannot score come second, each with the reason.
     """
-    layers = prunable_layers(model)
-    refuse_nan({name: layers[name] for group in structure.groups for name in group.producers})
-    weights = weight_names(model)
-
-    def of_producer(group: Group, name: str) -> Tensor:
-        """(channels,) of the group; several filters a channel are averaged."""
-        batch_norm = batch_norm_behind(model, structure, name)
-        of_filters = filter_scores(filters(layers[name]), batch_norm, criterion, generator)
-        positions = group.positions_in(weights[name], output_dim(layers[name]))
-        return of_filters[torch.from_numpy(positions).to(of_filters.device)].mean(1)
-
-    generator = torch.Generator().manual_seed(seed)
+    groups = facts.network.groups
+    refuse_nan({name: facts.layer(name) for group in groups for name in group.producers})
     scores: dict[str, Tensor] = {}
     unscored: dict[str, str] = {}
-    for group in structure.groups:
+    for group in groups:
         try:
-            members = [of_producer(group, name) for name in group.producers]
+            scores[group.name] = channel_scores(facts, group, criterion)
         except NoScoreError as error:
             unscored[group.name] = str(error)
-        else:
-            scores[group.name] = torch.stack(members).mean(0).cpu()
     return scores, unscored
-
-
-def batch_norm_behind(model: nn.Module, structure: Structure, layer: str) -> _BatchNorm | None:
-    """The batch-norm that alone takes a layer's output, if there is one."""
-    name = structure.batch_norm_of.get(layer)
-    found = model.get_submodule(name) if name is not None else None
-    return found if isinstance(found, _BatchNorm) else None
 
 
 def kept_weights(
@@ -142,29 +154,6 @@ def kept_weights(
     return stays
 
 
-def _lowest(scores: Tensor, ratio: float) -> Tensor:
-    """The lowest of a group, one channel always left."""
-    return lowest_indices(scores, min(count(ratio, len(scores)), len(scores) - 1))
-
-
-def _global(scores: dict[str, Tensor], ratio: float) -> dict[str, Tensor]:
-    """The lowest of all groups, each group's scores divided by their mean first.
-
-    The best channel of each group is protected; the next-lowest elsewhere goes in its place.
-    """
-    if not scores:
-        return {}
-    sizes = [len(group) for group in scores.values()]
-    relative = []
-    for group in scores.values():
-        scaled = group / group.mean().clamp_min(torch.finfo(group.dtype).tiny)
-        last_to_go = scaled.sort(stable=True).indices[-1]
-        scaled[last_to_go] = torch.inf
-        relative.append(scaled)
-    number = min(count(ratio, sum(sizes)), sum(sizes) - len(sizes))
-    removed = torch.zeros(sum(sizes), dtype=torch.bool)
-    removed[lowest_indices(torch.cat(relative), number)] = True
-    return {
-        name: mask.nonzero().flatten()
-        for name, mask in zip(scores, torch.split(removed, sizes), strict=True)
-    }
+def _part(scores: Tensor, ratio: float) -> int:
+    """How many of a group go at a ratio of its own, one channel always left."""
+    return min(count(ratio, len(scores)), len(scores) - 1)

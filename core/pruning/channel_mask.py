@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InputError
-from core.networks.groups import Structure
-from core.networks.layers import copy_with, filters, output_dim, prunable_layers, weight_names
-from core.pruning.channel import batch_norm_behind
-from core.pruning.criteria import NoScoreError, filter_scores, refuse_nan
+from core.networks.layers import copy_with, output_dim, prunable_layers
+from core.pruning.criteria import Facts, NoScoreError, filter_scores, refuse_nan
 from core.pruning.selection import count, lowest_indices, one_of_each, refuse_unknown
 from core.specs.pruning import PruningSpec
 
@@ -22,10 +20,11 @@ class FilterMasker:
     Raises InputError where the criterion can score no convolution.
     """
 
-    def __init__(self, baseline: nn.Module, structure: Structure, criterion: str, seed: int):
+    def __init__(self, facts: Facts, criterion: str):
+        baseline, structure = facts.network.module, facts.network.structure
         self._baseline = baseline
         self._structure = structure
-        self._names = weight_names(baseline)
+        self._names = facts.weights
         layers = prunable_layers(baseline)
         stored = {name: layers[name] for name in self._names if name not in structure.computed}
         convolutions, shared = one_of_each(
@@ -33,13 +32,11 @@ class FilterMasker:
             self._names,
         )
         refuse_nan(convolutions)
-        generator = torch.Generator().manual_seed(seed)
         self.scores: dict[str, Tensor] = {}  # of its filters, by convolution
         self._notes = [*structure.computed.values(), *shared]
-        for name, layer in convolutions.items():
-            batch_norm = batch_norm_behind(baseline, structure, name)
+        for name in convolutions:
             try:
-                scores = filter_scores(filters(layer), batch_norm, criterion, generator)
+                scores = filter_scores(facts, name, criterion)
             except NoScoreError as error:
                 self._notes.append(f"The filters of {name} stay: {error}.")
             else:

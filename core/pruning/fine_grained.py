@@ -3,16 +3,16 @@
 Han, Pool, Tran, Dally: "Learning both Weights and Connections for Efficient Neural Networks", 2015.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
 from core.errors import InputError
-from core.networks.groups import Structure
-from core.networks.layers import copy_with, prunable_layers, weight_names
+from core.networks.layers import copy_with, prunable_layers
 from core.pruning.allocation import erdos_renyi_kernel_counts, lamp_scores
-from core.pruning.criteria import refuse_nan, weight_scores
+from core.pruning.criteria import Facts, NoScoreError, refuse_nan, weight_scores
 from core.pruning.selection import RankedScores, count, one_of_each, refuse_unknown
 from core.specs.pruning import PruningSpec
 
@@ -20,25 +20,28 @@ from core.specs.pruning import PruningSpec
 class FineGrainedPruner:
     """Prunes one baseline at any ratio by one criterion; the weights are sorted once."""
 
-    def __init__(
-        self, baseline: nn.Module, structure: Structure, criterion: str, seed: int, allocation: str
-    ):
+    def __init__(self, facts: Facts, criterion: str, allocation: str):
+        baseline, structure = facts.network.module, facts.network.structure
         self._baseline = baseline
         self._allocation = allocation
-        self._names = weight_names(baseline)
+        self._names = facts.weights
         layers = prunable_layers(baseline)
         stored = {name: layers[name] for name in self._names if name not in structure.computed}
         self._layers, shared = one_of_each(stored, self._names)
-        self._notes = (*structure.computed.values(), *shared)
+        notes = [*structure.computed.values(), *shared]
         if layers and not stored:
-            raise InputError(f"No weight can be pruned: {self._notes[0]}")
+            raise InputError(f"No weight can be pruned: {notes[0]}")
         refuse_nan(self._layers)
-        generator = torch.Generator().manual_seed(seed)
         self._shapes = {name: tuple(layer.weight.shape) for name, layer in self._layers.items()}
-        scores = {
-            name: weight_scores(layer.weight, criterion, generator).flatten().cpu()
-            for name, layer in self._layers.items()
-        }
+        scores = {}
+        for name in self._layers:
+            try:
+                scores[name] = weight_scores(facts, name, criterion).flatten().cpu()
+            except NoScoreError as error:
+                notes.append(f"The weights of {name} stay: {error}.")
+        if layers and not scores:
+            raise InputError(f"No weight can be scored by {criterion!r}: {notes[-1]}")
+        self._notes = tuple(notes)
         if allocation == "lamp":
             scores = {name: lamp_scores(flat) for name, flat in scores.items()}
         self._rankings = {name: RankedScores(flat) for name, flat in scores.items()}
@@ -55,7 +58,7 @@ class FineGrainedPruner:
         refuse_unknown(overrides, self._rankings, "layer")
         sharing = tuple(name for name in self._rankings if name not in overrides)
         if self._allocation in ("global", "lamp"):
-            chosen = self._lowest_of_all(sharing, spec.ratio)
+            chosen = self._lowest_of_all(sharing, spec)
         elif self._allocation == "erk":
             shapes = {name: self._shapes[name] for name in sharing}
             chosen = self._lowest(erdos_renyi_kernel_counts(shapes, spec.ratio))
@@ -78,11 +81,12 @@ class FineGrainedPruner:
     def removes_something(self, spec: PruningSpec) -> bool:
         """Whether the ratios come to one weight at least."""
         overrides = dict(spec.overrides)
-        sizes = {name: len(each.scores) for name, each in self._rankings.items()}
-        shared = [size for name, size in sizes.items() if name not in overrides]
-        parts = shared if self._allocation == "uniform" else [sum(shared)]
-        own = [count(ratio, sizes[name]) for name, ratio in overrides.items()]
-        return any(own) or any(count(spec.ratio, size) for size in parts)
+        sharing = [name for name in self._rankings if name not in overrides]
+        if self._allocation == "uniform":
+            shared = any(self._counts(dict.fromkeys(sharing, spec.ratio)).values())
+        else:
+            shared = self._shared_counts(sharing, spec)[0] > 0
+        return shared or any(self._counts(overrides).values())
 
     def notes(self, spec: PruningSpec) -> tuple[str, ...]:  # noqa: ARG002 the same for all
         """Sentences about the weights that stay whatever the ratio is."""
@@ -103,16 +107,38 @@ class FineGrainedPruner:
     def _lowest(self, counts: dict[str, int]) -> dict[str, Tensor]:
         return {name: self._rankings[name].lowest(number) for name, number in counts.items()}
 
-    def _lowest_of_all(self, names: tuple[str, ...], ratio: float) -> dict[str, Tensor]:
+    def _lowest_of_all(self, names: tuple[str, ...], spec: PruningSpec) -> dict[str, Tensor]:
         if not names:
             return {}
-        ranking = self._end_to_end(names)
-        mask = ranking.lowest(count(ratio, len(ranking.scores)))
+        number, least, most = self._shared_counts(names, spec)
+        ranking = self._end_to_end(names, tuple(least), tuple(most))
         sizes = [len(self._rankings[name].scores) for name in names]
-        return dict(zip(names, torch.split(mask, sizes), strict=True))
+        return dict(zip(names, torch.split(ranking.lowest(number), sizes), strict=True))
 
-    def _rank_end_to_end(self, names: tuple[str, ...]) -> RankedScores:
-        return RankedScores(torch.cat([self._rankings[name].scores for name in names]))
+    def _shared_counts(
+        self, names: Iterable[str], spec: PruningSpec
+    ) -> tuple[int, list[int], list[int]]:
+        """How many weights go of all these layers, and the least and the most of each."""
+        sizes = [len(self._rankings[name].scores) for name in names]
+        most = [count(spec.ceiling, size) for size in sizes]
+        least = [
+            min(count(spec.floor * spec.ratio, size), limit)
+            for size, limit in zip(sizes, most, strict=True)
+        ]
+        return min(count(spec.ratio, sum(sizes)), sum(most)), least, most
+
+    def _rank_end_to_end(
+        self, names: tuple[str, ...], least: tuple[int, ...], most: tuple[int, ...]
+    ) -> RankedScores:
+        scores = []
+        for name, lower, upper in zip(names, least, most, strict=True):
+            ranking = self._rankings[name]
+            bounded = ranking.scores
+            if lower or upper < len(bounded):
+                bounded = bounded.masked_fill(ranking.lowest(lower), -torch.inf)
+                bounded = bounded.masked_fill(~ranking.lowest(upper), torch.inf)
+            scores.append(bounded)
+        return RankedScores(torch.cat(scores))
 
 
 INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}

@@ -1,15 +1,20 @@
 """One baseline, any number of specs: what they share is prepared once."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
+import torch
 from torch import Tensor
 
+from core.evidence import Saliency
 from core.networks.network import Network
 from core.pruning.channel import ChannelPruner
 from core.pruning.channel_mask import FilterMasker
+from core.pruning.criteria import Facts
 from core.pruning.fine_grained import FineGrainedPruner
 from core.pruning.report import Pruned, report
 from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import CRITERIA
 
 Method = FineGrainedPruner | ChannelPruner | FilterMasker
 
@@ -19,13 +24,17 @@ PREPARED = 4  # methods that a Pruner remembers
 class Pruner:
     """Prunes a baseline, which must not change meanwhile and is never touched.
 
+    `saliency` returns what criteria that look at training images need, or None where that is not
+    known; then they raise InputError.
+
     What was scored is kept for the last four of (method, criterion, seed, allocation): in fp32
     8 bytes for each prunable weight under `fine`, 12 where one threshold is for all layers, and one
     number a channel under the other methods.
     """
 
-    def __init__(self, baseline: Network):
+    def __init__(self, baseline: Network, saliency: Callable[[], Saliency | None] = lambda: None):
         self.baseline = baseline
+        self._saliency = saliency
         self._prepared = lru_cache(maxsize=PREPARED)(self._prepare)
 
     def prune(self, spec: PruningSpec) -> Pruned:
@@ -59,14 +68,15 @@ class Pruner:
         return self._prepared(spec.method, spec.criterion, spec.seed, spec.allocation)
 
     def _prepare(self, method: str, criterion: str, seed: int, allocation: str) -> Method:
-        module, structure = self.baseline.module, self.baseline.structure
+        saliency = self._saliency() if CRITERIA[criterion].needs_images else None
+        facts = Facts(self.baseline, torch.Generator().manual_seed(seed), saliency)
         match method:
             case "fine":
-                return FineGrainedPruner(module, structure, criterion, seed, allocation)
+                return FineGrainedPruner(facts, criterion, allocation)
             case "channel":
-                return ChannelPruner(module, structure, criterion, seed)
+                return ChannelPruner(facts, criterion)
             case _:
-                return FilterMasker(module, structure, criterion, seed)
+                return FilterMasker(facts, criterion)
 
 
 def prune(baseline: Network, spec: PruningSpec) -> Pruned:

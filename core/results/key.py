@@ -7,7 +7,7 @@ from core.errors import InputError
 from core.specs.point import UNPRUNED
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
-from core.specs.vocabulary import PRECISIONS
+from core.specs.vocabulary import CRITERIA, PRECISIONS
 
 ALGORITHM = 1
 """Increase it when pruning, recovery or evaluation changes the counts for the same settings."""
@@ -31,6 +31,7 @@ class Key:
     precision: str  # "fp32" or "bf16"
     algorithm: int = ALGORITHM
     architecture: str = "resnet18"  # Network.identity: what determines outputs besides tensors
+    evidence: str = ""  # Saliency.identity, where the criterion looks at training images
 
     def __post_init__(self) -> None:
         if abs(100 * self.spec.ratio - round(100 * self.spec.ratio)) > 1e-9:
@@ -43,6 +44,8 @@ class Key:
             )
         spec = replace(self.spec, ratio=round(self.spec.ratio, 2)).canonical()
         object.__setattr__(self, "spec", UNPRUNED if spec.is_identity else spec)
+        if not CRITERIA[self.spec.criterion].needs_images:
+            object.__setattr__(self, "evidence", "")
 
     @property
     def hundredths(self) -> int:
@@ -51,7 +54,7 @@ class Key:
 
     @property
     def settings(self) -> str:
-        """Canonical JSON of the spec without the ratio.
+        """Canonical JSON of the spec without the ratio, with the evidence if there is some.
 
         Defaults are left out, so adding a setting later does not change existing keys.
         """
@@ -61,6 +64,8 @@ class Key:
             for name, value in asdict(self.spec).items()
             if name != "ratio" and value != defaults[name]
         }
+        if self.evidence:
+            named["evidence"] = self.evidence
         return json.dumps(named, sort_keys=True, separators=(",", ":"))
 
     @property

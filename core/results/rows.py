@@ -20,7 +20,10 @@ from core.results.result import Origin, Result
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 
-COPIED_COLUMNS = ("checkpoint", "architecture", "data", "algorithm", "subset_seed", "precision")
+COPIED_COLUMNS = (
+    *("checkpoint", "architecture", "data", "algorithm", "subset_seed", "precision"),
+    "evidence",
+)
 """Columns copied from the key without conversion."""
 
 KEY_COLUMNS = (  # queries fix all but the last three, so those come first in the index
@@ -151,9 +154,14 @@ def from_row(row: sqlite3.Row, test_labels: np.ndarray) -> Result:
     predictions = np.frombuffer(content, np.uint8 if len(content) == row["subset"] else np.uint16)
     if len(predictions) != row["subset"]:
         raise ValueError("The number of predictions differs from the number of images.")
+    settings = json.loads(row["settings"])
+    values = {
+        "loss_sum": math.nan if row["loss_sum"] is None else row["loss_sum"],
+        "evidence": settings.pop("evidence", ""),
+    }
     return from_values(
-        dict(row) | {"loss_sum": math.nan if row["loss_sum"] is None else row["loss_sum"]},
-        PruningSpec(ratio=row["hundredths"] / 100, **json.loads(row["settings"])),
+        dict(row) | values,
+        PruningSpec(ratio=row["hundredths"] / 100, **settings),
         Recovery(**json.loads(row["recovery"])),
         predictions,
         test_labels,

@@ -78,6 +78,7 @@ COLUMNS: dict[str, Parser] = {
     "precision": str,
     "algorithm": _whole,
     "architecture": str,
+    "evidence": str,
     "test_images": _whole,  # number of images in the whole test set
     "subset_seed": _whole,
     "positions": str,  # hash of the subset's positions; empty for the whole test set
@@ -93,6 +94,7 @@ COLUMNS: dict[str, Parser] = {
 }
 DEFAULTS: dict[str, Any] = {
     "architecture": Key.architecture,
+    "evidence": Key.evidence,
     "positions": None,
     "compressed_bytes": None,
     **{

@@ -17,6 +17,9 @@ def grid(
     scopes: Sequence[str] = ("all",),
     recoveries: Sequence[str] = (NO_RECOVERY,),
     seed: int = 0,
+    floor: float = 0.0,
+    ceiling: float = 1.0,
+    round_to: int = 1,
 ) -> list[Point]:
     """Return all valid combinations as distinct points, one curve after the other.
 
@@ -32,7 +35,17 @@ def grid(
         ):
             continue
         for ratio in ratios:
-            spec = PruningSpec(method, ratio, criterion, allocation, scope, seed).canonical()
+            spec = PruningSpec(
+                method,
+                ratio,
+                criterion,
+                allocation,
+                scope,
+                seed,
+                floor=floor,
+                ceiling=ceiling,
+                round_to=round_to,
+            ).canonical()
             for recovery in recoveries:
                 points[Point(spec, Recovery.named(recovery))] = None
     return list(points)

@@ -8,6 +8,8 @@ from typing import Any
 from core.errors import InputError
 from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, SCOPES
 
+LARGEST_MULTIPLE = 64
+
 Overrides = tuple[tuple[str, float], ...]
 
 
@@ -26,6 +28,10 @@ class PruningSpec:
     scope: str = "all"  # only for `channel`
     seed: int = 0  # only for the criterion random
     overrides: Overrides = ()  # (layer, or group for `channel`; ratio), sorted by name
+    # Of the allocations where layers or groups compete:
+    floor: float = 0.0  # the part of the ratio that each loses at least, 0 to 1
+    ceiling: float = 1.0  # what each loses at most, 0 to 1
+    round_to: int = 1  # only for `channel`: a multiple of it stays of each group
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -43,17 +49,26 @@ class PruningSpec:
             raise InputError(f"The ratio must be a number from 0 to 1, not {self.ratio!r}.")
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             raise InputError(f"The seed must be a whole number from 0 on, not {self.seed!r}.")
+        for name in ("floor", "ceiling"):
+            if not _is_ratio(getattr(self, name)):
+                raise InputError(
+                    f"The {name} must be a number from 0 to 1, not {getattr(self, name)!r}."
+                )
+        if type(self.round_to) is not int or not 1 <= self.round_to <= LARGEST_MULTIPLE:
+            raise InputError(
+                f"Channels can be rounded to multiples of 1 to {LARGEST_MULTIPLE}, "
+                f"not of {self.round_to!r}."
+            )
         method = METHODS[self.method]
         if self.criterion not in method.criteria:
             raise InputError(
-                f"{CRITERIA[self.criterion].label} scores whole channels, so it cannot choose "
-                f"single weights: choose {' or '.join(method.criteria)} for the method "
-                f"{self.method}."
+                f"{CRITERIA[self.criterion].label} cannot choose what the method {self.method} "
+                f"prunes: choose {' or '.join(method.criteria)}."
             )
         if self.allocation not in method.allocations:
             raise InputError(
-                f"The allocation {self.allocation} is for single weights, not for channels: "
-                f"choose {' or '.join(method.allocations)} for the method {self.method}."
+                f"The allocation {self.allocation} is not for the method {self.method}: "
+                f"choose {' or '.join(method.allocations)}."
             )
         object.__setattr__(self, "overrides", _checked(self.overrides))
 
@@ -66,13 +81,18 @@ class PruningSpec:
         """Return an equal pruning in which settings without effect have their defaults."""
         method = METHODS[self.method]
         same_as_l1 = method.prunes_weights and self.criterion == "l2"
+        allocation = self.allocation if method.has_allocations else "uniform"
+        is_bounded = ALLOCATIONS[allocation].has_one_total
         return replace(
             self,
             ratio=float(self.ratio),
             criterion="l1" if same_as_l1 else self.criterion,
-            allocation=self.allocation if method.has_allocations else "uniform",
+            allocation=allocation,
             scope=self.scope if method.prunes_groups else "all",
             seed=self.seed if self.criterion == "random" else 0,
+            floor=float(self.floor) if is_bounded else 0.0,
+            ceiling=float(self.ceiling) if is_bounded else 1.0,
+            round_to=self.round_to if method.prunes_groups else 1,
         )
 
 

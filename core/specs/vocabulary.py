@@ -29,7 +29,10 @@ class Criterion:
 
     label: str
     sentence: str
-    scores_weights: bool  # can score single weights; every criterion can score channels
+    scores_weights: bool = False
+    scores_filters: bool = False  # of a layer alone, as masking does
+    scores_channels: bool = True  # of a whole group
+    needs_images: bool = False  # looks at training images
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class Allocation:
 
     label: str
     sentence: str
-    shares_channels: bool  # works for channels; every allocation works for weights
+    shares_channels: bool
+    shares_weights: bool = True
+    has_one_total: bool = False  # layers or groups compete, so they can have a floor and a ceiling
 
 
 @dataclass(frozen=True)
@@ -66,14 +71,15 @@ class Method:
     def prunes_weights(self) -> bool:
         return self.granularity == FINE_GRAINED
 
+    def can_use(self, criterion: Criterion) -> bool:
+        if self.prunes_weights:
+            return criterion.scores_weights
+        return criterion.scores_channels if self.prunes_groups else criterion.scores_filters
+
     @property
     def criteria(self) -> tuple[str, ...]:
         """The criteria that this method supports."""
-        return tuple(
-            name
-            for name, each in CRITERIA.items()
-            if each.scores_weights or not self.prunes_weights
-        )
+        return tuple(name for name, each in CRITERIA.items() if self.can_use(each))
 
     @property
     def allocations(self) -> tuple[str, ...]:
@@ -81,7 +87,7 @@ class Method:
         return tuple(
             name
             for name, each in ALLOCATIONS.items()
-            if each.shares_channels or self.prunes_weights
+            if (each.shares_weights if self.prunes_weights else each.shares_channels)
         )
 
 
@@ -126,18 +132,54 @@ def data_set_name(name: str) -> DataSetName:
 
 
 CRITERIA: Mapping[str, Criterion] = {
-    "l1": Criterion("L1", "The sum of the absolute weights.", scores_weights=True),
+    "l1": Criterion(
+        "L1", "The sum of the absolute weights.", scores_weights=True, scores_filters=True
+    ),
     "l2": Criterion(
         "L2",
         "The root of the sum of the squared weights. For single weights, L1 and L2 give the same "
         "ranking.",
         scores_weights=True,
+        scores_filters=True,
     ),
-    "bn": Criterion("BN γ", "The scale of the batch-norm after the filter.", scores_weights=False),
+    "bn": Criterion("BN γ", "The scale of the batch-norm after the filter.", scores_filters=True),
+    "fpgm": Criterion(
+        "FPGM",
+        "The distance of a filter to the others of its layer: what they can replace goes first.",
+        scores_filters=True,
+    ),
+    "next-l2": Criterion(
+        "next-layer L2", "The L2 norm of the weights that read the channel in the next layers."
+    ),
+    "taylor": Criterion(
+        "Taylor",
+        "What the loss would change without the channel, to the first order, on training images.",
+        needs_images=True,
+    ),
+    "second-order": Criterion(
+        "second-order",
+        "The error that is left if the other channels, or weights, make up for the one that goes "
+        "as well as they can, on training images.",
+        scores_weights=True,
+        needs_images=True,
+    ),
+    "wanda": Criterion(
+        "Wanda",
+        "The absolute weight times the norm of the input that it multiplies, on training images.",
+        scores_weights=True,
+        scores_channels=False,
+        needs_images=True,
+    ),
+    "first": Criterion(
+        "first k",
+        "The position: the first channels stay. Naive, and without any look at the weights.",
+        scores_filters=True,
+    ),
     "random": Criterion(
         "random",
         "Random scores from a seed; a useful criterion must do better.",
         scores_weights=True,
+        scores_filters=True,
     ),
 }
 
@@ -146,12 +188,23 @@ ALLOCATIONS: Mapping[str, Allocation] = {
         "uniform", "The same ratio for every layer or group.", shares_channels=True
     ),
     "global": Allocation(
-        "global", "One threshold for all, so some lose more than others.", shares_channels=True
+        "global",
+        "One threshold for all, so some lose more than others.",
+        shares_channels=True,
+        has_one_total=True,
+    ),
+    "isomorphic": Allocation(
+        "isomorphic",
+        "One threshold for all groups whose layers have the same shapes.",
+        shares_channels=True,
+        shares_weights=False,
+        has_one_total=True,
     ),
     "lamp": Allocation(
         "LAMP",
         "A global threshold on scores that protect the last weights of each layer.",
         shares_channels=False,
+        has_one_total=True,
     ),
     "erk": Allocation(
         "ERK", "Larger layers become sparser, by their shape alone.", shares_channels=False

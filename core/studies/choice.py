@@ -14,7 +14,8 @@ from core.specs.vocabulary import METHODS, SCOPES
 CHOICE_IMAGES = 2000
 CHOICE_SEED = 0
 PARTS = (0.3, 0.5, 0.7)  # fractions of all parameters that are removed
-RANDOM = "random"
+YARDSTICKS = ("first", "random")
+"""Criteria that no one would choose."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,11 @@ class Candidate:
 
 
 def candidates(method: str) -> list[PruningSpec]:
-    """Return every distinct setting of a method, without the random criterion."""
+    """Return every distinct setting of a method, without the yardsticks."""
     specs = [
         PruningSpec(method, 0.5, criterion, allocation, scope).canonical()
         for criterion in METHODS[method].criteria
-        if criterion != RANDOM
+        if criterion not in YARDSTICKS
         for allocation in METHODS[method].allocations
         for scope in SCOPES
     ]

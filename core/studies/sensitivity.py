@@ -17,11 +17,10 @@ from core.networks.batch_norm import (
     recalibrate,
     statistics,
 )
-from core.networks.layers import copy_with, filters, weight_names
+from core.networks.layers import copy_with, weight_names
 from core.networks.network import Network
 from core.networks.segments import Segment, run_segments
 from core.pruning import Pruned
-from core.pruning.channel import batch_norm_behind
 from core.pruning.criteria import can_score
 from core.pruning.selection import one_of_each
 from core.specs.point import UNPRUNED, Point
@@ -46,24 +45,17 @@ def units(network: Network, method: str, criterion: str = "l1") -> tuple[str, ..
     """
     structure, layers = network.structure, network.layers
     if METHODS[method].prunes_groups:
-        return tuple(
-            group.name
-            for group in network.groups
-            if all(_has_score(network, name, criterion) for name in group.producers)
-        )
+        groups = network.groups
+        return tuple(group.name for group in groups if can_score(network, group, criterion))
     names = weight_names(network.module)
-    stored = {name: layers[name] for name in names if name not in structure.computed}
-    if METHODS[method].prunes_weights:
-        return tuple(one_of_each(stored, names)[0])
-    convolutions = {n: each for n, each in stored.items() if not isinstance(each, nn.Linear)}
-    return tuple(
-        name for name in one_of_each(convolutions, names)[0] if _has_score(network, name, criterion)
-    )
-
-
-def _has_score(network: Network, layer: str, criterion: str) -> bool:
-    batch_norm = batch_norm_behind(network.module, network.structure, layer)
-    return can_score(filters(network.layers[layer]), batch_norm, criterion)
+    stored = {
+        name: layers[name]
+        for name in names
+        if name not in structure.computed
+        and (METHODS[method].prunes_weights or not isinstance(layers[name], nn.Linear))
+    }
+    first = one_of_each(stored, names)[0]
+    return tuple(name for name in first if can_score(network, name, criterion))
 
 
 def scan_points(

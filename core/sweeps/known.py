@@ -11,7 +11,7 @@ import torch
 from core.data.dataset import DataSet
 from core.device import best_device, resolve_precision
 from core.errors import InputError
-from core.evidence import Evidence
+from core.evidence import Evidence, kept_identity
 from core.measuring.outcome import Evaluation
 from core.networks.checkpoint import Checkpoint
 from core.pruning import Pruner
@@ -20,7 +20,7 @@ from core.specs.point import UNPRUNED, Point
 from core.specs.recovery import NOTHING
 from core.specs.vocabulary import PRECISIONS
 from core.sweeps.ask import Answer, Event, Turn, ask
-from core.sweeps.measurer import Measurer
+from core.sweeps.measurer import Measurer, needs_images
 from core.sweeps.reading import Reading, can_be_paired
 
 BASELINE = Point(UNPRUNED, NOTHING)
@@ -281,4 +281,10 @@ class KnownResults:
             subset_seed=0 if is_whole else self.seed,
             precision=self._precision,
             architecture=self._checkpoint.signature.identity,
+            evidence=self._evidence_identity if needs_images(point.spec) else "",
         )
+
+    @property
+    def _evidence_identity(self) -> str:
+        """Return the identity of what is known from training images; empty if nothing is."""
+        return kept_identity(self._checkpoint.network, self._checkpoint.fingerprint)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.data.dataset import DataSet, subset_indices
 from core.device import DTYPES, best_device, resolve_precision
-from core.evidence import Evidence, local_evidence
+from core.evidence import Evidence, kept_saliency, local_evidence
 from core.measuring.cost import compressed_bytes, cost
 from core.measuring.evaluation import BATCH_SIZES, classify, for_inference
 from core.measuring.outcome import Evaluation
@@ -24,6 +24,7 @@ from core.results import Key, Origin, Result, compact
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
+from core.specs.vocabulary import CRITERIA
 
 LARGEST_KEPT_INPUTS = 1 << 30
 """Largest size of normalised test images, in bytes, that are kept for all points."""
@@ -70,6 +71,7 @@ class Measurer:
             subset_seed=self._seed,
             precision=self._precision,
             architecture=self.checkpoint.signature.identity,
+            evidence=self._evidence.identity if needs_images(point.spec) else "",
         )
 
     @property
@@ -79,6 +81,8 @@ class Measurer:
 
     def measure(self, point: Point) -> Iterator[Recovering | Evaluation | Result]:
         """Yield progress batch by batch, and finally the result. Can be dropped at any event."""
+        if needs_images(point.spec):
+            yield from self.prepare()
         pruned = self._prune(point.spec)
         network = yield from self._recover(pruned, point.recovery)
         evaluation = None
@@ -101,6 +105,10 @@ class Measurer:
                 date=datetime.now(UTC).isoformat(timespec="seconds"),
             ),
         )
+
+    def prepare(self) -> Generator[Recovering, None, None]:
+        """Collect what criteria that look at training images need, unless it is there."""
+        yield from self._evidence.saliency()
 
     def _recover(self, pruned: Pruned, recovery: Recovery) -> Generator[Recovering, None, Network]:
         return (yield from recover(pruned, recovery, self._evidence))
@@ -141,9 +149,20 @@ class Measurer:
     def _prune(self, spec: PruningSpec) -> Pruned:
         """Prune the network; cache the last one, which several recoveries may share."""
         if self._last is None or self._last[0] != spec:
-            self._pruner = self._pruner or Pruner(self.checkpoint.network)
+            self._pruner = self._pruner or new_pruner(self.checkpoint)
             self._last = (spec, self._pruner.prune(spec))
         return self._last[1]
+
+
+def needs_images(spec: PruningSpec) -> bool:
+    """Return whether the pruning depends on training images."""
+    return CRITERIA[spec.criterion].needs_images and not spec.is_identity
+
+
+def new_pruner(baseline: Checkpoint) -> Pruner:
+    """Return a pruner that knows what was collected of the baseline on training images."""
+    network, fingerprint = baseline.network, baseline.fingerprint
+    return Pruner(network, lambda: kept_saliency(network, fingerprint))
 
 
 class _Stopwatch:

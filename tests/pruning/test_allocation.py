@@ -12,7 +12,11 @@ from torch import Tensor, nn
 from core.errors import InputError
 from core.networks.layers import prunable_layers
 from core.pruning import prune
-from core.pruning.allocation import erdos_renyi_kernel_counts, lamp_scores
+from core.pruning.allocation import (
+    counts_below_one_threshold,
+    erdos_renyi_kernel_counts,
+    lamp_scores,
+)
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import METHODS
 from tests.small_networks import (
@@ -205,3 +209,111 @@ def test_an_override_of_what_is_not_there_is_refused(method: str, scope: str, na
 def test_tensor_scores_keep_their_type() -> None:
     scores: Tensor = lamp_scores(torch.rand(5))
     assert scores.dtype == torch.float32
+
+
+BOUNDED = [
+    ("fine", "global"),
+    ("fine", "lamp"),
+    ("channel", "global"),
+    ("channel", "isomorphic"),
+]
+
+
+@pytest.mark.parametrize(("method", "allocation"), BOUNDED)
+@pytest.mark.parametrize("ratio", [0.0, 0.2, 0.5, 0.7, 1.0])
+def test_none_loses_less_than_the_floor_or_more_than_the_ceiling(
+    method: str, allocation: str, ratio: float
+) -> None:
+    floor, ceiling = 0.5, 0.6
+    network = wrap(random_resnet())
+    spec = PruningSpec(
+        method, ratio, allocation=allocation, scope="internal", floor=floor, ceiling=ceiling
+    )
+    pruned = prune(network, spec)
+    if method == "fine":
+        sizes = {layer.name: (layer.weights, layer.weights_left) for layer in pruned.layers}
+    else:
+        groups = {group.name: group.size for group in network.groups}
+        sizes = {name: (groups[name], len(kept)) for name, kept in pruned.kept.items()}
+    for size, left in sizes.values():
+        assert round(floor * min(ratio, 1.0) * size) <= size - left or ratio > ceiling
+        assert size - left <= round(ceiling * size)
+    total = sum(size for size, _ in sizes.values())
+    gone = total - sum(left for _, left in sizes.values())
+    assert gone <= round(ratio * total)
+    if ratio < ceiling and allocation != "isomorphic":
+        assert gone == round(ratio * total)
+    if ratio == 1.0 and method == "channel":
+        assert any("of the channels in scope were removed" in note for note in pruned.notes)
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 8, width=16), min_size=2, max_size=12), min_size=1, max_size=4),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
+def test_one_threshold_with_bounds_is_a_brute_force(
+    values: list[list[float]], ratio: float, floor: float, ceiling: float
+) -> None:
+    """The floor first, then the lowest that may still go, one after the other."""
+    scores = {str(number): torch.tensor(group) for number, group in enumerate(values)}
+    spec = PruningSpec("channel", ratio, allocation="global", floor=floor, ceiling=ceiling)
+    found = counts_below_one_threshold(scores, spec, is_comparable=True)
+    most = {name: min(round(ceiling * len(each)), len(each) - 1) for name, each in scores.items()}
+    gone = {
+        name: min(round(floor * ratio * len(each)), most[name]) for name, each in scores.items()
+    }
+    number = min(round(ratio * sum(map(len, values))), sum(most.values()))
+    ascending = sorted(
+        (float(score), name, rank)
+        for name, each in scores.items()
+        for rank, score in enumerate(each.sort().values)
+        if gone[name] <= rank < most[name]
+    )
+    surplus = sum(gone.values()) - number  # rounding the floors up can come to more than the ratio
+    for _, name, _ in ascending[: max(0, -surplus)]:
+        gone[name] += 1
+    if surplus <= 0:
+        assert found == gone
+    else:
+        assert all(found[name] <= gone[name] for name in gone)
+    assert sum(found.values()) == number
+
+
+def test_isomorphic_groups_compete_among_themselves() -> None:
+    network = wrap(random_resnet())
+    spec = PruningSpec("channel", 0.5, allocation="isomorphic")
+    kept = prune(network, spec).kept
+    twins = [("layer1.0.conv1", "layer1.1.conv1"), ("layer4.0.conv1",), ("layer4.1.conv1",)]
+    sizes = {group.name: group.size for group in network.groups}
+    for equals in twins:
+        assert sum(len(kept[name]) for name in equals) == sum(sizes[name] for name in equals) / 2
+    scores: dict[tuple[str, int], float] = {}
+    for name in twins[0]:
+        weight = network.layers[name].weight.detach()
+        scores |= {(name, n): float(each) for n, each in enumerate(weight.abs().sum((1, 2, 3)))}
+    stays = {(name, channel) for name in twins[0] for channel in kept[name].tolist()}
+    assert min(scores[each] for each in stays) >= max(
+        score for each, score in scores.items() if each not in stays
+    )
+
+
+@pytest.mark.parametrize("multiple", [4, 8, 16, 64])
+@pytest.mark.parametrize("allocation", ["uniform", "global", "isomorphic"])
+@pytest.mark.parametrize("ratio", [0.0, 0.3, 0.5, 0.93, 1.0])
+def test_a_multiple_stays_of_each_group(multiple: int, allocation: str, ratio: float) -> None:
+    network = wrap(random_resnet())
+    spec = PruningSpec("channel", ratio, allocation=allocation, round_to=multiple)
+    freely = prune(network, PruningSpec("channel", ratio, allocation=allocation)).kept
+    pruned = prune(network, spec)
+    for group in network.groups:
+        left, wanted = len(pruned.kept[group.name]), len(freely[group.name])
+        assert 0 < left <= group.size
+        if left < group.size:
+            assert left % multiple == 0
+            assert abs(left - wanted) <= multiple / 2 or left == multiple
+        else:
+            assert wanted > group.size - multiple
+    if ratio > 0:
+        assert any("of the channels in scope were removed" in note for note in pruned.notes)

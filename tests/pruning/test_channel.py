@@ -13,17 +13,19 @@ from torch import Tensor, nn
 from core.errors import InputError
 from core.networks.flow import follow
 from core.networks.groups import Structure
-from core.pruning import Pruner, prune
+from core.pruning import prune
 from core.pruning.channel import ChannelPruner, group_scores
 from core.specs.pruning import PruningSpec
-from core.specs.vocabulary import CRITERIA, METHODS, SCOPES
+from core.specs.vocabulary import METHODS, SCOPES
 from tests.examples import expensive
 from tests.small_networks import (
     EXAMPLE,
     Widths,
+    facts_of,
     followed,
     images,
     pruned_by,
+    pruner_of,
     random_bottleneck_resnet,
     random_resnet,
     random_vgg,
@@ -39,7 +41,7 @@ BOTTLENECK = follow(random_bottleneck_resnet(), EXAMPLE)
 UNEVEN = Widths(streams=(5, 12, 7, 16), inner=(3, 9, 1, 30, 8, 11, 4, 20))
 
 ratios = st.floats(0, 1)
-criteria = st.sampled_from(list(CRITERIA))
+criteria = st.sampled_from(METHODS["channel"].criteria)
 allocations = st.sampled_from(METHODS["channel"].allocations)
 scopes = st.sampled_from(list(SCOPES))
 seeds = st.integers(0, 3)
@@ -50,8 +52,8 @@ any_widths = st.builds(Widths, st.tuples(*[a_width] * 4), st.tuples(*[a_width] *
 def kept_channels(
     model: nn.Module, spec: PruningSpec, structure: Structure | None = None
 ) -> dict[str, Tensor]:
-    structure = structure or follow(model, EXAMPLE)
-    return ChannelPruner(model, structure, spec.criterion, spec.seed).kept(spec)
+    network = with_structure(model, structure or follow(model, EXAMPLE))
+    return ChannelPruner(facts_of(network, spec.seed), spec.criterion).kept(spec)
 
 
 def logits(model: nn.Module) -> Tensor:
@@ -71,7 +73,7 @@ def check_that_removal_equals_masking(
     """Logits agree to 1e-4, in fp32."""
     masked = copy.deepcopy(model)
     silence(masked, structure, kept_channels(model, spec, structure))
-    narrower = prune(with_structure(model, structure), spec).network.module
+    narrower = pruner_of(with_structure(model, structure)).prune(spec).network.module
     assert largest_difference(logits(narrower), logits(masked)) <= 1e-4
 
 
@@ -128,7 +130,7 @@ def test_network_and_costs_equal_torch_pruning(ratio: float, criterion: str) -> 
     model = random_resnet()
     theirs = copy.deepcopy(model)
     structure = follow(model, EXAMPLE)
-    scores = group_scores(model, structure, criterion, seed=0)[0]
+    scores = group_scores(facts_of(followed(model)), criterion)[0]
     group_of = {name: group.name for group in structure.groups for name in group.producers}
     name_of = {module: name for name, module in theirs.named_modules()}
 
@@ -159,7 +161,7 @@ def test_network_and_costs_equal_torch_pruning(ratio: float, criterion: str) -> 
     assert pruned.macs == {name: theirs_by_name[name] for name in pruned.macs}
 
 
-UNEVEN_PRUNER = Pruner(wrap(random_resnet(UNEVEN)))
+UNEVEN_PRUNER = pruner_of(wrap(random_resnet(UNEVEN)))
 
 
 def widths_left(spec: PruningSpec) -> Widths:
@@ -222,9 +224,7 @@ def kept_by_brute_force(scores: dict[str, Tensor], ratio: float) -> dict[str, li
 @pytest.mark.parametrize("criterion", ["l1", "l2", "bn", "random"])
 def test_global_keeps_what_brute_force_keeps(ratio: float, criterion: str) -> None:
     model = random_resnet(UNEVEN)
-    expected = kept_by_brute_force(
-        group_scores(model, follow(model, EXAMPLE), criterion, 0)[0], ratio
-    )
+    expected = kept_by_brute_force(group_scores(facts_of(followed(model)), criterion)[0], ratio)
     kept = kept_channels(model, PruningSpec("channel", ratio, criterion, "global"))
     assert {name: indices.tolist() for name, indices in kept.items()} == expected
 
@@ -252,7 +252,7 @@ def test_group_scores_are_the_mean_over_the_producers() -> None:
     structure = follow(model, EXAMPLE)
     modules = dict(model.named_modules())
     for criterion in ("l1", "l2", "bn"):
-        scores, _ = group_scores(model, structure, criterion, 0)
+        scores, _ = group_scores(facts_of(followed(model)), criterion)
         for group in structure.groups:
             for channel in range(group.size):
                 of_members = []

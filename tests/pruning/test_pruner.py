@@ -6,14 +6,15 @@ import pytest
 import torch
 
 from core.networks.layers import prunable_layers
-from core.pruning import Pruner, prune
+from core.pruning import prune
 from core.specs.pruning import PruningSpec
-from core.specs.vocabulary import ALLOCATIONS, METHODS
+from core.specs.vocabulary import METHODS
 from tests.combinations import COMBINATIONS
 from tests.small_networks import (
     copy_of_state,
     images,
     pruned_by,
+    pruner_of,
     random_network,
     random_resnet,
     same_state,
@@ -28,7 +29,7 @@ SPECS = sorted({spec.canonical() for spec in ALL_SPECS}, key=repr)
 every_spec = pytest.mark.parametrize("spec", SPECS, ids=str)
 every_method = pytest.mark.parametrize("method", METHODS)
 
-PRUNER = Pruner(random_network(image_size=8))
+PRUNER = pruner_of(random_network(image_size=8))
 UNTOUCHED = copy_of_state(PRUNER.baseline.module)
 
 
@@ -133,7 +134,7 @@ def test_a_channel_pruned_inner_layer_loses_outputs_and_inputs(ratio: float) -> 
     assert layers[0].sparsity == layers[-1].sparsity == ratio
 
 
-@pytest.mark.parametrize("allocation", ALLOCATIONS)
+@pytest.mark.parametrize("allocation", METHODS["fine"].allocations)
 def test_the_sparsity_of_fine_is_the_ratio(allocation: str) -> None:
     pruned = PRUNER.prune(PruningSpec("fine", 0.3, allocation=allocation))
     assert pruned.sparsity == pytest.approx(0.3, abs=1e-4)

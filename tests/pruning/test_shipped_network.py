@@ -11,6 +11,7 @@ from core.networks.flow import follow
 from core.networks.groups import Structure
 from core.pruning.channel import ChannelPruner
 from core.specs.pruning import PruningSpec
+from tests.small_networks import facts_of, with_structure
 
 MODEL = checkpoint.load(Path("checkpoints/resnet18-cifar10.safetensors")).network.module
 
@@ -69,7 +70,7 @@ def structure() -> Structure:
 def test_the_kept_channels_are_those_of_stored_results(
     structure: Structure, criterion: str, seed: int, allocation: str, scope: str
 ) -> None:
-    pruner = ChannelPruner(MODEL, structure, criterion, seed)
+    pruner = ChannelPruner(facts_of(with_structure(MODEL, structure), seed), criterion)
     digest = hashlib.sha256()
     for hundredths in range(101):
         spec = PruningSpec("channel", hundredths / 100, criterion, allocation, scope, seed)

@@ -105,7 +105,7 @@ def test_a_large_kernel_is_seen_place_by_place(monkeypatch: pytest.MonkeyPatch) 
     assert found["layer1.0.conv1"].kernel == (3, 3)
     assert found["layer2.0.conv2"].kernel == ()
     assert "fc" in found
-    monkeypatch.setattr("core.evidence.moments.MOST_COLUMNS", 8)
+    monkeypatch.setattr("core.evidence.reading.MOST_COLUMNS", 8)
     assert "layer2.0.conv2" not in moments(network)
 
 

@@ -28,6 +28,10 @@ from tests.results.conftest import key_of
         ("channel", {"criterion": "l1", "allocation": "uniform", "scope": "all"}),
         ("channel-mask", {"allocation": "global"}),
         ("channel-mask", {"scope": "internal"}),
+        ("channel-mask", {"round_to": 8}),
+        ("fine", {"round_to": 8}),
+        ("fine", {"floor": 0.5, "ceiling": 0.5}),
+        ("channel", {"floor": 0.5, "ceiling": 0.5}),
     ],
     ids=str,
 )
@@ -39,6 +43,15 @@ def test_a_setting_without_effect_makes_no_other_key(
     assert hash(told) == hash(plain)
     assert told.settings == plain.settings
     assert told.spec == PruningSpec(method, 0.3)
+
+
+def test_evidence_counts_where_a_criterion_needs_it() -> None:
+    assert key_of("channel", evidence="a") == key_of("channel")
+    assert key_of("channel", 0.0, spec={"criterion": "taylor"}, evidence="a") == key_of("fine", 0.0)
+    one = key_of("channel", spec={"criterion": "taylor"}, evidence="a")
+    other = key_of("channel", spec={"criterion": "taylor"}, evidence="b")
+    assert one != other
+    assert one.settings != other.settings
 
 
 def test_the_unpruned_network_is_the_same_by_every_method() -> None:

@@ -48,7 +48,17 @@ VARIED = [
             spec={"criterion": "random", "allocation": "global", "scope": "internal", "seed": 7},
         )
     ),
-    result_of(key_of("fine", spec={"allocation": "lamp"})),
+    result_of(key_of("fine", spec={"allocation": "lamp", "floor": 0.5})),
+    result_of(
+        key_of(
+            "channel",
+            spec={
+                **{"criterion": "second-order", "allocation": "isomorphic"},
+                **{"ceiling": 0.75, "round_to": 8},
+            },
+            evidence="0011223344556677",
+        )
+    ),
     result_of(key_of("channel", 0.0, spec={"overrides": (("conv1", 0.1), ("a.b", 1 / 3))})),
 ]
 

@@ -23,10 +23,14 @@ SETTINGS = Settings(
     match="ratio",
     recovery=NOTHING,
     weight_allocation="uniform",
+    weight_criterion="l1",
     criterion="l1",
     channel_allocation="uniform",
     scope="all",
     channel_method="channel",
+    ceiling=1.0,
+    floor=0.0,
+    round_to=1,
 )
 
 

@@ -22,6 +22,7 @@ from core.pruning import Pruned, Pruner, ratio_that_removes
 from core.results import ResultStore, open_store
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import is_folder
+from core.sweeps.measurer import new_pruner
 
 HEATMAP_RATIOS = tuple(step * 5 / 100 for step in range(20))
 VARIABLES = (*(cifar.variable for cifar in BOTH.values()), loading.IMAGES_VARIABLE)
@@ -85,7 +86,7 @@ def load_checkpoint(file: FileVersion) -> Checkpoint:
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def load_pruner(file: FileVersion) -> Pruner:
-    return Pruner(load_checkpoint(file).network)
+    return new_pruner(load_checkpoint(file))
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)

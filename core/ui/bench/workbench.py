@@ -11,6 +11,7 @@ from core.results import ResultStore
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES, data_set_name
 from core.sweeps.known import KnownResults
+from core.ui.bench.looking import look_at_training_images
 from core.ui.bench.resources import (
     FileVersion,
     file_version,
@@ -81,6 +82,7 @@ def open_workbench() -> Workbench:
         st.stop()
     file = file_version(settings.baseline)
     loaded = load_checkpoint(file)
+    look_at_training_images(file, loaded, settings)
     store = load_store()
     for note in store.notes:
         st.caption(f":material/info: {note}")

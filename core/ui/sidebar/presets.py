@@ -18,6 +18,10 @@ USUAL = {
     "channels": "removed",
     "scope": "all",
     "criterion": "L1",
+    "weight_criterion": "as for channels",
+    "ceiling": "no limit",
+    "floor": "nothing",
+    "multiple": "1",
 }
 
 

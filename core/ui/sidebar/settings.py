@@ -36,6 +36,10 @@ UNKNOWN = "unknown_baseline"  # session key: a baseline named in the URL that do
 
 # Option as shown in the control and the URL -> name in core. The first option is the default.
 CRITERION_OPTIONS = {each.label: name for name, each in CRITERIA.items()}
+WEIGHT_CRITERIA = {
+    "as for channels": "",
+    **{CRITERIA[name].label: name for name in METHODS["fine"].criteria if name != "l2"},
+}
 WEIGHT_ALLOCATIONS = {ALLOCATIONS[name].label: name for name in METHODS["fine"].allocations}
 CHANNEL_ALLOCATIONS = {ALLOCATIONS[name].label: name for name in METHODS["channel"].allocations}
 SCOPE_OPTIONS = {each.label: name for name, each in SCOPES.items()}
@@ -43,6 +47,9 @@ CHANNEL_METHODS = {
     each.short: name for name, each in METHODS.items() if each.granularity == CHANNELS
 }
 RECOVERY_OPTIONS = {each.label: name for name, each in RECOVERIES.items()}
+CEILINGS = {"no limit": 1.0, **{f"{part}%": part / 100 for part in (95, 90, 85, 80, 75, 70, 60)}}
+FLOORS = {"nothing": 0.0, **{f"{part}% of the ratio": part / 100 for part in (25, 50, 75)}}
+MULTIPLES = {str(number): number for number in (1, 4, 8, 16)}
 MATCHES = {"ratio": "ratio", "parameters left": "parameters"}
 
 
@@ -58,10 +65,14 @@ class Settings:
     match: str  # "ratio" or "parameters": what is equal for both methods
     recovery: Recovery
     weight_allocation: str  # of fine-grained pruning
-    criterion: str
+    weight_criterion: str
+    criterion: str  # for channels
     channel_allocation: str
     scope: str
     channel_method: str  # "channel" or "channel-mask"
+    ceiling: float  # where layers or groups compete
+    floor: float
+    round_to: int
 
     def point(self, method_name: str, ratio: float) -> Point:
         """Return one side of the comparison at `ratio`, with the chosen recovery."""
@@ -70,19 +81,33 @@ class Settings:
     def spec(self, method_name: str, ratio: float) -> PruningSpec:
         """Return the pruning spec of one side of the comparison at `ratio`."""
         if method_name == FINE_GRAINED:
-            # Single weights fall back to L1 if the criterion can only score channels.
-            criterion = self.criterion if self.criterion in METHODS["fine"].criteria else "l1"
-            spec = PruningSpec("fine", ratio, criterion, self.weight_allocation, seed=self.seed)
+            spec = PruningSpec(
+                "fine",
+                ratio,
+                usable("fine", self.weight_criterion),
+                self.weight_allocation,
+                seed=self.seed,
+                floor=self.floor,
+                ceiling=self.ceiling,
+            )
         else:
             spec = PruningSpec(
                 self.channel_method,
                 ratio,
-                self.criterion,
+                usable(self.channel_method, self.criterion),
                 self.channel_allocation,
                 self.scope,
                 self.seed,
+                floor=self.floor,
+                ceiling=self.ceiling,
+                round_to=self.round_to,
             )
         return spec.canonical()
+
+
+def usable(method: str, criterion: str) -> str:
+    """Return a criterion, or L1 where a method cannot use it."""
+    return criterion if criterion in METHODS[method].criteria else "l1"
 
 
 def shared_controls() -> None:
@@ -106,13 +131,17 @@ def shared_controls() -> None:
         bind="query-params",
         help=_RECOVERY_HELP,
     )
-    _choice("Criterion", "criterion", CRITERION_OPTIONS, _CRITERION_HELP)
+    _list("Criterion", "criterion", CRITERION_OPTIONS, _CRITERION_HELP)
     with st.expander("Allocation and groups"):
+        _list("Weights: criterion", "weight_criterion", WEIGHT_CRITERIA, _WEIGHT_CRITERION_HELP)
         _choice("Weights: allocation", "weights", WEIGHT_ALLOCATIONS, _WEIGHTS_HELP)
         _choice("Channels: allocation", "allocation", CHANNEL_ALLOCATIONS, _ALLOCATION_HELP)
         _choice("Channels are", "channels", CHANNEL_METHODS, _CHANNELS_HELP)
         _choice("Channel groups", "scope", SCOPE_OPTIONS, _SCOPE_HELP)
-    for note in _notes(st.session_state["criterion"], st.session_state["channels"]):
+        _list("None loses more than", "ceiling", CEILINGS, _CEILING_HELP)
+        _list("Each loses at least", "floor", FLOORS, _FLOOR_HELP)
+        _choice("Channels left, a multiple of", "multiple", MULTIPLES, _MULTIPLE_HELP)
+    for note in _notes(st.session_state.to_dict()):
         st.caption(note)
     subset, seed = st.columns([3, 2])
     subset.number_input(
@@ -229,9 +258,14 @@ def pruning_settings(options: Mapping[str, Any]) -> dict[str, Any]:
         "recovery": Recovery.named(RECOVERY_OPTIONS[options["recovery"]]),
         "weight_allocation": WEIGHT_ALLOCATIONS[options["weights"]],
         "criterion": CRITERION_OPTIONS[options["criterion"]],
+        "weight_criterion": WEIGHT_CRITERIA[options["weight_criterion"]]
+        or CRITERION_OPTIONS[options["criterion"]],
         "channel_allocation": CHANNEL_ALLOCATIONS[options["allocation"]],
         "scope": SCOPE_OPTIONS[options["scope"]],
         "channel_method": CHANNEL_METHODS[options["channels"]],
+        "ceiling": CEILINGS[options["ceiling"]],
+        "floor": FLOORS[options["floor"]],
+        "round_to": MULTIPLES[options["multiple"]],
     }
 
 
@@ -253,7 +287,7 @@ def select_baseline(dataset: str, baseline: Path) -> None:
     _forget_unknown()
 
 
-def _choice(label: str, key: str, options: dict[str, str], help_text: str) -> None:
+def _choice(label: str, key: str, options: Mapping[str, Any], help_text: str) -> None:
     st.segmented_control(
         label,
         list(options),
@@ -266,14 +300,23 @@ def _choice(label: str, key: str, options: dict[str, str], help_text: str) -> No
     )
 
 
-def _notes(criterion: str, channels: str) -> list[str]:
+def _list(label: str, key: str, options: Mapping[str, Any], help_text: str) -> None:
+    st.selectbox(label, list(options), key=key, bind="query-params", help=help_text)
+
+
+def _notes(options: Mapping[str, Any]) -> list[str]:
     """Return notes on settings that have no effect on one of the methods."""
+    chosen = pruning_settings(options)
     notes = []
-    if criterion == "L2":
+    if chosen["weight_criterion"] == "l2":
         notes.append("For single weights, L1 and L2 give the same ranking.")
-    if criterion == "BN γ":
-        notes.append("BN γ scores channels; single weights are scored by L1.")
-    if channels == "masked":
+    for method, name, what in (
+        ("fine", chosen["weight_criterion"], "single weights"),
+        (chosen["channel_method"], chosen["criterion"], "channels"),
+    ):
+        if usable(method, name) != name:
+            notes.append(f"{CRITERIA[name].label} cannot score {what}, so L1 does.")
+    if chosen["channel_method"] == "channel-mask":
         notes.append(
             "Filters are masked in each layer separately: allocation and groups have no effect."
         )
@@ -285,7 +328,21 @@ _RATIO_HELP = (
     "When matched by parameters left, each method uses the ratio that removes this fraction of "
     "all parameters."
 )
-_CRITERION_HELP = "How a weight or a channel is scored; the lowest scores are removed first."
+_CRITERION_HELP = (
+    "How a channel, or a weight, is scored; the lowest scores are removed first.\n\n"
+    + "\n".join(f"- {each.label}: {each.sentence}" for each in CRITERIA.values())
+)
+_WEIGHT_CRITERION_HELP = (
+    "How a single weight is scored; by default as channels are, or by L1 where that cannot be."
+)
+_CEILING_HELP = (
+    "What a layer or a group loses at most, where they compete: under a global, isomorphic or LAMP "
+    "allocation. Without a limit, one layer can lose nearly all and stop what comes after it."
+)
+_FLOOR_HELP = "What a layer or a group loses at least, where they compete: a part of the ratio."
+_MULTIPLE_HELP = (
+    "Processors are built for multiples of 8 or 16 channels: each group keeps the nearest multiple."
+)
 _DATASET_HELP = (
     "The digits come with scikit-learn: small, no download needed. Own images appear here if the "
     "app is started with EXPLORER_DATA=FOLDER."
