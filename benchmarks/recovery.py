@@ -14,7 +14,6 @@ from core.measuring.evaluation import evaluate_fully
 from core.networks.batch_norm import finished
 from core.pruning import Pruner
 from core.recovery.reconstruct import reconstruct
-from core.recovery.update_weights import update_weights
 from core.specs.pruning import PruningSpec
 
 EVIDENCE_IMAGES = 2000
@@ -54,7 +53,7 @@ def weights(repeats: int) -> Measured:
 
     def at_a_new_ratio(number: int) -> None:
         pruned = pruner.prune(PruningSpec("fine", new_ratio(number)))
-        update_weights(model, pruned.network, known)
+        reconstruct(model, pruned.network, pruned.kept, known)
 
     timings = alternate({"weights": at_a_new_ratio}, repeats)
     return Measured(median(timings["weights"]), timings)

@@ -9,11 +9,13 @@ SCORED = {
     "fine": ANY | {"wanda", "second-order"},
     "channel": ANY | {"bn", "fpgm", "first", "next-l2", "taylor", "second-order"},
     "channel-mask": ANY | {"bn", "fpgm", "first"},
+    "hybrid": ANY | {"bn", "fpgm", "first", "next-l2", "taylor", "second-order"},
 }
 SHARED = {
     "fine": {"uniform", "global", "lamp", "erk"},
     "channel": {"uniform", "global", "isomorphic"},
     "channel-mask": {"uniform", "global", "isomorphic"},  # where they mean nothing
+    "hybrid": {"uniform", "global", "isomorphic"},
 }
 COMBINATIONS = [
     (method, criterion, allocation, scope)

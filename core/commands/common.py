@@ -28,7 +28,7 @@ from core.networks.checkpoint import Checkpoint
 from core.networks.network import Network
 from core.networks.registry import ARCHITECTURES, entry, is_own_code
 from core.specs.architecture import Architecture
-from core.specs.vocabulary import DATASETS, FOLDER, data_set_name, is_folder
+from core.specs.vocabulary import DATASETS, FOLDER, METHODS, data_set_name, is_folder
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # commands add their parsers here
 
@@ -69,8 +69,8 @@ def device_option() -> Parser:
     return parser
 
 
-def bounding_options() -> Parser:
-    """Return the options that bound what each layer or group loses."""
+def allocation_options() -> Parser:
+    """Return the further options of how much each layer or group loses."""
     parser = Parser(add_help=False)
     parser.add_argument(
         "--floor",
@@ -93,6 +93,19 @@ def bounding_options() -> Parser:
         default=1,
         metavar="N",
         help="a multiple of N channels stays of each group; default: 1",
+    )
+    parser.add_argument(
+        "--rest-ratio",
+        type=float,
+        default=0.0,
+        metavar="RATIO",
+        help="of the method hybrid: the part of the weights left that becomes zero; default: 0",
+    )
+    parser.add_argument(
+        "--rest-allocation",
+        choices=METHODS["fine"].allocations,
+        default="uniform",
+        help="of the method hybrid: how these weights are shared out; default: uniform",
     )
     return parser
 

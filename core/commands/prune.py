@@ -7,7 +7,7 @@ from typing import Any
 
 from core.commands.common import (
     Commands,
-    bounding_options,
+    allocation_options,
     checkpoint_file,
     costs,
     dataset_option,
@@ -47,7 +47,7 @@ KEPT = ("class_names",)
 def add_prune(commands: Commands) -> None:
     pruning = commands.add_parser(
         "prune",
-        parents=[evaluation_options(), dataset_option(), bounding_options()],
+        parents=[evaluation_options(), dataset_option(), allocation_options()],
         help="prune a baseline and evaluate the result",
     )
     pruning.set_defaults(run=run_prune)
@@ -105,6 +105,8 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
         floor=options.floor,
         ceiling=options.ceiling,
         round_to=options.round_to,
+        rest_ratio=options.rest_ratio,
+        rest_allocation=options.rest_allocation,
     )
     if options.out is not None:
         checkpoint.refuse_to_overwrite(options.out, options.overwrite)

@@ -7,7 +7,7 @@ from typing import Any
 from core import paths
 from core.commands.common import (
     Commands,
-    bounding_options,
+    allocation_options,
     evaluation_options,
     load_or_download,
 )
@@ -42,7 +42,7 @@ POINTS_BETWEEN_FILES = 40
 FIXED_OPTIONS = (
     *("subset", "seed", "dataset", "baseline", "export", "store", "methods", "criteria"),
     *("allocations", "scopes", "recoveries", "ratios", "criterion_seed"),
-    *("floor", "ceiling", "round_to"),
+    *("floor", "ceiling", "round_to", "rest_ratio", "rest_allocation"),
 )
 """Options that cannot be combined with --shipped."""
 
@@ -50,7 +50,7 @@ FIXED_OPTIONS = (
 def add_sweep(commands: Commands) -> None:
     sweeping = commands.add_parser(
         "sweep",
-        parents=[evaluation_options(), storing_options(), bounding_options()],
+        parents=[evaluation_options(), storing_options(), allocation_options()],
         help="measure many prunings and store the results; stored ones are not measured again",
     )
     sweeping.set_defaults(run=run_sweep)
@@ -97,6 +97,8 @@ def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
         options.floor,
         options.ceiling,
         options.round_to,
+        options.rest_ratio,
+        options.rest_allocation,
     )
     if not points:
         raise InputError(

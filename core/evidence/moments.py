@@ -90,16 +90,22 @@ class Moments:
         """Return the variance of each input, float32 (inputs,)."""
         return self.shifted[offsets(self.kernel).index((0,) * len(self.kernel))].diagonal()
 
-    @cached_property
-    def elimination(self) -> Tensor:
-        """Return what to do with later inputs when one is zeroed, float32 upper triangular.
+    def elimination(self, inputs: Tensor) -> Tensor:
+        """Return what to do with later inputs when one of `inputs` is zeroed.
 
-        The product of its transpose and it is the inverse of the second moments, (inputs x places)
-        squared. Of those the diagonal is raised by RIDGE times its mean.
+        The product of its transpose and it, float32 upper triangular, is the inverse of the second
+        moments of these inputs, ascending, (inputs x places) squared. Of those the diagonal is
+        raised by RIDGE times its mean.
         """
-        every = torch.arange(len(self.mean))
-        second = self.covariance(every, every).double()
-        mean = self.mean.double().repeat_interleave(self.places)
+        return self._whole_elimination if len(inputs) == len(self.mean) else self._eliminate(inputs)
+
+    @cached_property
+    def _whole_elimination(self) -> Tensor:
+        return self._eliminate(torch.arange(len(self.mean)))
+
+    def _eliminate(self, inputs: Tensor) -> Tensor:
+        second = self.covariance(inputs, inputs).double()
+        mean = self.mean[inputs].double().repeat_interleave(self.places)
         second += torch.outer(mean, mean)
         raised = RIDGE * second.diagonal().mean()
         second.diagonal().add_(raised.clamp_min(torch.finfo(torch.float32).tiny))

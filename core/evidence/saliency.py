@@ -33,7 +33,7 @@ class InputSaliency:
     def of(cls, weight: Tensor, moments: Moments) -> "InputSaliency":
         """Compute it for a layer's weight (outputs, inputs, ...)."""
         energy = moments.variance + moments.mean.square()
-        elimination = moments.elimination
+        elimination = moments.elimination(torch.arange(len(energy)))
         inverse = elimination.square().sum(0).view(len(energy), moments.places)
         return cls(energy, inverse, relative_loss(moments.rows(weight), moments))
 

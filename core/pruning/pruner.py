@@ -12,11 +12,12 @@ from core.pruning.channel import ChannelPruner
 from core.pruning.channel_mask import FilterMasker
 from core.pruning.criteria import Facts
 from core.pruning.fine_grained import FineGrainedPruner
+from core.pruning.hybrid import HybridPruner
 from core.pruning.report import Pruned, report
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import CRITERIA
 
-Method = FineGrainedPruner | ChannelPruner | FilterMasker
+Method = FineGrainedPruner | ChannelPruner | HybridPruner | FilterMasker
 
 PREPARED = 4  # methods that a Pruner remembers
 
@@ -53,9 +54,9 @@ class Pruner:
         return self._method(spec).kept_weights(spec, layer)
 
     def kept_channels(self, spec: PruningSpec) -> dict[str, Tensor]:
-        """The indices that `channel` keeps, ascending, by group."""
+        """The indices of the channels that are not removed, ascending, by group."""
         method = self._method(spec.canonical())
-        assert isinstance(method, ChannelPruner)
+        assert isinstance(method, ChannelPruner | HybridPruner)
         return method.kept(spec.canonical())
 
     def channel_scores(self, spec: PruningSpec) -> dict[str, Tensor]:
@@ -75,6 +76,8 @@ class Pruner:
                 return FineGrainedPruner(facts, criterion, allocation)
             case "channel":
                 return ChannelPruner(facts, criterion)
+            case "hybrid":
+                return HybridPruner(facts, criterion)
             case _:
                 return FilterMasker(facts, criterion)
 

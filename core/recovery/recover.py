@@ -7,7 +7,6 @@ from core.networks.batch_norm import Recovering, finished, recalibrate
 from core.networks.network import Network
 from core.pruning import Pruned
 from core.recovery.reconstruct import reconstruct
-from core.recovery.update_weights import update_weights
 from core.specs.recovery import Recovery
 
 
@@ -23,10 +22,7 @@ def recover(
         return network
     if recovery.method == "reconstruct":
         moments = yield from evidence.moments(recovery.images, recovery.seed)
-        if pruned.kept:
-            network = reconstruct(evidence.network, network, pruned.kept, moments)
-        else:
-            network = update_weights(evidence.network, network, moments)
+        network = reconstruct(evidence.network, network, pruned.kept, moments)
     images = evidence.training.draw(recovery.images, recovery.seed)
     return (yield from recalibrate(network, images, evidence.precision, evidence.device))
 

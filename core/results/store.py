@@ -23,7 +23,6 @@ from core.results.rows import (
     parameters_of,
     to_row,
 )
-from core.specs.point import UNPRUNED
 
 SAME_KEY = " AND ".join(f"{name} = :{name}" for name in KEY_COLUMNS)
 CURVE_COLUMNS = ("correct", "parameters", "nonzero", "macs", "precision", "file")
@@ -82,19 +81,15 @@ class ResultStore:
         """Return the best result at every ratio of the key's settings, ascending.
 
         The key's own ratio is ignored, but must not be 0, where the spec does not keep its method.
-        The unpruned network is the point at ratio 0 of every curve without overrides.
+        The point at ratio 0 is what is left to do there: for most curves the unpruned network.
         """
         labels = self.test_labels(key.data)
         if labels is None:
             return []
-        wanted = (
-            [(key, ">= 0")]
-            if key.spec.overrides
-            else [(replace(key, spec=UNPRUNED), "= 0"), (key, "> 0")]
-        )
+        start = replace(key, spec=replace(key.spec, ratio=0.0))
         best = {
-            row["hundredths"]: row
-            for each, ratios in wanted
+            row["hundredths"] if ratios == "> 0" else 0: row
+            for each, ratios in ((start, f"= {start.hundredths}"), (key, "> 0"))
             for row in self._query(
                 f"SELECT hundredths, subset, {', '.join(CURVE_COLUMNS)} FROM results "
                 f"WHERE {COVERS_SUBSET} AND hundredths {ratios} ORDER BY hundredths, {WORST_FIRST}",

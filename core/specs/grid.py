@@ -20,6 +20,8 @@ def grid(
     floor: float = 0.0,
     ceiling: float = 1.0,
     round_to: int = 1,
+    rest_ratio: float = 0.0,
+    rest_allocation: str = "uniform",
 ) -> list[Point]:
     """Return all valid combinations as distinct points, one curve after the other.
 
@@ -45,6 +47,8 @@ def grid(
                 floor=floor,
                 ceiling=ceiling,
                 round_to=round_to,
+                rest_ratio=rest_ratio,
+                rest_allocation=rest_allocation,
             ).canonical()
             for recovery in recoveries:
                 points[Point(spec, Recovery.named(recovery))] = None

@@ -18,7 +18,8 @@ class PruningSpec:
     """How to prune a network; hashable. Raises InputError, a ValueError, for invalid settings.
 
     `ratio` is a fraction: `fine` zeroes this fraction of the prunable weights; `channel` removes it
-    from each group's channels; `channel-mask` zeroes it of each convolution's filters in place.
+    from each group's channels; `channel-mask` zeroes it of each convolution's filters in place;
+    `hybrid` does what `channel` does, and then zeroes `rest_ratio` of the weights that are left.
     """
 
     method: str
@@ -31,7 +32,10 @@ class PruningSpec:
     # Of the allocations where layers or groups compete:
     floor: float = 0.0  # the part of the ratio that each loses at least, 0 to 1
     ceiling: float = 1.0  # what each loses at most, 0 to 1
-    round_to: int = 1  # only for `channel`: a multiple of it stays of each group
+    round_to: int = 1  # for methods that remove channels: a multiple of it stays of each group
+    # Only for `hybrid`, of the weights that are left when the channels are gone:
+    rest_ratio: float = 0.0  # the part that becomes zero, 0 to 1
+    rest_allocation: str = "uniform"
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -49,10 +53,16 @@ class PruningSpec:
             raise InputError(f"The ratio must be a number from 0 to 1, not {self.ratio!r}.")
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             raise InputError(f"The seed must be a whole number from 0 on, not {self.seed!r}.")
-        for name in ("floor", "ceiling"):
+        if self.rest_allocation not in METHODS["fine"].allocations:
+            raise InputError(
+                f"There is no allocation {self.rest_allocation!r} for weights: choose one of "
+                f"{', '.join(METHODS['fine'].allocations)}."
+            )
+        for name in ("floor", "ceiling", "rest_ratio"):
             if not _is_ratio(getattr(self, name)):
                 raise InputError(
-                    f"The {name} must be a number from 0 to 1, not {getattr(self, name)!r}."
+                    f"The {name.replace('_', ' ')} must be a number from 0 to 1, "
+                    f"not {getattr(self, name)!r}."
                 )
         if type(self.round_to) is not int or not 1 <= self.round_to <= LARGEST_MULTIPLE:
             raise InputError(
@@ -75,10 +85,14 @@ class PruningSpec:
     @property
     def is_identity(self) -> bool:
         """Whether this spec prunes nothing."""
-        return self.ratio == 0 and all(ratio == 0 for _, ratio in self.overrides)
+        ratios = (self.ratio, self.rest_ratio, *(ratio for _, ratio in self.overrides))
+        return not any(ratios)
 
     def canonical(self) -> "PruningSpec":
         """Return an equal pruning in which settings without effect have their defaults."""
+        pure = self._as_pure_method()
+        if pure is not self:
+            return pure.canonical()
         method = METHODS[self.method]
         same_as_l1 = method.prunes_weights and self.criterion == "l2"
         allocation = self.allocation if method.has_allocations else "uniform"
@@ -93,7 +107,19 @@ class PruningSpec:
             floor=float(self.floor) if is_bounded else 0.0,
             ceiling=float(self.ceiling) if is_bounded else 1.0,
             round_to=self.round_to if method.prunes_groups else 1,
+            rest_ratio=float(self.rest_ratio) if method.zeroes_rest else 0.0,
+            rest_allocation=self.rest_allocation if method.zeroes_rest else "uniform",
         )
+
+    def _as_pure_method(self) -> "PruningSpec":
+        """Return a hybrid that does only half of its work as the method that does the same."""
+        if not METHODS[self.method].zeroes_rest:
+            return self
+        if not self.rest_ratio:
+            return replace(self, method="channel")
+        if not self.ratio and not self.overrides:
+            return PruningSpec("fine", self.rest_ratio, allocation=self.rest_allocation)
+        return self
 
 
 def _is_ratio(value: Any) -> bool:

@@ -66,6 +66,7 @@ class Method:
     unit: str  # what can have its own ratio
     has_allocations: bool = True
     prunes_groups: bool = False  # removes coupled channels together, so scopes apply
+    zeroes_rest: bool = False  # then zeroes weights of what is left, by a ratio of their own
 
     @property
     def prunes_weights(self) -> bool:
@@ -247,6 +248,17 @@ METHODS: Mapping[str, Method] = {
         "after them is not changed.",
         unit="convolution",
         has_allocations=False,
+    ),
+    "hybrid": Method(
+        label="Hybrid",
+        granularity=CHANNELS,
+        short="removed, then weights zeroed",
+        doing="removing channels and zeroing weights of the rest",
+        sentence="Whole channels are removed first; then single weights of what is left are set to "
+        "zero, by their magnitude.",
+        unit="group of channels",
+        prunes_groups=True,
+        zeroes_rest=True,
     ),
 }
 

@@ -21,7 +21,7 @@ from tests.small_networks import (
 )
 
 ALL_SPECS = [
-    PruningSpec(method, 0.5, criterion, allocation, scope)
+    PruningSpec(method, 0.5, criterion, allocation, scope, rest_ratio=0.3)
     for method, criterion, allocation, scope in COMBINATIONS
 ]
 SPECS = sorted({spec.canonical() for spec in ALL_SPECS}, key=repr)

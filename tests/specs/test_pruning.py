@@ -70,7 +70,7 @@ def test_what_goes_together_is_allowed_and_nothing_else() -> None:
         else:
             message = refusal(method=method, criterion=criterion, allocation=allocation)
             assert is_one_sentence(message)
-    assert len(COMBINATIONS) == (5 * 4 + 9 * 3 + 6 * 3) * 2
+    assert len(COMBINATIONS) == (5 * 4 + 9 * 3 + 6 * 3 + 9 * 3) * 2
 
 
 @pytest.mark.parametrize("allocation", ["lamp", "erk"])

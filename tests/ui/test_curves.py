@@ -28,6 +28,7 @@ SETTINGS = Settings(
     channel_allocation="uniform",
     scope="all",
     channel_method="channel",
+    rest_ratio=0.5,
     ceiling=1.0,
     floor=0.0,
     round_to=1,

@@ -69,7 +69,8 @@ class Settings:
     criterion: str  # for channels
     channel_allocation: str
     scope: str
-    channel_method: str  # "channel" or "channel-mask"
+    channel_method: str  # "channel", "channel-mask" or "hybrid"
+    rest_ratio: float  # of hybrid: of the weights that are left
     ceiling: float  # where layers or groups compete
     floor: float
     round_to: int
@@ -101,8 +102,15 @@ class Settings:
                 floor=self.floor,
                 ceiling=self.ceiling,
                 round_to=self.round_to,
+                rest_ratio=self.rest_ratio,
+                rest_allocation=self.weight_allocation,
             )
         return spec.canonical()
+
+
+def zeroes_rest(channels: str) -> bool:
+    """Return whether an option of the control Channels zeroes weights of what is left."""
+    return METHODS[CHANNEL_METHODS[channels]].zeroes_rest
 
 
 def usable(method: str, criterion: str) -> str:
@@ -136,7 +144,18 @@ def shared_controls() -> None:
         _list("Weights: criterion", "weight_criterion", WEIGHT_CRITERIA, _WEIGHT_CRITERION_HELP)
         _choice("Weights: allocation", "weights", WEIGHT_ALLOCATIONS, _WEIGHTS_HELP)
         _choice("Channels: allocation", "allocation", CHANNEL_ALLOCATIONS, _ALLOCATION_HELP)
-        _choice("Channels are", "channels", CHANNEL_METHODS, _CHANNELS_HELP)
+        _list("Channels are", "channels", CHANNEL_METHODS, _CHANNELS_HELP)
+        st.slider(
+            "Then, of the weights left",
+            min_value=0.0,
+            max_value=HIGHEST_RATIO,
+            value=0.5,
+            step=0.01,
+            key="rest",
+            bind="query-params",
+            disabled=not zeroes_rest(st.session_state["channels"]),
+            help=_REST_HELP,
+        )
         _choice("Channel groups", "scope", SCOPE_OPTIONS, _SCOPE_HELP)
         _list("None loses more than", "ceiling", CEILINGS, _CEILING_HELP)
         _list("Each loses at least", "floor", FLOORS, _FLOOR_HELP)
@@ -247,6 +266,7 @@ def current_settings() -> Settings:
         subset=int(state["subset"]),
         seed=int(state["seed"]),
         ratio=round(float(state["ratio"]), 2),
+        rest_ratio=round(float(state["rest"]), 2),
         **pruning_settings(state.to_dict()),
     )
 
@@ -335,6 +355,10 @@ _CRITERION_HELP = (
 _WEIGHT_CRITERION_HELP = (
     "How a single weight is scored; by default as channels are, or by L1 where that cannot be."
 )
+_REST_HELP = (
+    "Of the hybrid: the part of the weights left in the narrower network that is set to zero, by "
+    "magnitude, in the allocation chosen for weights."
+)
 _CEILING_HELP = (
     "What a layer or a group loses at most, where they compete: under a global, isomorphic or LAMP "
     "allocation. Without a limit, one layer can lose nearly all and stop what comes after it."
@@ -359,7 +383,8 @@ _MATCH_HELP = (
 )
 _CHANNELS_HELP = (
     "Removed: the network becomes narrower; channels that a residual addition or the like couples "
-    "are removed together. Masked: filters are zeroed in place, in each layer separately."
+    "are removed together. Masked: filters are zeroed in place, in each layer separately. "
+    "Removed, then weights zeroed: a hybrid of both methods."
 )
 _ALLOCATION_HELP = (
     "Uniform: the same ratio for every layer or group. Global: one threshold for all of them, "
