@@ -429,8 +429,8 @@ def test_candidates_compete_and_the_best_comes_first(run: Run, trained: Checkpoi
     command = ("choose", "--dataset", "digits", "--precision", "fp32", "--baseline", trained.path)
     outcome = run(*command, *SUBSET, "--methods", "fine")
     assert outcome.code == 0
-    assert "12 results, 12 of them measured now" in outcome.out
-    assert outcome.out.count("with 50% removed") == 4
+    assert "36 results, 36 of them measured now" in outcome.out
+    assert outcome.out.count("with 50% removed") == 12
     result = run(*command, *SUBSET, "--methods", "fine", "--json").result
     assert list(result) == ["fine"]
     means = [sum(each["accuracies"]) / 3 for each in result["fine"]]
@@ -439,7 +439,8 @@ def test_candidates_compete_and_the_best_comes_first(run: Run, trained: Checkpoi
     pruned = run(
         *("prune", "--dataset", "digits", "--baseline", trained.path, *SUBSET, "--json"),
         *("--precision", "fp32", "--method", "fine", "--recovery", "bn"),
-        *("--allocation", best["spec"]["allocation"], "--ratio", best["ratios"][1]),
+        *("--criterion", best["spec"]["criterion"], "--ratio", best["ratios"][1]),
+        *("--allocation", best["spec"]["allocation"]),
     ).result
     assert pruned["accuracy"] == best["accuracies"][1]
 
@@ -646,7 +647,7 @@ def test_a_pruned_file_is_replaced_only_when_asked(
     )
     with monkeypatch.context() as patch:
         patch.setattr(
-            "core.commands.prune.prune", lambda *_: pytest.fail("it was pruned for nothing")
+            "core.commands.prune.new_pruner", lambda *_: pytest.fail("it was pruned for nothing")
         )
         assert_refused(run(*command), str(out), "exists already", "--overwrite")
     assert out.read_text() == "precious"

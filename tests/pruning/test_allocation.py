@@ -180,10 +180,12 @@ def test_a_convolution_with_a_ratio_of_its_own_loses_that_many_filters() -> None
 @pytest.mark.parametrize("method", METHODS)
 def test_overrides_of_0_everywhere_are_the_baseline(method: str) -> None:
     model = random_resnet()
+    groups = ["conv1", "layer2.0.conv2", "layer3.0.conv2", "layer4.0.conv2"]
+    groups += [f"layer{stage}.{block}.conv1" for stage in range(1, 5) for block in range(2)]
     names = {
         "fine": list(prunable_layers(model)),
-        "channel": ["conv1", "layer2.0.conv2", "layer3.0.conv2", "layer4.0.conv2"]
-        + [f"layer{stage}.{block}.conv1" for stage in range(1, 5) for block in range(2)],
+        "channel": groups,
+        "hybrid": groups,
         "channel-mask": [name for name in prunable_layers(model) if name != "fc"],
     }[method]
     spec = PruningSpec(method, 0.5, overrides=tuple((name, 0.0) for name in names))

@@ -34,7 +34,7 @@ def test_without_one_half_it_is_the_pure_method(ratio: float, allocation: str) -
             PruningSpec("fine", ratio, allocation=allocation),
         ),
     ):
-        assert hybrid.canonical() == pure.canonical()
+        assert hybrid.canonical() == pure.canonical() or pure.is_identity
         ours, theirs = PRUNER.prune(hybrid), PRUNER.prune(pure)
         assert same_state(ours.network.module.state_dict(), theirs.network.module.state_dict())
         assert ours.layers == theirs.layers
