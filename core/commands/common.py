@@ -95,13 +95,6 @@ def allocation_options() -> Parser:
         help="a multiple of N channels stays of each group; default: 1",
     )
     parser.add_argument(
-        "--rest-ratio",
-        type=float,
-        default=0.0,
-        metavar="RATIO",
-        help="of the method hybrid: the part of the weights left that becomes zero; default: 0",
-    )
-    parser.add_argument(
         "--rest-allocation",
         choices=METHODS["fine"].allocations,
         default="uniform",

@@ -57,6 +57,13 @@ def add_prune(commands: Commands) -> None:
     pruning.add_argument("--allocation", choices=ALLOCATIONS, default="uniform")
     pruning.add_argument("--scope", choices=SCOPES, default="all")
     pruning.add_argument(
+        "--rest-ratio",
+        type=float,
+        default=0.0,
+        metavar="RATIO",
+        help="of the method hybrid: the part of the weights left that becomes zero; default: 0",
+    )
+    pruning.add_argument(
         "--override",
         nargs="+",
         type=override,

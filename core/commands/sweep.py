@@ -42,7 +42,7 @@ POINTS_BETWEEN_FILES = 40
 FIXED_OPTIONS = (
     *("subset", "seed", "dataset", "baseline", "export", "store", "methods", "criteria"),
     *("allocations", "scopes", "recoveries", "ratios", "criterion_seed"),
-    *("floor", "ceiling", "round_to", "rest_ratio", "rest_allocation"),
+    *("floor", "ceiling", "round_to", "rest_ratios", "rest_allocation"),
 )
 """Options that cannot be combined with --shipped."""
 
@@ -72,6 +72,13 @@ def add_sweep(commands: Commands) -> None:
         help="or comma-separated ratios; default: 0:0.95:0.05",
     )
     sweeping.add_argument(
+        "--rest-ratios",
+        type=ratios,
+        default=(0.0,),
+        metavar="FROM:TO:STEP",
+        help="of the method hybrid: the parts of the weights left that become zero; default: 0",
+    )
+    sweeping.add_argument(
         "--criterion-seed", type=int, default=0, metavar="S", help="seed of the criterion random"
     )
     sweeping.add_argument(
@@ -97,7 +104,7 @@ def run_sweep(options: argparse.Namespace) -> dict[str, Any]:
         options.floor,
         options.ceiling,
         options.round_to,
-        options.rest_ratio,
+        options.rest_ratios,
         options.rest_allocation,
     )
     if not points:

@@ -20,12 +20,12 @@ def grid(
     floor: float = 0.0,
     ceiling: float = 1.0,
     round_to: int = 1,
-    rest_ratio: float = 0.0,
+    rests: Sequence[float] = (0.0,),
     rest_allocation: str = "uniform",
 ) -> list[Point]:
     """Return all valid combinations as distinct points, one curve after the other.
 
-    Settings that a method ignores have their default; criteria and allocations that it does not
+    `rests` are the ratios of the weights left, for `hybrid`. Settings that a method ignores have their default; criteria and allocations that it does not
     support are skipped. The recoveries of one spec are adjacent, so they can share the pruned
     network. Raises InputError for unknown names or invalid ratios.
     """
@@ -36,7 +36,7 @@ def grid(
             criterion in METHODS[method].criteria and allocation in METHODS[method].allocations
         ):
             continue
-        for ratio in ratios:
+        for ratio, rest in product(ratios, rests):
             spec = PruningSpec(
                 method,
                 ratio,
@@ -47,7 +47,7 @@ def grid(
                 floor=floor,
                 ceiling=ceiling,
                 round_to=round_to,
-                rest_ratio=rest_ratio,
+                rest_ratio=rest,
                 rest_allocation=rest_allocation,
             ).canonical()
             for recovery in recoveries:
