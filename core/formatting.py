@@ -1,6 +1,6 @@
 """Formatting numbers for users in one style: 91.7% ± 0.5, −44.1 points."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 MINUS = "\u2212"
 
@@ -58,3 +58,8 @@ def shortener(names: Iterable[str]) -> Callable[[str], str]:
 
 def _abbreviated(part: str) -> str:
     return part[:1] + "".join(character for character in part[1:] if character.isdigit())
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as in a sentence: one, another and a third."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -3,8 +3,10 @@
 from core.charts.accuracy import CURVES, STUDY, X_AXES, accuracy_against
 from core.charts.closeup import channel_order, kernel_map, weight_distribution
 from core.charts.contest import contenders
+from core.charts.criteria import criteria
 from core.charts.drawing import Drawing
 from core.charts.layers import layers_overview, sensitivity_heatmap
+from core.charts.mixes import mixes
 from core.charts.network import layer_bars
 from core.charts.training import loss_curve, validation_curve
 from core.charts.versus import SIZES, versus
@@ -18,10 +20,12 @@ __all__ = [
     "accuracy_against",
     "channel_order",
     "contenders",
+    "criteria",
     "kernel_map",
     "layer_bars",
     "layers_overview",
     "loss_curve",
+    "mixes",
     "sensitivity_heatmap",
     "validation_curve",
     "versus",

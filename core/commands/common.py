@@ -97,8 +97,8 @@ def allocation_options() -> Parser:
     parser.add_argument(
         "--rest-allocation",
         choices=METHODS["fine"].allocations,
-        default="uniform",
-        help="of the method hybrid: how these weights are shared out; default: uniform",
+        default="global",
+        help="of the method hybrid: how much of these weights each layer loses; default: global",
     )
     return parser
 

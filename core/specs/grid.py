@@ -21,13 +21,14 @@ def grid(
     ceiling: float = 1.0,
     round_to: int = 1,
     rests: Sequence[float] = (0.0,),
-    rest_allocation: str = "uniform",
+    rest_allocation: str = "global",
 ) -> list[Point]:
     """Return all valid combinations as distinct points, one curve after the other.
 
-    `rests` are the ratios of the weights left, for `hybrid`. Settings that a method ignores have their default; criteria and allocations that it does not
-    support are skipped. The recoveries of one spec are adjacent, so they can share the pruned
-    network. Raises InputError for unknown names or invalid ratios.
+    `rests` are the ratios of the weights left, for `hybrid`. Settings that a method ignores have
+    their default; criteria and allocations that it does not support are skipped. The recoveries of
+    one spec are adjacent, so they can share the pruned network. Raises InputError for unknown names
+    or invalid ratios.
     """
     points: dict[Point, None] = {}
     for method, criterion, allocation, scope in product(methods, criteria, allocations, scopes):

@@ -35,7 +35,7 @@ class PruningSpec:
     round_to: int = 1  # for methods that remove channels: a multiple of it stays of each group
     # Only for `hybrid`, of the weights that are left when the channels are gone:
     rest_ratio: float = 0.0  # the part that becomes zero, 0 to 1
-    rest_allocation: str = "uniform"
+    rest_allocation: str = "global"
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -108,7 +108,7 @@ class PruningSpec:
             ceiling=float(self.ceiling) if is_bounded else 1.0,
             round_to=self.round_to if method.prunes_groups else 1,
             rest_ratio=float(self.rest_ratio) if method.zeroes_rest else 0.0,
-            rest_allocation=self.rest_allocation if method.zeroes_rest else "uniform",
+            rest_allocation=self.rest_allocation if method.zeroes_rest else "global",
         )
 
     def _as_pure_method(self) -> "PruningSpec":

@@ -8,6 +8,7 @@ from core.ui.app.style import apply_style
 from core.ui.baseline.network import show_network
 from core.ui.baseline.panels import import_network, show_baseline, show_data, training_form
 from core.ui.bench.workbench import Workbench, open_workbench
+from core.ui.choices import show_choices
 from core.ui.compare.comparison import show_comparison
 from core.ui.layers import show_layer_views, show_overview
 from core.ui.methods import show_explanation, show_findings
@@ -37,6 +38,7 @@ __all__ = [
     "run_page",
     "shared_controls",
     "show_baseline",
+    "show_choices",
     "show_comparison",
     "show_data",
     "show_explanation",

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core import charts
+from core.formatting import listed
 from core.networks.groups import Group
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import CHANNELS, GRANULARITIES, METHODS
@@ -145,7 +146,7 @@ def describe_losses(now: pd.DataFrame) -> str:
 def _names(layers: pd.DataFrame) -> str:
     names = list(layers["layer"])
     if len(names) <= MOST_NAMES:
-        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        return listed(names)
     return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more layers"
 
 

@@ -103,7 +103,6 @@ class Settings:
                 ceiling=self.ceiling,
                 round_to=self.round_to,
                 rest_ratio=self.rest_ratio,
-                rest_allocation=self.weight_allocation,
             )
         return spec.canonical()
 
@@ -357,7 +356,7 @@ _WEIGHT_CRITERION_HELP = (
 )
 _REST_HELP = (
     "Of the hybrid: the part of the weights left in the narrower network that is set to zero, by "
-    "magnitude, in the allocation chosen for weights."
+    "magnitude, with one threshold for all layers."
 )
 _CEILING_HELP = (
     "What a layer or a group loses at most, where they compete: under a global, isomorphic or LAMP "

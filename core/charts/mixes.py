@@ -1,0 +1,118 @@
+"""The map of all mixes of channels removed and weights zeroed."""
+
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from core.charts.drawing import Drawing, named
+
+STEP = 0.1  # difference of the ratios between cells
+HEIGHT = 430  # pixels
+
+
+def mixes(
+    cells: pd.DataFrame, contours: pd.DataFrame, current: tuple[float, float], picking: str | None
+) -> Drawing:
+    """Draw the accuracy of each pair of ratios, and lines of equal size.
+
+    Columns of `cells`: ratio (of channels), rest (of the weights left), accuracy, low, high (0 to
+    1), correct, seen, left, macs_left (fractions of the baseline). Columns of `contours`: ratio,
+    rest, name (of the line). The cell nearest to `current` is marked. `picking` is the name of the
+    selection, by ratio and rest, of the clicked cell.
+    """
+    names = contours.sort_values("ratio").drop_duplicates("name", keep="last")
+    nearest = [min(max(round(each / STEP), 0), 8) * STEP for each in current]
+    return Drawing(
+        _spec(picking),
+        {
+            "cells": _with_sides(cells),
+            "contours": contours,
+            "names": names,
+            "current": _with_sides(pd.DataFrame({"ratio": [nearest[0]], "rest": [nearest[1]]})),
+        },
+    )
+
+
+def _with_sides(cells: pd.DataFrame) -> pd.DataFrame:
+    half = STEP / 2
+    return cells.assign(
+        x=cells["ratio"] - half,
+        x2=cells["ratio"] + half,
+        y=cells["rest"] - half,
+        y2=cells["rest"] + half,
+    )
+
+
+@lru_cache(maxsize=4)
+def _spec(picking: str | None) -> dict[str, Any]:
+    axis = alt.Axis(format=".1f", values=[step / 10 for step in range(9)], grid=False)
+    scale = alt.Scale(domain=[-STEP / 2, 0.8 + STEP / 2], nice=False, zero=False)
+    across = alt.X("x:Q", title="Channels removed", scale=scale, axis=axis)
+    up = alt.Y("y:Q", title="Weights left that are zeroed", scale=scale, axis=axis)
+    on_line = {
+        "x": alt.X("ratio:Q", scale=scale, title="Channels removed"),
+        "y": alt.Y("rest:Q", scale=scale, title="Weights left that are zeroed"),
+    }
+    cells = (
+        named("cells")
+        .mark_rect()
+        .encode(
+            x=across,
+            x2="x2:Q",
+            y=up,
+            y2="y2:Q",
+            color=alt.Color(
+                "accuracy:Q",
+                scale=alt.Scale(scheme="viridis", domain=[0, 1]),
+                legend=alt.Legend(
+                    title="Accuracy", format=".0%", orient="bottom", gradientLength=200
+                ),
+            ),
+            tooltip=[
+                alt.Tooltip("ratio:Q", title="Channels removed", format=".1f"),
+                alt.Tooltip("rest:Q", title="Weights left that are zeroed", format=".1f"),
+                alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
+                alt.Tooltip("low:Q", title="Interval from", format=".1%"),
+                alt.Tooltip("high:Q", title="to", format=".1%"),
+                alt.Tooltip("correct:Q", title="Images right", format=","),
+                alt.Tooltip("seen:Q", title="of", format=","),
+                alt.Tooltip("left:Q", title="Parameters left", format=".1%"),
+                alt.Tooltip("macs_left:Q", title="MACs left", format=".1%"),
+            ],
+        )
+    )
+    if picking is not None:
+        cells = cells.add_params(
+            alt.selection_point(
+                name=picking, fields=["ratio", "rest"], on="click", clear=False, empty=False
+            )
+        )
+    lines = (
+        named("contours")
+        .mark_line(color="white", strokeWidth=1.5, strokeDash=[5, 3], interpolate="monotone")
+        .encode(**on_line, detail="name:N", order="ratio:Q")
+    )
+    names = (
+        named("names")
+        .mark_text(
+            color="white",
+            align="right",
+            baseline="bottom",
+            dx=-2,
+            dy=-3,
+            stroke="black",
+            strokeWidth=0.3,
+        )
+        .encode(**on_line, text="name:N")
+    )
+    current = (
+        named("current")
+        .mark_rect(fill=None, strokeWidth=2.5, stroke="#E69F00")
+        .encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q")
+    )
+    spec: dict[str, Any] = (
+        alt.layer(cells, lines, names, current).properties(height=HEIGHT).to_dict()
+    )
+    return spec
