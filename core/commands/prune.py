@@ -1,9 +1,12 @@
 """Prune a baseline and evaluate the pruned network."""
 
 import argparse
-from dataclasses import asdict
+from collections.abc import Generator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from core.commands.common import (
     Commands,
@@ -19,24 +22,29 @@ from core.commands.common import (
     require_default_baseline,
 )
 from core.data.dataset import DataSet
-from core.evidence import local_evidence
+from core.errors import InputError
+from core.evidence import Evidence, local_evidence
 from core.networks import checkpoint
-from core.networks.batch_norm import finished
+from core.networks.batch_norm import Recovering, finished
 from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import provenance
 from core.networks.network import Network
+from core.pruning import Pruned
+from core.recovery.finetune import Tuning
 from core.recovery.recover import recover_fully
+from core.specs.point import Point
 from core.specs.pruning import PruningSpec
-from core.specs.recovery import Recovery
+from core.specs.recovery import STARTS, TARGETS, Recovery
 from core.specs.vocabulary import (
+    ALL_RECOVERIES,
     ALLOCATIONS,
     CRITERIA,
     METHODS,
     NO_RECOVERY,
-    RECOVERIES,
     SCOPES,
 )
 from core.sweeps.measurer import needs_images, new_pruner
+from core.sweeps.tuned import tuned
 
 ACCURACY = ("correct", "seen", "precision")
 """The keys of the accuracy in a pruned network's metadata."""
@@ -76,9 +84,29 @@ def add_prune(commands: Commands) -> None:
     )
     pruning.add_argument(
         "--recovery",
-        choices=RECOVERIES,
+        choices=ALL_RECOVERIES,
         default=NO_RECOVERY,
-        help="bn re-estimates batch-norm statistics from 2,000 training images; default: none",
+        help="bn re-estimates batch-norm statistics from 2,000 training images, reconstruct adapts "
+        "the weights that are left to them, finetune trains on; default: none",
+    )
+    pruning.add_argument(
+        "--images",
+        type=int,
+        metavar="N",
+        help="of finetune: images to train on; more than there are means several passes; "
+        f"default: {ALL_RECOVERIES['finetune'].images:,}",
+    )
+    pruning.add_argument(
+        "--start",
+        choices=STARTS,
+        default=STARTS[-1],
+        help=f"of finetune: the recovery before it; default: {STARTS[-1]}",
+    )
+    pruning.add_argument(
+        "--targets",
+        choices=TARGETS,
+        default=TARGETS[0],
+        help=f"of finetune: learn what the baseline answers, or the labels; default: {TARGETS[0]}",
     )
     pruning.add_argument(
         "--baseline", type=Path, metavar="FILE", help="default: the app's default baseline"
@@ -120,7 +148,7 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     source = checkpoint.load(
         options.baseline or require_default_baseline(options.dataset.name), options.dataset.name
     )
-    recovery = Recovery.named(options.recovery)
+    recovery = _chosen_recovery(options)
     dataset = _load_images(source, options)
     evidence = None
     if dataset is not None:
@@ -132,7 +160,7 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
         print(note)
     network = pruned.network
     if evidence is not None:
-        network = recover_fully(pruned, recovery, evidence)
+        network = _recovered(pruned, Point(spec, recovery), source, evidence, options.json)
     result = _report_costs_only(network) if dataset is None else measure(network, dataset, options)
     if options.out is not None:
         metadata = {
@@ -152,6 +180,36 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
         "sparsity": pruned.sparsity,
         "notes": list(pruned.notes),
     }
+
+
+def _chosen_recovery(options: argparse.Namespace) -> Recovery:
+    recovery = Recovery.named(options.recovery)
+    if not recovery.trains:
+        if options.images is not None:
+            raise InputError("--images is of the recovery finetune: add --recovery finetune.")
+        return recovery
+    images = recovery.images if options.images is None else options.images
+    return replace(recovery, images=images, start=options.start, targets=options.targets)
+
+
+def _recovered(
+    pruned: Pruned, point: Point, source: Checkpoint, evidence: Evidence, quiet: bool
+) -> Network:
+    """Recover the network; with a progress bar where it is trained."""
+    if not point.recovery.trains:
+        return recover_fully(pruned, point.recovery, evidence)
+    network: list[Network] = []
+
+    def steps() -> Generator[Recovering, None, None]:
+        network.append((yield from tuned(pruned, point, source, evidence)))
+
+    with tqdm(desc="Fine-tuning", unit="image", disable=quiet, dynamic_ncols=True) as bar:
+        for progress in steps():
+            bar.total = progress.total
+            bar.update(progress.done - bar.n)
+            if isinstance(progress, Tuning) and progress.seen:
+                bar.set_postfix_str(f"{progress.correct / progress.seen:.1%} of held-out images")
+    return network[0]
 
 
 def _load_images(source: Checkpoint, options: argparse.Namespace) -> DataSet | None:

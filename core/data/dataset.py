@@ -26,6 +26,7 @@ class TrainingImages:
     images: Tensor  # uint8 (N, 3, H, W)
     labels: Tensor  # int64 (N,)
     fingerprint: str  # of the whole data set
+    can_be_mirrored: bool = True  # whether a mirrored image is of the same class
 
     def draw(self, size: int, seed: int = 0) -> Tensor:
         """Draw images, stratified by class, uint8 (size, 3, H, W), or all if there are fewer."""
@@ -66,7 +67,9 @@ class DataSet:
 
     @cached_property
     def training(self) -> TrainingImages:
-        return TrainingImages(self.train_images, self.train_labels, self.fingerprint)
+        return TrainingImages(
+            self.train_images, self.train_labels, self.fingerprint, self.name != "digits"
+        )
 
     @cached_property
     def fingerprint(self) -> str:

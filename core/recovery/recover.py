@@ -1,26 +1,43 @@
 """Recovery: regain some accuracy after pruning."""
 
 from collections.abc import Generator
+from pathlib import Path
 
 from core.evidence import Evidence
 from core.networks.batch_norm import Recovering, finished, recalibrate
 from core.networks.network import Network
 from core.pruning import Pruned
+from core.recovery.finetune import finetune
 from core.recovery.reconstruct import reconstruct
-from core.specs.recovery import Recovery
+from core.specs.recovery import RECONSTRUCTED, Recovery
+from core.specs.vocabulary import NO_RECOVERY
 
 
 def recover(
-    pruned: Pruned, recovery: Recovery, evidence: Evidence
+    pruned: Pruned, recovery: Recovery, evidence: Evidence, resume_file: Path | None = None
 ) -> Generator[Recovering, None, Network]:
     """Yield progress and return the recovered network; for `none`, the pruned one.
 
-    `evidence` is of the baseline; its precision and device are used.
+    `evidence` is of the baseline; its precision and device are used. For `resume_file` see
+    `finetune`.
     """
     network = pruned.network
-    if recovery.method == "none":
+    if recovery.method == NO_RECOVERY:
         return network
-    if recovery.method == "reconstruct":
+    if recovery.trains:
+        started = yield from recover(pruned, recovery.before, evidence)
+        return (
+            yield from finetune(
+                started,
+                recovery,
+                evidence.training,
+                evidence.network,
+                evidence.precision,
+                evidence.device,
+                resume_file,
+            )
+        )
+    if recovery.method == RECONSTRUCTED.method:
         moments = yield from evidence.moments(recovery.images, recovery.seed)
         network = reconstruct(evidence.network, network, pruned.kept, moments)
     images = evidence.training.draw(recovery.images, recovery.seed)

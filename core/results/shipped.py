@@ -27,7 +27,7 @@ from core.results.result import CLASS_DTYPES, Result, compact
 from core.results.rows import from_values, to_values
 from core.specs.pruning import Overrides, PruningSpec
 from core.specs.recovery import Recovery
-from core.specs.vocabulary import RECOVERIES
+from core.specs.vocabulary import ALL_RECOVERIES
 
 RESULTS_SUFFIX = ".results.csv"
 UNREADABLE = (
@@ -230,7 +230,12 @@ def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def _order(result: Result) -> tuple[Any, ...]:
     key = result.key
     network = (key.precision, key.architecture, key.checkpoint)
-    return (key.settings, tuple(RECOVERIES).index(key.recovery.method), *network, key.hundredths)
+    return (
+        key.settings,
+        tuple(ALL_RECOVERIES).index(key.recovery.method),
+        *network,
+        key.hundredths,
+    )
 
 
 def _to_table(result: Result, test_labels: np.ndarray) -> dict[str, Any]:

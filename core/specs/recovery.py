@@ -4,40 +4,77 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InputError
-from core.specs.vocabulary import NO_RECOVERY, RECOVERIES
+from core.specs.vocabulary import ALL_RECOVERIES, NO_RECOVERY, RECOVERIES, TRAINED_RECOVERIES
+
+STARTS = tuple(name for name in RECOVERIES if name != NO_RECOVERY)
+LABELS, BASELINE = "labels", "baseline"
+TARGETS = (BASELINE, LABELS)
+LARGEST_TUNING = 10_000_000
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """A recovery: `none`; `bn`, which re-estimates batch-norm statistics; or `reconstruct`, which
-    adapts the weights that are left by least squares, and then does `bn`."""
+    """A recovery: `none`; `bn`, which re-estimates batch-norm statistics; `reconstruct`, which
+    adapts the weights that are left by least squares, and then does `bn`; or `finetune`, which
+    trains on after one of these. Raises InputError for what cannot be.
+    """
 
     method: str = NO_RECOVERY
-    images: int = 0  # number of training images, stratified by class
+    images: int = 0  # training images: drawn, stratified by class; of `finetune` trained on
     seed: int = 0  # for drawing them
+    start: str = ""  # of `finetune`: the recovery before it, one of STARTS
+    targets: str = ""  # of `finetune`: whether the baseline's answers are learnt, or the labels
 
     def __post_init__(self) -> None:
-        if self.method not in RECOVERIES:
+        if self.method not in ALL_RECOVERIES:
             raise InputError(
-                f"There is no recovery {self.method!r}: choose {' or '.join(RECOVERIES)}."
+                f"There is no recovery {self.method!r}: choose {' or '.join(ALL_RECOVERIES)}."
             )
         if self.images < 0 or self.seed < 0:
             raise InputError("A recovery needs a number of images and a seed from 0 on.")
-        if (
-            self.method == NO_RECOVERY
-        ):  # reset unused settings, so that equal recoveries compare equal
-            object.__setattr__(self, "images", 0)
-            object.__setattr__(self, "seed", 0)
+        if self.trains:
+            self._check_training()
+        else:  # reset unused settings, so that equal recoveries compare equal
+            self._set(start="", targets="")
+        if self.method == NO_RECOVERY:
+            self._set(images=0, seed=0)
+
+    def _check_training(self) -> None:
+        if not 1 <= self.images <= LARGEST_TUNING:
+            raise InputError(
+                f"A network is fine-tuned on 1 to {LARGEST_TUNING:,} images, not {self.images:,}."
+            )
+        self._set(start=self.start or STARTS[-1], targets=self.targets or BASELINE)
+        for name, allowed in (("start", STARTS), ("targets", TARGETS)):
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"Fine-tuning has no {name} {getattr(self, name)!r}: "
+                    f"choose {' or '.join(allowed)}."
+                )
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def named(cls, method: str) -> "Recovery":
         """Return a recovery with its default number of images."""
-        return cls(method, RECOVERIES[method].images if method in RECOVERIES else 0)
+        return cls(method, ALL_RECOVERIES[method].images if method in ALL_RECOVERIES else 0)
+
+    @property
+    def trains(self) -> bool:
+        return self.method in TRAINED_RECOVERIES
+
+    @property
+    def before(self) -> "Recovery":
+        """The recovery that fine-tuning starts from."""
+        return Recovery.named(self.start)
 
     def to_json(self) -> dict[str, Any]:
         if self.method == NO_RECOVERY:
             return {"method": NO_RECOVERY}
-        return {"method": self.method, "images": self.images, "seed": self.seed}
+        found: dict[str, Any] = {"method": self.method, "images": self.images, "seed": self.seed}
+        return found | ({"start": self.start, "targets": self.targets} if self.trains else {})
 
 
 NOTHING, RECALIBRATED = Recovery(), Recovery.named("bn")

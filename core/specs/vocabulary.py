@@ -284,4 +284,17 @@ RECOVERIES: Mapping[str, RecoveryMethod] = {
     ),
 }
 
+TRAINED_RECOVERIES: Mapping[str, RecoveryMethod] = {
+    "finetune": RecoveryMethod(
+        "fine-tuned",
+        " + fine-tuned",
+        "after fine-tuning",
+        "Then the network was trained on; weights that pruning zeroed stayed zero at every step.",
+        doing="fine-tuning",
+        images=10_000,
+    ),
+}
+"""Recoveries that train; RECOVERIES are those that do not."""
+ALL_RECOVERIES = {**RECOVERIES, **TRAINED_RECOVERIES}
+
 NO_RECOVERY = "none"

@@ -129,7 +129,8 @@ class ScanMeasurer(Measurer):
         self._calibrating: dict[Recovery, _PrefixCache] = {}
         self._classifying: dict[Recovery, _PrefixCache] = {}
 
-    def _recover(self, result: Pruned, recovery: Recovery) -> Generator[Recovering, None, Network]:
+    def _recover(self, result: Pruned, point: Point) -> Generator[Recovering, None, Network]:
+        recovery = point.recovery
         pruned = result.network
         if recovery.method == NO_RECOVERY:
             return pruned

@@ -25,6 +25,7 @@ from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import CRITERIA
+from core.sweeps.tuned import tuned
 
 LARGEST_KEPT_INPUTS = 1 << 30
 """Largest size of normalised test images, in bytes, that are kept for all points."""
@@ -84,7 +85,7 @@ class Measurer:
         if needs_images(point.spec):
             yield from self.prepare()
         pruned = self._prune(point.spec)
-        network = yield from self._recover(pruned, point.recovery)
+        network = yield from self._recover(pruned, point)
         evaluation = None
         stopwatch = _Stopwatch()
         for evaluation in stopwatch.timed(self._classify(network, point.recovery)):
@@ -110,8 +111,10 @@ class Measurer:
         """Collect what criteria that look at training images need, unless it is there."""
         yield from self._evidence.saliency()
 
-    def _recover(self, pruned: Pruned, recovery: Recovery) -> Generator[Recovering, None, Network]:
-        return (yield from recover(pruned, recovery, self._evidence))
+    def _recover(self, pruned: Pruned, point: Point) -> Generator[Recovering, None, Network]:
+        if point.recovery.trains:
+            return (yield from tuned(pruned, point, self.checkpoint, self._evidence))
+        return (yield from recover(pruned, point.recovery, self._evidence))
 
     @cached_property
     def _evidence(self) -> Evidence:

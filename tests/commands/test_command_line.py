@@ -468,6 +468,25 @@ def test_ratios_are_a_range_or_a_list(text: str, expected: list[float]) -> None:
     assert list(ratios(text)) == expected
 
 
+def test_a_network_is_fine_tuned_and_saved(run: Run, trained: Checkpoint, tmp_path: Path) -> None:
+    out = tmp_path / "tuned.safetensors"
+    command = (
+        *("prune", "--dataset", "digits", "--baseline", trained.path, "--precision", "fp32"),
+        *("--method", "channel", "--ratio", 0.5),
+    )
+    recalibrated = run(*command, "--recovery", "bn", "--json").result
+    tuned = run(
+        *(*command, "--recovery", "finetune", "--images", 700, "--start", "bn"),
+        *("--targets", "labels", "--out", out, "--json"),
+    ).result
+    assert tuned["correct"] > recalibrated["correct"]
+    asked = {"method": "finetune", "images": 700, "seed": 0, "start": "bn", "targets": "labels"}
+    assert tuned["recovery"] == asked
+    assert checkpoint.read(out).metadata["recovery"] == asked
+    evaluated = run("evaluate", out, "--precision", "fp32", "--json").result
+    assert evaluated["correct"] == tuned["correct"]
+
+
 def test_a_sweep_that_is_stopped_keeps_what_was_finished(
     run: Run, trained: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -728,6 +747,9 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         ((*TRAIN, "--start-from", "nowhere"), ["no checkpoint nowhere"]),
         ((*TRAIN, "--start-from", "BASELINE"), ["widths", "cannot start"]),
         ((*FINE, "--ratio", 0.5, "--recovery", "prayer"), ["--recovery", "prayer", "bn"]),
+        ((*FINE, "--ratio", 0.5, "--images", 10), ["--images", "--recovery finetune"]),
+        ((*FINE, "--ratio", 0.5, "--recovery", "finetune", "--images", 0), ["1 to", "not 0"]),
+        ((*FINE, "--ratio", 0.5, "--recovery", "finetune", "--start", "none"), ["--start", "none"]),
         ((*SWEEP_IT, "--methods", "fine", "magic"), ["--methods", "magic", "channel-mask"]),
         ((*SWEEP_IT, "--criteria", "l3"), ["--criteria", "l3", "l2"]),
         ((*SWEEP_IT, "--allocations", "fair"), ["--allocations", "fair", "global"]),
