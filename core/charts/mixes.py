@@ -51,10 +51,8 @@ def _spec(picking: str | None) -> dict[str, Any]:
     scale = alt.Scale(domain=[-STEP / 2, 0.8 + STEP / 2], nice=False, zero=False)
     across = alt.X("x:Q", title="Channels removed", scale=scale, axis=axis)
     up = alt.Y("y:Q", title="Weights left that are zeroed", scale=scale, axis=axis)
-    on_line = {
-        "x": alt.X("ratio:Q", scale=scale, title="Channels removed"),
-        "y": alt.Y("rest:Q", scale=scale, title="Weights left that are zeroed"),
-    }
+    line_x = alt.X("ratio:Q", scale=scale, title="Channels removed")
+    line_y = alt.Y("rest:Q", scale=scale, title="Weights left that are zeroed")
     cells = (
         named("cells")
         .mark_rect()
@@ -89,11 +87,9 @@ def _spec(picking: str | None) -> dict[str, Any]:
                 name=picking, fields=["ratio", "rest"], on="click", clear=False, empty=False
             )
         )
-    lines = (
-        named("contours")
-        .mark_line(color="white", strokeWidth=1.5, strokeDash=[5, 3], interpolate="monotone")
-        .encode(**on_line, detail="name:N", order="ratio:Q")
-    )
+    lines = named("contours").encode(x=line_x, y=line_y, detail="name:N", order="ratio:Q")
+    below = lines.mark_line(color="black", strokeWidth=3, opacity=0.35)  # seen on any colour
+    above = lines.mark_line(color="white", strokeWidth=1.5, strokeDash=[5, 3])
     names = (
         named("names")
         .mark_text(
@@ -105,7 +101,7 @@ def _spec(picking: str | None) -> dict[str, Any]:
             stroke="black",
             strokeWidth=0.3,
         )
-        .encode(**on_line, text="name:N")
+        .encode(x=line_x, y=line_y, text="name:N")
     )
     current = (
         named("current")
@@ -113,6 +109,6 @@ def _spec(picking: str | None) -> dict[str, Any]:
         .encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q")
     )
     spec: dict[str, Any] = (
-        alt.layer(cells, lines, names, current).properties(height=HEIGHT).to_dict()
+        alt.layer(cells, below, above, names, current).properties(height=HEIGHT).to_dict()
     )
     return spec

@@ -252,8 +252,8 @@ METHODS: Mapping[str, Method] = {
     "hybrid": Method(
         label="Hybrid",
         granularity=CHANNELS,
-        short="removed, then weights zeroed",
-        doing="removing channels and zeroing weights of the rest",
+        short="hybrid",
+        doing="removing channels, then weights,",
         sentence="Whole channels are removed first; then single weights of what is left are set to "
         "zero, by their magnitude.",
         unit="group of channels",

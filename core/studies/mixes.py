@@ -39,20 +39,34 @@ def mix_points(
 
 
 def contour(mixes: Iterable[Mix], left: float) -> list[tuple[float, float]]:
-    """Return the pairs of ratios that leave so many parameters, ascending by the first.
+    """Return pairs of ratios that leave so many parameters, ascending by the first.
 
-    For each ratio of channels the second one is interpolated between its neighbours: what is left
-    is linear in it.
+    They are interpolated between neighbours, along both ratios: what is left is about linear in
+    the second one, and its root in the first.
     """
-    columns: dict[float, list[Mix]] = {}
-    for each in mixes:
-        columns.setdefault(each.ratio, []).append(each)
-    found = []
-    for ratio, column in sorted(columns.items()):
+    known = list(mixes)
+    found = set()
+    for ratio, column in _lines(known, "ratio").items():
         column.sort(key=lambda each: each.rest)
-        for one, other in pairwise(column):
-            if one.left >= left >= other.left and one.left > other.left:
-                part = (one.left - left) / (one.left - other.left)
-                found.append((ratio, one.rest + part * (other.rest - one.rest)))
-                break
+        found |= {(ratio, rest) for rest in _crossings([(m.rest, m.left) for m in column], left)}
+    for rest, row in _lines(known, "rest").items():
+        row.sort(key=lambda each: each.ratio)
+        roots = [(each.ratio, each.left**0.5) for each in row]
+        found |= {(ratio, rest) for ratio in _crossings(roots, left**0.5)}
+    return sorted(found, key=lambda pair: (pair[0], -pair[1]))
+
+
+def _lines(mixes: Iterable[Mix], name: str) -> dict[float, list[Mix]]:
+    """Group mixes by one of their ratios."""
+    found: dict[float, list[Mix]] = {}
+    for each in mixes:
+        found.setdefault(getattr(each, name), []).append(each)
     return found
+
+
+def _crossings(line: Sequence[tuple[float, float]], value: float) -> list[float]:
+    """Return where a falling line of (place, value) has this value."""
+    for (start, above), (end, below) in pairwise(line):
+        if above >= value >= below and above > below:
+            return [start + (above - value) / (above - below) * (end - start)]
+    return []

@@ -88,9 +88,9 @@ def test_masked_filters_have_no_map(open_app: OpenApp, small_baselines: dict[str
 
 def test_a_hybrid_is_compared(open_app: OpenApp, small_baselines: dict[str, Path]) -> None:
     assert small_baselines
-    app = open_app(**SETTINGS, channels="removed, then weights zeroed", rest="0.4", subset="100")
+    app = open_app(**SETTINGS, channels="hybrid", rest="0.4", subset="100")
     assert_calm(app)
-    assert "and 0.40 of the rest" in words(app)
+    assert "ratio 0.50, then 0.40" in words(app)
 
 
 def test_a_criterion_that_looks_at_images_is_prepared_once(

@@ -125,9 +125,9 @@ def describe(found: Found) -> list[str]:
     sentences = [
         _describe(recovery, found[recovery])
         for recovery in (NOTHING, RECONSTRUCTED)
-        if recovery in found
+        if len(found.get(recovery, ())) > 1
     ]
-    if NOTHING in found and RECONSTRUCTED in found:
+    if len(sentences) == len((NOTHING, RECONSTRUCTED)):
         sentences.append(_spread(found[NOTHING], found[RECONSTRUCTED]))
     return sentences
 

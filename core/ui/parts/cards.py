@@ -37,7 +37,7 @@ def method_card(
     with slot.container(border=True, gap="xsmall"):
         st.markdown(
             f"**{name}**, {how.short}{after.short} · ratio {spec.ratio:.2f}"
-            + (f" and {spec.rest_ratio:.2f} of the rest" if spec.rest_ratio else "")
+            + (f", then {spec.rest_ratio:.2f}" if spec.rest_ratio else "")
             + (" (nearest measured)" if reading and reading.is_nearest else ""),
             help=f"{how.sentence} {after.sentence}".strip(),
         )

@@ -143,9 +143,9 @@ def shared_controls() -> None:
         _list("Weights: criterion", "weight_criterion", WEIGHT_CRITERIA, _WEIGHT_CRITERION_HELP)
         _choice("Weights: allocation", "weights", WEIGHT_ALLOCATIONS, _WEIGHTS_HELP)
         _choice("Channels: allocation", "allocation", CHANNEL_ALLOCATIONS, _ALLOCATION_HELP)
-        _list("Channels are", "channels", CHANNEL_METHODS, _CHANNELS_HELP)
+        _choice("Channels are", "channels", CHANNEL_METHODS, _CHANNELS_HELP)
         st.slider(
-            "Then, of the weights left",
+            "Hybrid: of the weights left",
             min_value=0.0,
             max_value=HIGHEST_RATIO,
             value=0.5,
@@ -383,7 +383,7 @@ _MATCH_HELP = (
 _CHANNELS_HELP = (
     "Removed: the network becomes narrower; channels that a residual addition or the like couples "
     "are removed together. Masked: filters are zeroed in place, in each layer separately. "
-    "Removed, then weights zeroed: a hybrid of both methods."
+    "Hybrid: removed, and then single weights of what is left are zeroed."
 )
 _ALLOCATION_HELP = (
     "Uniform: the same ratio for every layer or group. Global: one threshold for all of them, "
