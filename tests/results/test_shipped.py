@@ -478,6 +478,8 @@ def columns_of(row: dict[str, str]) -> dict[str, object]:
     settings: dict[str, object] = {
         name: row[name] for name in ("method", *DEFAULTS) if row[name] != DEFAULTS.get(name)
     }
+    if float(row.get("rest_ratio", "0")):
+        settings["rest_ratio"] = float(row["rest_ratio"])
     if row["overrides"]:
         pairs = [pair.split("=") for pair in row["overrides"].split()]
         settings["overrides"] = [[name, float(ratio)] for name, ratio in pairs]
