@@ -23,17 +23,25 @@ def counts_below_one_threshold(
     if not scores:
         return {}
     sizes = {name: len(group) for name, group in scores.items()}
-    least = {name: count(spec.floor * spec.ratio, size) for name, size in sizes.items()}
-    most = {name: min(count(spec.ceiling, size), size - 1) for name, size in sizes.items()}
+    limits = {name: bounds(spec, size, size - 1) for name, size in sizes.items()}
     bounded = []
     for name, group in scores.items():
         scale = 1 if is_comparable else group.mean().clamp_min(torch.finfo(group.dtype).tiny)
-        bounded.append(with_bounds(group / scale, min(least[name], most[name]), most[name]))
-    number = min(count(spec.ratio, sum(sizes.values())), sum(most.values()))
+        bounded.append(with_bounds(group / scale, *limits[name]))
+    number = min(count(spec.ratio, sum(sizes.values())), sum(most for _, most in limits.values()))
     removed = torch.zeros(sum(sizes.values()), dtype=torch.bool)
     removed[lowest_indices(torch.cat(bounded), number)] = True
     parts = torch.split(removed, list(sizes.values()))
     return {name: int(part.sum()) for name, part in zip(scores, parts, strict=True)}
+
+
+def bounds(spec: PruningSpec, size: int, removable: int) -> tuple[int, int]:
+    """Return how many of `size` go at least, by the floor, and at most, by the ceiling.
+
+    More than `removable` never go.
+    """
+    most = min(count(spec.ceiling, size), removable)
+    return min(count(spec.floor * spec.ratio, size), most), most
 
 
 def with_bounds(scores: Tensor, least: int, most: int) -> Tensor:

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from core.errors import InputError
 from core.networks.layers import copy_with, prunable_layers
-from core.pruning.allocation import erdos_renyi_kernel_counts, lamp_scores
+from core.pruning.allocation import bounds, erdos_renyi_kernel_counts, lamp_scores
 from core.pruning.criteria import Facts, NoScoreError, refuse_nan, weight_scores
 from core.pruning.selection import RankedScores, count, one_of_each, refuse_unknown
 from core.specs.pruning import PruningSpec
+
+Limits = tuple[tuple[int, int], ...]  # the least and the most of each layer
 
 
 class FineGrainedPruner:
@@ -110,28 +112,20 @@ class FineGrainedPruner:
     def _lowest_of_all(self, names: tuple[str, ...], spec: PruningSpec) -> dict[str, Tensor]:
         if not names:
             return {}
-        number, least, most = self._shared_counts(names, spec)
-        ranking = self._end_to_end(names, tuple(least), tuple(most))
+        number, limits = self._shared_counts(names, spec)
+        ranking = self._end_to_end(names, limits)
         sizes = [len(self._rankings[name].scores) for name in names]
         return dict(zip(names, torch.split(ranking.lowest(number), sizes), strict=True))
 
-    def _shared_counts(
-        self, names: Iterable[str], spec: PruningSpec
-    ) -> tuple[int, list[int], list[int]]:
+    def _shared_counts(self, names: Iterable[str], spec: PruningSpec) -> tuple[int, Limits]:
         """How many weights go of all these layers, and the least and the most of each."""
         sizes = [len(self._rankings[name].scores) for name in names]
-        most = [count(spec.ceiling, size) for size in sizes]
-        least = [
-            min(count(spec.floor * spec.ratio, size), limit)
-            for size, limit in zip(sizes, most, strict=True)
-        ]
-        return min(count(spec.ratio, sum(sizes)), sum(most)), least, most
+        limits = tuple(bounds(spec, size, size) for size in sizes)
+        return min(count(spec.ratio, sum(sizes)), sum(most for _, most in limits)), limits
 
-    def _rank_end_to_end(
-        self, names: tuple[str, ...], least: tuple[int, ...], most: tuple[int, ...]
-    ) -> RankedScores:
+    def _rank_end_to_end(self, names: tuple[str, ...], limits: Limits) -> RankedScores:
         scores = []
-        for name, lower, upper in zip(names, least, most, strict=True):
+        for name, (lower, upper) in zip(names, limits, strict=True):
             ranking = self._rankings[name]
             bounded = ranking.scores
             if lower or upper < len(bounded):

@@ -12,12 +12,13 @@ from core.networks.batch_norm import Recovering, recalibrate
 from core.networks.network import Network
 from core.specs.recovery import BASELINE, RECALIBRATED, Recovery
 from core.training import EpochEnd, History, Recipe, Split, Step, train
+from core.training.recipe import batch_size_for
 
 HELD_OUT = 1000
 """Training images that fine-tuning never sees, for its live accuracy; at most a tenth of all."""
 HELD_OUT_SEED = 1
 LEARNING_RATE = 0.02
-LARGEST_BATCH, SMALLEST_BATCH = 128, 16  # images
+SMALLEST_BATCH = 16  # images
 STEPS = 40  # at least, where batches can be that small
 
 
@@ -96,14 +97,11 @@ def split_for(training: TrainingImages, recovery: Recovery) -> Split:
 
 def recipe_for(images: int, drawn: int, can_be_mirrored: bool) -> Recipe:
     """Return the recipe for training on so many images, of which `drawn` are distinct."""
-    batch = LARGEST_BATCH
-    while batch > SMALLEST_BATCH and images < STEPS * batch:
-        batch //= 2
     return Recipe(
         epochs=max(1, round(images / drawn)),
         optimiser="sgd",
         learning_rate=LEARNING_RATE,
-        batch_size=min(batch, drawn),
+        batch_size=min(batch_size_for(images, STEPS, SMALLEST_BATCH), drawn),
         label_smoothing=0.0,
         flip=can_be_mirrored,
     )

@@ -155,11 +155,17 @@ def default_recipe(
     return Recipe(**settings)
 
 
+def batch_size_for(images: int, steps: int, smallest: int) -> int:
+    """Return the largest usual batch that leaves so many steps, or the smallest."""
+    batch_size = LARGEST_BATCH
+    while batch_size > smallest and images < steps * batch_size:
+        batch_size //= 2
+    return batch_size
+
+
 def _for_own_images(images: int, image_size: int) -> dict[str, Any]:
     """Return what depends on the number of training images and their size, in pixels."""
-    batch_size = LARGEST_BATCH
-    while batch_size > SMALLEST_BATCH and images < STEPS_PER_EPOCH * batch_size:
-        batch_size //= 2
+    batch_size = batch_size_for(images, STEPS_PER_EPOCH, SMALLEST_BATCH)
     steps = max(1, images // batch_size)
     return {
         "epochs": max(USUAL_EPOCHS, min(MOST_USUAL_EPOCHS, FEWEST_STEPS // steps)),

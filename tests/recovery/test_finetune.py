@@ -19,6 +19,7 @@ from core.recovery.finetune import HELD_OUT, Tuning, recipe_for, split_for
 from core.recovery.recover import recover
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import NOTHING, RECALIBRATED, Recovery
+from core.training.recipe import LARGEST_BATCH
 from tests.small_networks import copy_of_state, same_state
 
 CPU = torch.device("cpu")
@@ -119,7 +120,7 @@ def test_a_tuning_that_was_dropped_goes_on(
 
 def test_few_images_are_trained_on_in_small_batches() -> None:
     assert recipe_for(500, 500, True).batch_size == tuning.SMALLEST_BATCH
-    assert recipe_for(50_000, 49_000, True).batch_size == tuning.LARGEST_BATCH
+    assert recipe_for(50_000, 49_000, True).batch_size == LARGEST_BATCH
     assert recipe_for(150_000, 49_000, True).epochs == 3
 
 

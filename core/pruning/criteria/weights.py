@@ -22,8 +22,10 @@ def wanda(facts: Facts, layer: str) -> Tensor:
     Sun, Liu, Bair, Kolter: "A Simple and Effective Pruning Approach for Large Language Models",
     2023. The paper compares the weights of one output; here the allocation says which compete.
     """
-    norms = facts.inputs(layer).energy.sqrt()
-    return facts.weight(layer).abs() * _along_inputs(facts, layer, norms)
+    weight = facts.by_input(layer)
+    norms = facts.inputs(layer).energy.sqrt().to(weight.device)
+    along_inputs = norms.view(-1, *[1] * (weight.ndim - 2))
+    return (weight.abs() * along_inputs).movedim(1, input_dim(facts.layer(layer)))
 
 
 def second_order_weights(facts: Facts, layer: str) -> Tensor:
@@ -39,11 +41,3 @@ def second_order_weights(facts: Facts, layer: str) -> Tensor:
     else:  # the places of a kernel are taken as independent
         inverse = inverse.view(-1, *[1] * (weight.ndim - 2))
     return (weight.square() / inverse).movedim(1, input_dim(facts.layer(layer)))
-
-
-def _along_inputs(facts: Facts, layer: str, numbers: Tensor) -> Tensor:
-    """Return one number an input in the shape that multiplies a layer's weight."""
-    weight = facts.weight(layer)
-    shape = [1] * weight.ndim
-    shape[input_dim(facts.layer(layer))] = len(numbers)
-    return numbers.to(weight.device).view(shape)

@@ -19,7 +19,7 @@ from core.studies.criteria import (
     standings,
 )
 from core.ui.bench.workbench import Workbench
-from core.ui.choices.missing import look_up, offer_to_measure
+from core.ui.choices.missing import look_up, measured, offer_to_measure
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain
@@ -94,17 +94,12 @@ def frame_of(found: Found, ratio: float) -> pd.DataFrame:
     rows = []
     for recovery, of_one in found.items():
         for each in of_one:
-            evaluation = each.result.evaluation
             rows.append(
                 {
                     "criterion": CRITERIA[each.criterion].label,
                     "recovery": RECOVERIES[recovery.method].label,
                     "ratio": ratio,
-                    "accuracy": evaluation.accuracy,
-                    "low": evaluation.interval[0],
-                    "high": evaluation.interval[1],
-                    "correct": evaluation.correct,
-                    "seen": evaluation.seen,
+                    **measured(each.result),
                     "verdict": verdict(each),
                 }
             )

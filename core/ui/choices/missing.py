@@ -1,4 +1,4 @@
-"""Measuring what is missing of a study, on request."""
+"""What is known of a study, and measuring what is missing, on request."""
 
 from collections.abc import Sequence
 
@@ -19,6 +19,19 @@ def look_up(known: KnownResults, points: Sequence[Point]) -> dict[Point, Result]
         point: known.restrict_to_subset(result)
         for point, result in found.items()
         if result is not None
+    }
+
+
+def measured(result: Result) -> dict[str, float]:
+    """Return the columns of a chart's frame that say what was measured."""
+    evaluation = result.evaluation
+    low, high = evaluation.interval
+    return {
+        "accuracy": evaluation.accuracy,
+        "low": low,
+        "high": high,
+        "correct": evaluation.correct,
+        "seen": evaluation.seen,
     }
 
 

@@ -22,7 +22,7 @@ from core.studies.mixes import (
 )
 from core.sweeps.known import BASELINE
 from core.ui.bench.workbench import Workbench
-from core.ui.choices.missing import look_up, offer_to_measure
+from core.ui.choices.missing import look_up, measured, offer_to_measure
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain
@@ -84,16 +84,11 @@ def frame_of(
         result = results.get(point)
         if result is None:
             continue
-        evaluation = result.evaluation
         rows.append(
             {
                 "ratio": ratio,
                 "rest": rest,
-                "accuracy": evaluation.accuracy,
-                "low": evaluation.interval[0],
-                "high": evaluation.interval[1],
-                "correct": evaluation.correct,
-                "seen": evaluation.seen,
+                **measured(result),
                 "left": result.cost.nonzero / parameters,
                 "macs_left": result.cost.macs / macs,
             }
