@@ -13,7 +13,14 @@ from core.pruning import Pruner, prune
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import METHODS
 from tests.examples import expensive
-from tests.small_networks import followed, random_network, random_resnet, random_vgg, same_state
+from tests.small_networks import (
+    followed,
+    images,
+    random_network,
+    random_resnet,
+    random_vgg,
+    same_state,
+)
 
 NETWORK = random_network(image_size=8)
 PRUNER = Pruner(NETWORK)
@@ -72,6 +79,14 @@ def test_the_kept_weights_are_those_of_the_pruned_network(network: Network) -> N
         values = layer.weight.detach()[kept]
         expected = pruned.network.layers[name].weight.detach().flatten()
         assert torch.equal(values, expected[expected != 0])
+
+
+def test_one_channel_of_each_stays_though_its_weights_may_become_zero() -> None:
+    pruned = PRUNER.prune(PruningSpec("hybrid", 1.0, rest_ratio=0.9, rest_allocation="global"))
+    for name, layer in pruned.network.layers.items():
+        assert layer.weight.shape[0] == (10 if name == "fc" else 1)
+    assert any(layer.channels_left == 0 for layer in pruned.layers)
+    assert pruned.network.module(images()).isfinite().all()
 
 
 def test_pruning_again_with_other_rests_prepares_the_channels_once() -> None:

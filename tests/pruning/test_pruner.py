@@ -21,7 +21,9 @@ from tests.small_networks import (
 )
 
 ALL_SPECS = [
-    PruningSpec(method, 0.5, criterion, allocation, scope, rest_ratio=0.3)
+    PruningSpec(
+        method, 0.5, criterion, allocation, scope, rest_ratio=0.3, rest_allocation="uniform"
+    )
     for method, criterion, allocation, scope in COMBINATIONS
 ]
 SPECS = sorted({spec.canonical() for spec in ALL_SPECS}, key=repr)
