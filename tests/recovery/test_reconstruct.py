@@ -322,7 +322,7 @@ def test_a_hybrid_is_rebuilt_from_both_sides(make: Callable[[], nn.Module]) -> N
     """Its channels as alone; then weights are zeroed in what came out, and made up for."""
     network = followed(make())
     known = moments(network)
-    spec = PruningSpec("hybrid", 0.5, rest_ratio=0.6)
+    spec = PruningSpec("hybrid", 0.5, rest_ratio=0.6, rest_allocation="uniform")
     pruned, rebuilt = pruned_and_rebuilt(network, spec, 1e-3)
     only_channels = prune(network, PruningSpec("channel", 0.5))
     dense = rebuild(network, only_channels, known)

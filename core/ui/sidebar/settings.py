@@ -144,12 +144,13 @@ def shared_controls() -> None:
         _choice("Weights: allocation", "weights", WEIGHT_ALLOCATIONS, _WEIGHTS_HELP)
         _choice("Channels: allocation", "allocation", CHANNEL_ALLOCATIONS, _ALLOCATION_HELP)
         _choice("Channels are", "channels", CHANNEL_METHODS, _CHANNELS_HELP)
-        st.slider(
+        st.number_input(
             "Hybrid: of the weights left",
             min_value=0.0,
             max_value=HIGHEST_RATIO,
             value=0.5,
-            step=0.01,
+            step=0.05,
+            format="%.2f",
             key="rest",
             bind="query-params",
             disabled=not zeroes_rest(st.session_state["channels"]),
