@@ -30,8 +30,8 @@ from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import provenance
 from core.networks.network import Network
 from core.pruning import Pruned
-from core.recovery.finetune import Tuning
 from core.recovery.recover import recover_fully
+from core.recovery.tuning import Tuning
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import STARTS, TARGETS, Recovery
@@ -107,6 +107,13 @@ def add_prune(commands: Commands) -> None:
         choices=TARGETS,
         default=TARGETS[0],
         help=f"of finetune: learn what the baseline answers, or the labels; default: {TARGETS[0]}",
+    )
+    pruning.add_argument(
+        "--prunings",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of finetune: reach the ratio in N steps and train after each; default: 1, at once",
     )
     pruning.add_argument(
         "--baseline", type=Path, metavar="FILE", help="default: the app's default baseline"
@@ -189,7 +196,13 @@ def _chosen_recovery(options: argparse.Namespace) -> Recovery:
             raise InputError("--images is of the recovery finetune: add --recovery finetune.")
         return recovery
     images = recovery.images if options.images is None else options.images
-    return replace(recovery, images=images, start=options.start, targets=options.targets)
+    return replace(
+        recovery,
+        images=images,
+        start=options.start,
+        targets=options.targets,
+        prunings=options.prunings,
+    )
 
 
 def _recovered(

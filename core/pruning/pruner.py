@@ -46,7 +46,7 @@ class Pruner:
         layers, notes = report(self.baseline, network), method.notes(spec)
         if not spec.is_identity and not method.removes_something(spec):
             notes = (f"Nothing was removed at a ratio of {spec.ratio:g}.", *notes)
-        return Pruned(network, layers, notes, method.kept(spec))
+        return Pruned(network, layers, notes, method.kept(spec), spec)
 
     def kept_weights(self, spec: PruningSpec, layer: str) -> Tensor:
         """True where a weight of the baseline's layer stays, of the weight's shape."""

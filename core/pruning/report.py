@@ -7,6 +7,8 @@ from torch import Tensor
 
 from core.networks.layers import filters, nonzero_per_output, output_dim
 from core.networks.network import Network
+from core.specs.point import UNPRUNED
+from core.specs.pruning import PruningSpec
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Pruned:
     notes: tuple[str, ...] = ()  # sentences: what was not pruned, and why
     kept: Mapping[str, Tensor] = field(default_factory=dict)
     """The channels that still carry something, ascending, by group; without those of `fine`."""
+    spec: PruningSpec = UNPRUNED
+    """What was asked for."""
 
     @property
     def sparsity(self) -> float:

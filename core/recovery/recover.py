@@ -8,6 +8,7 @@ from core.networks.batch_norm import Recovering, finished, recalibrate
 from core.networks.network import Network
 from core.pruning import Pruned
 from core.recovery.finetune import finetune
+from core.recovery.gradual import gradual
 from core.recovery.reconstruct import reconstruct
 from core.specs.recovery import RECONSTRUCTED, Recovery
 from core.specs.vocabulary import NO_RECOVERY
@@ -19,11 +20,23 @@ def recover(
     """Yield progress and return the recovered network; for `none`, the pruned one.
 
     `evidence` is of the baseline; its precision and device are used. For `resume_file` see
-    `finetune`.
+    `finetune`. Gradual pruning prunes the baseline again, as `pruned` was.
     """
     network = pruned.network
     if recovery.method == NO_RECOVERY:
         return network
+    if recovery.is_gradual:
+        return (
+            yield from gradual(
+                pruned,
+                recovery,
+                evidence.training,
+                evidence.network,
+                evidence.precision,
+                evidence.device,
+                resume_file,
+            )
+        )
     if recovery.trains:
         started = yield from recover(pruned, recovery.before, evidence)
         return (

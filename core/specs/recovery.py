@@ -7,9 +7,11 @@ from core.errors import InputError
 from core.specs.vocabulary import ALL_RECOVERIES, NO_RECOVERY, RECOVERIES, TRAINED_RECOVERIES
 
 STARTS = tuple(name for name in RECOVERIES if name != NO_RECOVERY)
+RECALIBRATION = "bn"
 LABELS, BASELINE = "labels", "baseline"
 TARGETS = (BASELINE, LABELS)
 LARGEST_TUNING = 10_000_000
+MOST_PRUNINGS = 100
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Recovery:
     seed: int = 0  # for drawing them
     start: str = ""  # of `finetune`: the recovery before it, one of STARTS
     targets: str = ""  # of `finetune`: whether the baseline's answers are learnt, or the labels
+    prunings: int = 1  # of `finetune`: steps in which the ratio is reached; 1 means at once
 
     def __post_init__(self) -> None:
         if self.method not in ALL_RECOVERIES:
@@ -35,7 +38,7 @@ class Recovery:
         if self.trains:
             self._check_training()
         else:  # reset unused settings, so that equal recoveries compare equal
-            self._set(start="", targets="")
+            self._set(start="", targets="", prunings=1)
         if self.method == NO_RECOVERY:
             self._set(images=0, seed=0)
 
@@ -44,6 +47,12 @@ class Recovery:
             raise InputError(
                 f"A network is fine-tuned on 1 to {LARGEST_TUNING:,} images, not {self.images:,}."
             )
+        if type(self.prunings) is not int or not 1 <= self.prunings <= MOST_PRUNINGS:
+            raise InputError(
+                f"A ratio is reached in 1 to {MOST_PRUNINGS} prunings, not in {self.prunings!r}."
+            )
+        if self.is_gradual:  # nothing is fitted between prunings
+            self._set(start=RECALIBRATION)
         self._set(start=self.start or STARTS[-1], targets=self.targets or BASELINE)
         for name, allowed in (("start", STARTS), ("targets", TARGETS)):
             if getattr(self, name) not in allowed:
@@ -66,6 +75,11 @@ class Recovery:
         return self.method in TRAINED_RECOVERIES
 
     @property
+    def is_gradual(self) -> bool:
+        """Whether pruning and training take turns."""
+        return self.prunings > 1
+
+    @property
     def before(self) -> "Recovery":
         """The recovery that fine-tuning starts from."""
         return Recovery.named(self.start)
@@ -74,10 +88,12 @@ class Recovery:
         if self.method == NO_RECOVERY:
             return {"method": NO_RECOVERY}
         found: dict[str, Any] = {"method": self.method, "images": self.images, "seed": self.seed}
-        return found | ({"start": self.start, "targets": self.targets} if self.trains else {})
+        if self.trains:
+            found |= {"start": self.start, "targets": self.targets}
+        return found | ({"prunings": self.prunings} if self.is_gradual else {})
 
 
-NOTHING, RECALIBRATED = Recovery(), Recovery.named("bn")
+NOTHING, RECALIBRATED = Recovery(), Recovery.named(RECALIBRATION)
 RECONSTRUCTED = Recovery.named("reconstruct")
 
 BY_LABEL = {each.label: Recovery.named(name) for name, each in RECOVERIES.items()}

@@ -18,6 +18,7 @@ from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import provenance
 from core.networks.network import Network
 from core.pruning import Pruned
+from core.recovery.gradual import file_between
 from core.recovery.recover import recover
 from core.specs.point import Point
 
@@ -45,7 +46,8 @@ def tuned(
                 **provenance(),
             }
             checkpoint.save(network, path, baseline.dataset, metadata, overwrite=True)
-            resume_file.unlink(missing_ok=True)
+            for leftover in (resume_file, file_between(resume_file)):
+                leftover.unlink(missing_ok=True)
     return pruned.network.with_module(checkpoint.read(path).network.module)
 
 
