@@ -1,6 +1,6 @@
 """Evaluate a network on test images, batch by batch."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -57,7 +57,7 @@ def evaluate(
 
 def classify(
     network: Callable[[Tensor], Tensor], batches: Iterable[Tensor], labels: Tensor
-) -> Iterator[Evaluation]:
+) -> Generator[Evaluation, None, None]:
     """Do the work of `evaluate`, on normalised batches in the network's dtype and device.
 
     All batches together have as many images as `labels`, int64 (N,).

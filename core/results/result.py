@@ -36,6 +36,7 @@ class Origin:
     seconds: float  # evaluation time, without pauses between batches
     date: str  # ISO 8601, UTC
     file: str = ""  # the shipped file it was imported from; "" if measured on this machine
+    recovery_seconds: float | None = None  # without collecting evidence; None if not known
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,7 +50,7 @@ CREATE TABLE results (
     macs INTEGER NOT NULL, macs_nonzero REAL NOT NULL, bytes INTEGER NOT NULL,
     compressed_bytes INTEGER,
     device TEXT NOT NULL, versions TEXT NOT NULL, seconds REAL NOT NULL, date TEXT NOT NULL,
-    file TEXT NOT NULL,
+    file TEXT NOT NULL, recovery_seconds REAL,
     predictions BLOB NOT NULL,
     PRIMARY KEY ({", ".join(KEY_COLUMNS)})
 );
@@ -62,7 +62,8 @@ CREATE TABLE test_labels (
 CREATE TABLE shipped_files (file TEXT PRIMARY KEY, version TEXT NOT NULL);
 {RESULTS}
 """
-LAYOUT_1_COLUMNS = ", ".join(name for name in COLUMNS if name not in ("architecture", "positions"))
+LATER_COLUMNS = ("architecture", "positions", "recovery_seconds")
+LAYOUT_1_COLUMNS = ", ".join(name for name in COLUMNS if name not in LATER_COLUMNS)
 FROM_LAYOUT_1 = f"""
 ALTER TABLE test_labels ADD COLUMN dtype TEXT NOT NULL DEFAULT 'uint8';
 ALTER TABLE results RENAME TO results_1;
@@ -70,7 +71,8 @@ ALTER TABLE results RENAME TO results_1;
 INSERT INTO results ({LAYOUT_1_COLUMNS}) SELECT {LAYOUT_1_COLUMNS} FROM results_1;
 DROP TABLE results_1;
 """
-LAYOUT = Layout(version=2, schema=SCHEMA, upgrades={1: FROM_LAYOUT_1})
+FROM_LAYOUT_2 = "ALTER TABLE results ADD COLUMN recovery_seconds REAL;"
+LAYOUT = Layout(version=3, schema=SCHEMA, upgrades={1: FROM_LAYOUT_1, 2: FROM_LAYOUT_2})
 
 INSERT = f"INTO results ({', '.join(COLUMNS)}) VALUES (:{', :'.join(COLUMNS)})"
 UPSERT = (

@@ -90,13 +90,15 @@ COLUMNS: dict[str, Parser] = {
     "device": str,
     "versions": str,
     "seconds": _finite,
-    "date": str,
+    "recovery_seconds": _finite,
+    "date": str,  # last, since it is required: a row that was cut short is noticed
 }
 DEFAULTS: dict[str, Any] = {
     "architecture": Key.architecture,
     "evidence": Key.evidence,
     "positions": None,
     "compressed_bytes": None,
+    "recovery_seconds": None,
     **{
         column: field.default
         for column, field in (SPEC | RECOVERY).items()
@@ -239,7 +241,7 @@ def _order(result: Result) -> tuple[Any, ...]:
 
 
 def _to_table(result: Result, test_labels: np.ndarray) -> dict[str, Any]:
-    key = result.key
+    key, recovering = result.key, result.origin.recovery_seconds
     values = {
         **to_values(result, test_labels),
         **{column: getattr(key.spec, field.name) for column, field in SPEC.items()},
@@ -249,6 +251,7 @@ def _to_table(result: Result, test_labels: np.ndarray) -> dict[str, Any]:
         "test_images": len(test_labels),
         "seen": key.subset,
         "seconds": f"{result.origin.seconds:.2f}",
+        "recovery_seconds": "" if recovering is None else f"{recovering:.2f}",
     }
     return {name: values[name] for name in COLUMNS}
 

@@ -7,7 +7,7 @@ from core.errors import InputError
 from core.specs.vocabulary import ALL_RECOVERIES, NO_RECOVERY, RECOVERIES, TRAINED_RECOVERIES
 
 STARTS = tuple(name for name in RECOVERIES if name != NO_RECOVERY)
-RECALIBRATION = "bn"
+RECALIBRATION, RECONSTRUCTION = "bn", "reconstruct"
 LABELS, BASELINE = "labels", "baseline"
 TARGETS = (BASELINE, LABELS)
 LARGEST_TUNING = 10_000_000
@@ -84,6 +84,13 @@ class Recovery:
         """The recovery that fine-tuning starts from."""
         return Recovery.named(self.start)
 
+    @property
+    def fitted(self) -> "Recovery | None":
+        """The reconstruction that this recovery is or starts from, if there is one."""
+        if self.trains:
+            return self.before.fitted
+        return self if self.method == RECONSTRUCTION else None
+
     def to_json(self) -> dict[str, Any]:
         if self.method == NO_RECOVERY:
             return {"method": NO_RECOVERY}
@@ -94,7 +101,7 @@ class Recovery:
 
 
 NOTHING, RECALIBRATED = Recovery(), Recovery.named(RECALIBRATION)
-RECONSTRUCTED = Recovery.named("reconstruct")
+RECONSTRUCTED = Recovery.named(RECONSTRUCTION)
 
 BY_LABEL = {each.label: Recovery.named(name) for name, each in RECOVERIES.items()}
 """Each recovery with its default number of images, by label."""

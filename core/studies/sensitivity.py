@@ -161,7 +161,7 @@ class ScanMeasurer(Measurer):
         }
         return pruned.with_module(copy_with(pruned.module, estimated).eval())
 
-    def _classify(self, network: Network, recovery: Recovery) -> Iterator[Evaluation]:
+    def _classify(self, network: Network, recovery: Recovery) -> Generator[Evaluation, None, None]:
         unpruned = self._recovered[recovery]
         if recovery not in self._classifying:
             ready = unpruned.with_module(for_inference(unpruned, self._device, self._precision))

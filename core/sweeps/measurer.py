@@ -1,6 +1,5 @@
 """Measuring many prunings of one baseline."""
 
-import time
 from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,7 +24,8 @@ from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import CRITERIA
-from core.sweeps.tuned import tuned
+from core.sweeps.stopwatch import Stopwatch
+from core.sweeps.tuned import seconds_of_training, tuned, tuned_file
 
 LARGEST_KEPT_INPUTS = 1 << 30
 """Largest size of normalised test images, in bytes, that are kept for all points."""
@@ -84,10 +84,13 @@ class Measurer:
         """Yield progress batch by batch, and finally the result. Can be dropped at any event."""
         if needs_images(point.spec):
             yield from self.prepare()
+        if fitted := point.recovery.fitted:
+            yield from self._evidence.moments(fitted.images, fitted.seed)
         pruned = self._prune(point.spec)
-        network = yield from self._recover(pruned, point)
-        evaluation = None
-        stopwatch = _Stopwatch()
+        recovering = Stopwatch()
+        network = yield from recovering.timed(self._recover(pruned, point))
+        evaluation: Evaluation | None = None
+        stopwatch = Stopwatch()
         for evaluation in stopwatch.timed(self._classify(network, point.recovery)):
             yield evaluation
         assert evaluation is not None
@@ -104,6 +107,9 @@ class Measurer:
                 versions=f"torch {torch.__version__}",
                 seconds=stopwatch.seconds,
                 date=datetime.now(UTC).isoformat(timespec="seconds"),
+                recovery_seconds=self._seconds_of_training(point)
+                if point.recovery.trains
+                else recovering.seconds,
             ),
         )
 
@@ -116,13 +122,16 @@ class Measurer:
             return (yield from tuned(pruned, point, self.checkpoint, self._evidence))
         return (yield from recover(pruned, point.recovery, self._evidence))
 
+    def _seconds_of_training(self, point: Point) -> float | None:
+        return seconds_of_training(tuned_file(point, self.checkpoint, self._evidence))
+
     @cached_property
     def _evidence(self) -> Evidence:
         return self._shared_evidence or local_evidence(
             self.checkpoint, self._dataset.training, self._precision, self._device
         )
 
-    def _classify(self, network: Network, _recovery: Recovery) -> Iterator[Evaluation]:
+    def _classify(self, network: Network, _recovery: Recovery) -> Generator[Evaluation, None, None]:
         ready = for_inference(network, self._device, self._precision)
         yield from classify(ready, self._inputs, self._labels)
 
@@ -166,21 +175,3 @@ def new_pruner(baseline: Checkpoint) -> Pruner:
     """Return a pruner that knows what was collected of the baseline on training images."""
     network, fingerprint = baseline.network, baseline.fingerprint
     return Pruner(network, lambda: kept_saliency(network, fingerprint))
-
-
-class _Stopwatch:
-    """Measures the time an iterator takes, without the time its consumer takes between items."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def timed(self, evaluations: Iterable[Evaluation]) -> Iterator[Evaluation]:
-        """Pass on every evaluation; `seconds` is final once all have been read."""
-        remaining = iter(evaluations)
-        while True:
-            started = time.perf_counter()
-            evaluation = next(remaining, None)
-            self.seconds += time.perf_counter() - started
-            if evaluation is None:
-                return
-            yield evaluation

@@ -21,6 +21,7 @@ from core.pruning import Pruned
 from core.recovery.gradual import file_between
 from core.recovery.recover import recover
 from core.specs.point import Point
+from core.sweeps.stopwatch import Stopwatch
 
 FOLDER = "tuned"
 
@@ -37,18 +38,30 @@ def tuned(
     if not path.exists():
         with _alone(path):
             resume_file = path.with_suffix(".resume")
-            network = yield from recover(pruned, point.recovery, evidence, resume_file)
+            leftovers = (resume_file, file_between(resume_file))
+            is_resumed = any(each.exists() for each in leftovers)
+            stopwatch = Stopwatch()
+            network = yield from stopwatch.timed(
+                recover(pruned, point.recovery, evidence, resume_file)
+            )
             metadata = {
                 "kind": "pruned",
                 "spec": asdict(point.spec.canonical()),
                 "recovery": point.recovery.to_json(),
                 "baseline": {"file": baseline.path.name, "fingerprint": baseline.fingerprint},
+                "seconds": None if is_resumed else round(stopwatch.seconds, 2),
                 **provenance(),
             }
             checkpoint.save(network, path, baseline.dataset, metadata, overwrite=True)
-            for leftover in (resume_file, file_between(resume_file)):
+            for leftover in leftovers:
                 leftover.unlink(missing_ok=True)
     return pruned.network.with_module(checkpoint.read(path).network.module)
+
+
+def seconds_of_training(path: Path) -> float | None:
+    """Return how long it took to make a fine-tuned network; None if it was interrupted."""
+    seconds: float | None = checkpoint.read(path).metadata.get("seconds")
+    return seconds
 
 
 def tuned_file(point: Point, baseline: Checkpoint, evidence: Evidence) -> Path:

@@ -1,4 +1,4 @@
-"""A file of the first layout keeps its results, under the same keys."""
+"""A file of an earlier layout keeps its results, under the same keys."""
 
 import json
 import sqlite3
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.results import Result, ResultStore
+from core.results.rows import to_row
 from core.specs.recovery import Recovery
 from tests.results.conftest import LABELS, differences, key_of, put, result_of
 
@@ -35,6 +36,29 @@ CREATE TABLE results (
 );
 PRAGMA application_id = 1347573070;
 PRAGMA user_version = 1;
+"""
+LAYOUT_2 = """
+CREATE TABLE test_labels (
+    data TEXT PRIMARY KEY, labels BLOB NOT NULL, dtype TEXT NOT NULL DEFAULT 'uint8'
+);
+CREATE TABLE shipped_files (file TEXT PRIMARY KEY, version TEXT NOT NULL);
+CREATE TABLE results (
+    checkpoint TEXT NOT NULL, architecture TEXT NOT NULL DEFAULT 'resnet18', data TEXT NOT NULL,
+    algorithm INTEGER NOT NULL, settings TEXT NOT NULL, recovery TEXT NOT NULL,
+    hundredths INTEGER NOT NULL, subset INTEGER NOT NULL, subset_seed INTEGER NOT NULL,
+    precision TEXT NOT NULL, positions TEXT,
+    correct INTEGER NOT NULL, loss_sum REAL,
+    parameters INTEGER NOT NULL, nonzero INTEGER NOT NULL,
+    macs INTEGER NOT NULL, macs_nonzero REAL NOT NULL, bytes INTEGER NOT NULL,
+    compressed_bytes INTEGER,
+    device TEXT NOT NULL, versions TEXT NOT NULL, seconds REAL NOT NULL, date TEXT NOT NULL,
+    file TEXT NOT NULL,
+    predictions BLOB NOT NULL,
+    PRIMARY KEY (checkpoint, architecture, data, algorithm, settings, recovery, hundredths,
+                 subset, subset_seed, precision)
+);
+PRAGMA application_id = 1347573070;
+PRAGMA user_version = 2;
 """
 KEPT = [
     result_of(key_of("fine", 0.0)),
@@ -97,10 +121,35 @@ def test_every_result_is_found_under_its_key(of_layout_1: Path) -> None:
             assert differences(store.get(result.key), result) == []
     with closing(sqlite3.connect(of_layout_1)) as connection:
         assert connection.execute("SELECT count(*) FROM results").fetchone() == (len(KEPT),)
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
         assert {name for (name,) in tables} == {"results", "test_labels", "shipped_files"}
+
+
+def test_a_file_of_the_second_layout_keeps_its_results(path: Path) -> None:
+    ResultStore(path)
+    with closing(sqlite3.connect(path)) as current:
+        columns = [row[1] for row in current.execute("PRAGMA table_info(results)")]
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(LAYOUT_2)
+        old = [row[1] for row in connection.execute("PRAGMA table_info(results)")]
+        rows = [to_row(result, LABELS) for result in KEPT]
+        names = ", ".join(old)
+        connection.executemany(f"INSERT INTO results ({names}) VALUES (:{', :'.join(old)})", rows)
+        connection.execute(
+            "INSERT INTO test_labels VALUES (?, ?, 'uint8')",
+            (KEPT[0].key.data, zlib.compress(LABELS.tobytes())),
+        )
+    assert set(columns) - set(old) == {"recovery_seconds"}
+    store = ResultStore(path)
+    assert store.notes == []
+    for result in KEPT:
+        assert differences(store.get(result.key), result) == []
+    timed = replace(KEPT[1], origin=replace(KEPT[1].origin, recovery_seconds=1.5))
+    put(store, timed)
+    assert differences(store.get(timed.key), timed) == []
 
 
 def test_results_of_another_architecture_can_be_kept_beside_them(of_layout_1: Path) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -277,14 +277,22 @@ def test_the_time_noted_is_that_of_evaluating_and_not_of_a_slow_reader(
     now = 1000.0
 
     class SlowMeasurer(Measurer):
-        def _classify(self, network: Network, recovery: Recovery) -> Iterator[Evaluation]:
+        def _classify(
+            self, network: Network, recovery: Recovery
+        ) -> Generator[Evaluation, None, None]:
             nonlocal now
             for evaluation in super()._classify(network, recovery):
                 now += 2
                 yield evaluation
             now += 1
 
-    monkeypatch.setattr("core.sweeps.measurer.time", SimpleNamespace(perf_counter=lambda: now))
+        def _recover(self, pruned: Pruned, point: Point) -> Generator[Recovering, None, Network]:
+            nonlocal now
+            now += 5
+            yield Recovering(1, 1)
+            return (yield from super()._recover(pruned, point))
+
+    monkeypatch.setattr("core.sweeps.stopwatch.time", SimpleNamespace(perf_counter=lambda: now))
     evaluations = 0
     for event in SlowMeasurer(trained, digits, 250).measure(POINTS[0]):
         now += 3600  # the reader draws, or waits for its viewer
@@ -292,6 +300,7 @@ def test_the_time_noted_is_that_of_evaluating_and_not_of_a_slow_reader(
             evaluations += 1
         if isinstance(event, Result):
             assert event.origin.seconds == 2 * evaluations + 1 == 7
+            assert event.origin.recovery_seconds == 5
 
 
 def test_a_measurement_tells_how_far_it_is(measurer: Measurer) -> None:
