@@ -5,6 +5,7 @@ from core.charts.closeup import channel_order, kernel_map, weight_distribution
 from core.charts.contest import contenders
 from core.charts.criteria import criteria
 from core.charts.drawing import Drawing
+from core.charts.ladder import held_out_curve, ladder
 from core.charts.layers import layers_overview, sensitivity_heatmap
 from core.charts.mixes import mixes
 from core.charts.network import layer_bars
@@ -21,7 +22,9 @@ __all__ = [
     "channel_order",
     "contenders",
     "criteria",
+    "held_out_curve",
     "kernel_map",
+    "ladder",
     "layer_bars",
     "layers_overview",
     "loss_curve",

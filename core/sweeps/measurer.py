@@ -82,11 +82,7 @@ class Measurer:
 
     def measure(self, point: Point) -> Iterator[Recovering | Evaluation | Result]:
         """Yield progress batch by batch, and finally the result. Can be dropped at any event."""
-        if needs_images(point.spec):
-            yield from self.prepare()
-        if fitted := point.recovery.fitted:
-            yield from self._evidence.moments(fitted.images, fitted.seed)
-        pruned = self._prune(point.spec)
+        pruned = yield from self._pruned(point)
         recovering = Stopwatch()
         network = yield from recovering.timed(self._recover(pruned, point))
         evaluation: Evaluation | None = None
@@ -116,6 +112,19 @@ class Measurer:
     def prepare(self) -> Generator[Recovering, None, None]:
         """Collect what criteria that look at training images need, unless it is there."""
         yield from self._evidence.saliency()
+
+    def tune(self, point: Point) -> Generator[Recovering, None, None]:
+        """Fine-tune the network of a point, unless it is kept already, for `measure` to find it."""
+        pruned = yield from self._pruned(point)
+        yield from self._recover(pruned, point)
+
+    def _pruned(self, point: Point) -> Generator[Recovering, None, Pruned]:
+        """Return the pruned network, after collecting what it and its recovery need of images."""
+        if needs_images(point.spec):
+            yield from self.prepare()
+        if fitted := point.recovery.fitted:
+            yield from self._evidence.moments(fitted.images, fitted.seed)
+        return self._prune(point.spec)
 
     def _recover(self, pruned: Pruned, point: Point) -> Generator[Recovering, None, Network]:
         if point.recovery.trains:

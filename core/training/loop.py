@@ -28,7 +28,7 @@ from core.training.teaching import Teachers
 
 CURVE_POINTS_PER_EPOCH = 20
 SECONDS_BETWEEN_EVENTS = 0.1
-SECONDS_BETWEEN_SAVES = 120.0
+SECONDS_BETWEEN_SAVES = 30.0
 
 
 def train(
@@ -46,7 +46,7 @@ def train(
     """Train the network's module in place and fill `history`; yield progress.
 
     With `teachers`, their probabilities are the targets instead of smoothed labels. With a
-    `resume_file`, the state is saved there after every epoch and every two minutes or so, and
+    `resume_file`, the state is saved there after every epoch and every half minute or so, and
     training resumes from a state with the same recipe, seed, images, teachers and initial weights;
     the final weights are the same as without an interruption. The caller deletes the file after
     saving the result. Each epoch uses its own generator, seeded by (seed, epoch). If the recipe

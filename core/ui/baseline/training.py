@@ -15,6 +15,7 @@ from core.training import EpochEnd, Recipe, Step
 from core.ui.bench.turns import yield_to_evaluations
 from core.ui.parts.chart import show_chart
 from core.ui.parts.plain import plain, warn
+from core.ui.parts.progress import duration
 
 
 def train_live(
@@ -69,7 +70,7 @@ def _show_step(bar: st.delta_generator.DeltaGenerator, step: Step) -> None:
     bar.progress(
         step.step / step.steps,
         f"Epoch {step.epoch} of {step.epochs} · loss {step.loss:.2f} · "
-        f"{step.images_per_second:,.0f} images/s · {_duration(step.seconds_left)} left",
+        f"{step.images_per_second:,.0f} images/s · {duration(step.seconds_left)} left",
     )
 
 
@@ -77,8 +78,3 @@ def _thinned(steps: list[dict[str, float]], most: int = 400) -> pd.DataFrame:
     """Return at most `most` evenly spaced steps, including the last one."""
     every = -(-len(steps) // most)
     return pd.DataFrame(steps[::-1][::every][::-1])
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 import streamlit as st
@@ -42,18 +42,31 @@ def _evaluations() -> Queue:
     return Queue()
 
 
-@contextmanager
-def evaluation_turn(notice: DeltaGenerator | None = None) -> Iterator[None]:
+@st.cache_resource
+def _tunings() -> Queue:
+    return Queue()
+
+
+def evaluation_turn(notice: DeltaGenerator | None = None) -> AbstractContextManager[None]:
     """Wait until no other session evaluates, then hold the turn within the block.
 
     Moving a control while waiting leaves the queue. The slot `notice` shows that the session
     waits; by default the notice appears at the current position of the page.
     """
-    queue = _evaluations()
+    return _turn(_evaluations(), "evaluation", notice)
+
+
+def tuning_turn(notice: DeltaGenerator) -> AbstractContextManager[None]:
+    """Wait until no other session fine-tunes, then hold the turn within the block."""
+    return _turn(_tunings(), "training", notice)
+
+
+@contextmanager
+def _turn(queue: Queue, what: str, notice: DeltaGenerator | None) -> Iterator[None]:
     ticket = queue.join()
     try:
         if queue.count_ahead(ticket, 0):
-            _wait(queue, ticket, notice or st.empty())
+            _wait(queue, ticket, what, notice or st.empty())
         yield
     finally:
         queue.leave(ticket)
@@ -75,10 +88,10 @@ def yield_to_evaluations(events: Iterator[Event], notice: DeltaGenerator) -> Ite
         yield event
 
 
-def _wait(queue: Queue, ticket: object, notice: DeltaGenerator) -> None:
+def _wait(queue: Queue, ticket: object, what: str, notice: DeltaGenerator) -> None:
     # Updating the notice also lets Streamlit stop a session whose viewer has moved on.
     while ahead := queue.count_ahead(ticket, SECONDS_BETWEEN_CHECKS):
-        others = "1 evaluation" if ahead == 1 else f"{ahead} evaluations"
+        others = f"1 {what}" if ahead == 1 else f"{ahead} {what}s"
         notice.caption(
             f":material/hourglass_top: Waiting for {others} of other viewers to finish …"
         )

@@ -19,8 +19,9 @@ from core.studies.criteria import (
     standings,
 )
 from core.ui.bench.workbench import Workbench
-from core.ui.choices.missing import look_up, measured, offer_to_measure
+from core.ui.choices.missing import look_up, offer_to_measure
 from core.ui.parts.chart import show_chart
+from core.ui.parts.columns import result_columns
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain
 from core.ui.parts.sentences import accuracy_in_words
@@ -99,7 +100,7 @@ def frame_of(found: Found, ratio: float) -> pd.DataFrame:
                     "criterion": CRITERIA[each.criterion].label,
                     "recovery": RECOVERIES[recovery.method].label,
                     "ratio": ratio,
-                    **measured(each.result),
+                    **result_columns(each.result),
                     "verdict": verdict(each),
                 }
             )

@@ -22,19 +22,6 @@ def look_up(known: KnownResults, points: Sequence[Point]) -> dict[Point, Result]
     }
 
 
-def measured(result: Result) -> dict[str, float]:
-    """Return the columns of a chart's frame that say what was measured."""
-    evaluation = result.evaluation
-    low, high = evaluation.interval
-    return {
-        "accuracy": evaluation.accuracy,
-        "low": low,
-        "high": high,
-        "correct": evaluation.correct,
-        "seen": evaluation.seen,
-    }
-
-
 def offer_to_measure(known: KnownResults, points: Sequence[Point], key: str) -> bool:
     """Offer to measure the points; return whether any were measured now."""
     if not points:

@@ -22,8 +22,9 @@ from core.studies.mixes import (
 )
 from core.sweeps.known import BASELINE
 from core.ui.bench.workbench import Workbench
-from core.ui.choices.missing import look_up, measured, offer_to_measure
+from core.ui.choices.missing import look_up, offer_to_measure
 from core.ui.parts.chart import show_chart
+from core.ui.parts.columns import result_columns
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain
 from core.ui.sidebar.settings import CHANNEL_METHODS
@@ -88,7 +89,7 @@ def frame_of(
             {
                 "ratio": ratio,
                 "rest": rest,
-                **measured(result),
+                **result_columns(result),
                 "left": result.cost.nonzero / parameters,
                 "macs_left": result.cost.macs / macs,
             }

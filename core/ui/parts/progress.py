@@ -37,3 +37,11 @@ def measured(
     assert reading is not None
     slot.empty()
     return reading
+
+
+def duration(seconds: float) -> str:
+    """Format a time, such as 0.4 s, 35 s or 4 min 05 s."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
