@@ -1,4 +1,4 @@
-"""The charts of the page Recovery: where rungs stand, which lines join them, and Vega draws them."""
+"""The charts of the page Recovery: where rungs stand, and which lines join them."""
 
 import pandas as pd
 import pytest
