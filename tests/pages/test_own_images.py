@@ -25,7 +25,7 @@ from tests.pages.test_pages import charts, frames_of, metrics, words
 
 FOLDER = "my *pets* :dog:"
 CLASSES = ("**cat**", "[dog](x.y)", "日本 <b>")
-VIEWS = ("Sensitivity", "Close-up", "By hand", "Budget")
+VIEWS = ("Sensitivity", "Close-up", "Reordering", "By hand", "Budget")
 
 
 @pytest.fixture(scope="session")

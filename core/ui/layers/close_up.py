@@ -11,6 +11,7 @@ from torch import Tensor
 from core import charts
 from core.networks.groups import Group, Structure
 from core.networks.layers import output_dim, weight_names
+from core.pruning import Pruner
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies import closeup
@@ -171,20 +172,7 @@ def distribution_frame(
 @st.cache_data(show_spinner=False, max_entries=256)
 def map_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame:
     """Return the frame of `charts.kernel_map`; removed channels become at most two areas."""
-    found = closeup.kernel_map(CloseUp.of(load_pruner(file), spec, layer))
-    rows, columns = found.kept.shape
-    kept = found.kept.flatten()
-    cells = pd.DataFrame(
-        {
-            "top": found.row_edges[:-1].repeat(columns),
-            "bottom": found.row_edges[1:].repeat(columns),
-            "left": list(found.column_edges[:-1]) * rows,
-            "right": list(found.column_edges[1:]) * rows,
-            "norm": found.norms.flatten(),
-            "kept": kept,
-            "state": ["zero" if part == 0 else "stays" for part in kept],
-        }
-    )
+    cells = kernel_frame(load_pruner(file), spec, layer)
     if not METHODS[spec.method].prunes_groups:
         return cells
     stay = cells[cells["kept"] > 0]
@@ -197,6 +185,24 @@ def map_frame(file: FileVersion, spec: PruningSpec, layer: str) -> pd.DataFrame:
     return pd.concat(
         [stay, areas[(areas["top"] < areas["bottom"]) & (areas["left"] < areas["right"])]],
         ignore_index=True,
+    )
+
+
+def kernel_frame(pruner: Pruner, spec: PruningSpec, layer: str) -> pd.DataFrame:
+    """Return the frame of `charts.kernel_map`, cell by cell."""
+    found = closeup.kernel_map(CloseUp.of(pruner, spec, layer))
+    rows, columns = found.kept.shape
+    kept = found.kept.flatten()
+    return pd.DataFrame(
+        {
+            "top": found.row_edges[:-1].repeat(columns),
+            "bottom": found.row_edges[1:].repeat(columns),
+            "left": list(found.column_edges[:-1]) * rows,
+            "right": list(found.column_edges[1:]) * rows,
+            "norm": found.norms.flatten(),
+            "kept": kept,
+            "state": ["zero" if part == 0 else "stays" for part in kept],
+        }
     )
 
 

@@ -1,0 +1,89 @@
+"""The view Reordering: sorting channels changes the picture of a layer, and no answer."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from core import charts
+from core.pruning import Pruner
+from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import CRITERIA, GRANULARITIES, METHODS
+from core.studies.reordering import sort_channels
+from core.ui.bench.resources import FileVersion, load_pruner
+from core.ui.bench.workbench import Workbench
+from core.ui.layers.close_up import kernel_frame
+from core.ui.parts.chart import show_chart
+from core.ui.parts.plain import plain
+
+CHANNELS = GRANULARITIES[1]
+ROUNDING = 1e-9
+"""Largest relative difference of answers, in double precision, that rounding explains."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sorted:
+    """What the view shows of a layer before and after sorting."""
+
+    before: pd.DataFrame
+    after: pd.DataFrame
+    difference: float
+    answers: int
+    groups: int
+
+
+def show_reordering(bench: Workbench, layer: str) -> None:
+    """Show a layer's kernels as trained and with all channels sorted, and compare the answers."""
+    spec = bench.settings.spec(CHANNELS, 0.0)
+    spec = PruningSpec("channel", 0.0, bench.settings.criterion, seed=spec.seed)
+    if not METHODS["channel"].can_use(CRITERIA[spec.criterion]):
+        st.info(f"{CRITERIA[spec.criterion].label} scores no channels: choose another criterion.")
+        return
+    found = _sorted(bench.file, spec, layer)
+    criterion = CRITERIA[spec.criterion].label
+    st.markdown(f"**{plain(layer)}**, as trained, and with all channels sorted by {criterion}")
+    st.caption(_in_words(found))
+    largest = float(found.before["norm"].max())
+    columns = st.columns(2)
+    for column, name, cells in zip(
+        columns, ("As trained", "Sorted"), (found.before, found.after), strict=True
+    ):
+        with column:
+            st.caption(name)
+            show_chart(
+                charts.kernel_map(cells.assign(method=CHANNELS), largest),
+                f"reordered_{name}",
+                alt=f"The norms of the kernels of {layer}, {name.lower()}, output by input "
+                "channels.",
+            )
+
+
+def _in_words(found: Sorted) -> str:
+    told = (
+        f"The channels of {found.groups} groups were sorted, the most important first, in every "
+        "layer that has them: outputs here, inputs there. "
+    )
+    if found.difference <= ROUNDING:
+        return told + (
+            f"The network is the same one: its {found.answers:,} answers to random images differ "
+            f"by at most {found.difference:.0e} of the largest, which is rounding. So removing "
+            "channels is cutting off the end of each sorted layer."
+        )
+    return told + (
+        f"The answers differ by {found.difference:.1%} of the largest: an operation of this "
+        "network depends on the order of its channels."
+    )
+
+
+@st.cache_data(show_spinner="Sorting channels …", max_entries=32)
+def _sorted(file: FileVersion, spec: PruningSpec, layer: str) -> Sorted:
+    pruner = load_pruner(file)
+    found = sort_channels(pruner, spec)
+    whole = PruningSpec("fine", 0.0)
+    return Sorted(
+        kernel_frame(pruner, whole, layer),
+        kernel_frame(Pruner(found.network), whole, layer),
+        found.difference,
+        found.answers,
+        found.groups,
+    )
