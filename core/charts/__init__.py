@@ -7,7 +7,7 @@ from core.charts.criteria import criteria
 from core.charts.drawing import Drawing
 from core.charts.ladder import held_out_curve, ladder
 from core.charts.layers import layers_overview, sensitivity_heatmap
-from core.charts.mixes import mixes
+from core.charts.mixes import mixes, same_size
 from core.charts.network import layer_bars
 from core.charts.training import loss_curve, validation_curve
 from core.charts.versus import SIZES, versus
@@ -29,6 +29,7 @@ __all__ = [
     "layers_overview",
     "loss_curve",
     "mixes",
+    "same_size",
     "sensitivity_heatmap",
     "validation_curve",
     "versus",

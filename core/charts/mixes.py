@@ -6,21 +6,28 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from core.charts.drawing import Drawing, named
+from core.charts.drawing import Drawing, named, top_legend
 
 STEP = 0.1  # difference of the ratios between cells
 HEIGHT = 430  # pixels
+CONTENDER_COLOURS = ("#009E73", "#0072B2", "#D55E00")
+CONTENDER_SHAPES = ("triangle-up", "circle", "square")
 
 
 def mixes(
-    cells: pd.DataFrame, contours: pd.DataFrame, current: tuple[float, float], picking: str | None
+    cells: pd.DataFrame,
+    contours: pd.DataFrame,
+    path: pd.DataFrame,
+    current: tuple[float, float],
+    picking: str | None,
 ) -> Drawing:
     """Draw the accuracy of each pair of ratios, and lines of equal size.
 
     Columns of `cells`: ratio (of channels), rest (of the weights left), accuracy, low, high (0 to
     1), correct, seen, left, macs_left (fractions of the baseline). Columns of `contours`: ratio,
-    rest, name (of the line). The cell nearest to `current` is marked. `picking` is the name of the
-    selection, by ratio and rest, of the clicked cell.
+    rest, name (of the line); of `path`, the best mixes: ratio, rest, left. The cell nearest to
+    `current` is marked. `picking` is the name of the selection, by ratio and rest, of the clicked
+    cell.
     """
     names = contours.sort_values("ratio").drop_duplicates("name", keep="last")
     nearest = [min(max(round(each / STEP), 0), 8) * STEP for each in current]
@@ -30,6 +37,7 @@ def mixes(
             "cells": _with_sides(cells),
             "contours": contours,
             "names": names,
+            "path": path,
             "current": _with_sides(pd.DataFrame({"ratio": [nearest[0]], "rest": [nearest[1]]})),
         },
     )
@@ -103,12 +111,79 @@ def _spec(picking: str | None) -> dict[str, Any]:
         )
         .encode(x=line_x, y=line_y, text="name:N")
     )
+    path = named("path").encode(x=line_x, y=line_y)
+    best = [
+        path.mark_line(color="white", strokeWidth=2, opacity=0.9).encode(
+            order=alt.Order("left:Q", sort="descending")
+        ),
+        path.mark_point(filled=True, size=70, color="white", stroke="black", opacity=1),
+    ]
     current = (
         named("current")
         .mark_rect(fill=None, strokeWidth=2.5, stroke="#E69F00")
         .encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q")
     )
     spec: dict[str, Any] = (
-        alt.layer(cells, below, above, names, current).properties(height=HEIGHT).to_dict()
+        alt.layer(cells, below, above, *best, names, current).properties(height=HEIGHT).to_dict()
+    )
+    return spec
+
+
+def same_size(judged: pd.DataFrame, contenders: tuple[str, ...]) -> Drawing:
+    """Draw the accuracy of the best mixes, beside pure prunings of the same sizes.
+
+    Columns of `judged`: contender (of `contenders`), ratio, rest, left, accuracy, low, high (0 to
+    1), correct, seen.
+    """
+    return Drawing(_same_size_spec(contenders), {"judged": judged})
+
+
+@lru_cache(maxsize=4)
+def _same_size_spec(contenders: tuple[str, ...]) -> dict[str, Any]:
+    judged = named("judged").encode(
+        x=alt.X(
+            "left:Q",
+            title="Parameters left",
+            scale=alt.Scale(type="log", reverse=True, nice=False),
+            axis=alt.Axis(format=".0%", values=[0.5, 0.3, 0.2, 0.1, 0.05, 0.03], grid=False),
+        ),
+        color=alt.Color(
+            "contender:N",
+            scale=alt.Scale(domain=contenders, range=CONTENDER_COLOURS),
+            legend=top_legend(),
+        ),
+    )
+    accuracy = alt.Y(
+        "accuracy:Q",
+        title="Accuracy on the other test images",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format=".0%", tickCount=6),
+    )
+    tooltip = [
+        alt.Tooltip("contender:N", title="Pruned"),
+        alt.Tooltip("left:Q", title="Parameters left", format=".1%"),
+        alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
+        alt.Tooltip("rest:Q", title="Of the weights left", format=".2f"),
+        alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
+        alt.Tooltip("low:Q", title="Interval from", format=".1%"),
+        alt.Tooltip("high:Q", title="to", format=".1%"),
+        alt.Tooltip("correct:Q", title="Images right", format=","),
+        alt.Tooltip("seen:Q", title="of", format=","),
+    ]
+    shape = alt.Shape(
+        "contender:N",
+        scale=alt.Scale(domain=contenders, range=CONTENDER_SHAPES),
+        legend=top_legend(),
+    )
+    spec: dict[str, Any] = (
+        alt.layer(
+            judged.mark_rule(strokeWidth=3, opacity=0.45).encode(y="low:Q", y2="high:Q"),
+            judged.mark_line(strokeWidth=2).encode(y=accuracy),
+            judged.mark_point(filled=True, size=80, opacity=1).encode(
+                y=accuracy, shape=shape, tooltip=tooltip
+            ),
+        )
+        .properties(height=260)
+        .to_dict()
     )
     return spec

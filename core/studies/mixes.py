@@ -1,15 +1,22 @@
 """Mixes of channels removed and weights zeroed: every pair of ratios, and those of one size."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from core.pruning import Pruner, ratio_that_removes
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 
 MIX_RATIOS = tuple(step / 10 for step in range(9))
 MIX_IMAGES, MIX_SEED = 2000, 0
+PATH_SIZES = (0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.03)
+"""Parts of the parameters that are left, for which the best mix is looked for."""
+MIXED, WEIGHTS, CHANNELS = "Best mix", "Weights alone", "Channels alone"
+CONTENDERS = (MIXED, WEIGHTS, CHANNELS)
+WEIGHTS_SPEC = PruningSpec("fine", 0.0, allocation="global")
+"""What a hybrid does with the weights of what is left."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,55 @@ def contour(mixes: Iterable[Mix], left: float) -> list[tuple[float, float]]:
         roots = [(each.ratio, each.left**0.5) for each in row]
         found |= {(ratio, rest) for ratio in _crossings(roots, left**0.5)}
     return sorted(found, key=lambda pair: (pair[0], -pair[1]))
+
+
+@dataclass(frozen=True)
+class Step:
+    """The best mix of at most one size, and pure prunings of the same size."""
+
+    size: float  # of the baseline's parameters, 0 to 1
+    mix: Mix
+    specs: Mapping[str, PruningSpec] = field(hash=False)  # by CONTENDERS
+
+
+def best_path(
+    correct: Mapping[Mix, int], sizes: Sequence[float] = PATH_SIZES
+) -> list[tuple[float, Mix]]:
+    """Return for each size the mix that leaves no more and has the most images right.
+
+    Of equals it is the smaller one; a size whose best mix is that of a larger size is left out.
+    """
+    found: dict[Mix, float] = {}
+    for size in sorted(sizes, reverse=True):
+        small = [mix for mix in correct if mix.left <= size]
+        if small:
+            best = max(small, key=lambda mix: (correct[mix], -mix.left))
+            found[best] = size  # the smallest size that it is best of
+    return [(size, best) for best, size in found.items()]
+
+
+def steps(pruner: Pruner, spec: PruningSpec, correct: Mapping[Mix, int]) -> list[Step]:
+    """Return the best path, each mix with weights alone and channels alone of the same size.
+
+    The spec removes channels; its settings are those of the mixes and of channels alone.
+    """
+    return [
+        Step(
+            size,
+            best,
+            {
+                MIXED: mix(spec, best.ratio, best.rest),
+                WEIGHTS: _as_small(pruner, WEIGHTS_SPEC, best.left),
+                CHANNELS: _as_small(pruner, replace(spec, method="channel"), best.left),
+            },
+        )
+        for size, best in best_path(correct)
+    ]
+
+
+def _as_small(pruner: Pruner, spec: PruningSpec, left: float) -> PruningSpec:
+    ratio = ratio_that_removes(pruner, spec, 1 - left)
+    return replace(spec, ratio=ratio).canonical()
 
 
 def _lines(mixes: Iterable[Mix], name: str) -> dict[float, list[Mix]]:

@@ -11,7 +11,7 @@ from core.specs.grid import grid
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import NOTHING
 from core.specs.vocabulary import CRITERIA, METHODS
-from core.studies.mixes import MIX_RATIOS, mix_points
+from core.studies.mixes import CONTENDERS, MIX_RATIOS, mix_points
 from core.sweeps.measurer import Measurer
 from tests.conftest import MeasureInto
 from tests.pages.conftest import OpenApp, assert_calm
@@ -78,6 +78,28 @@ def test_the_map_is_drawn_with_lines_of_equal_size(
         (pytest.approx(0.5), pytest.approx(0.3))
     ]
     assert "With at most 30% of the parameters left" in words(app)
+    best = frames["path"]
+    assert len(best) > 2
+    assert best["left"].is_monotonic_decreasing
+
+
+def test_the_best_mixes_are_judged_on_other_images(
+    open_app: OpenApp,
+    measurer: Measurer,
+    measure_into: MeasureInto,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("studies.mixes", "ui.choices.mixes", "ui.choices.path"):
+        monkeypatch.setattr(f"core.{name}.MIX_IMAGES", 100)
+    measure_into(open_store(), measurer, mix_points(PruningSpec("channel", 0.5), [NOTHING]))
+    app = open_app("choices", **SETTINGS, choice="Hybrid")
+    app.button(key="measure_path").click().run()
+    assert_calm(app)
+    (frames,) = [each for each in frames_of(app) if "judged" in each]
+    judged = frames["judged"]
+    assert set(judged["contender"]) == set(CONTENDERS)
+    assert set(judged["seen"]) == {400}
+    assert "of the parameters," in words(app)
 
 
 def test_masked_filters_have_no_map(open_app: OpenApp, small_baselines: dict[str, Path]) -> None:

@@ -1,11 +1,22 @@
 """Mixes: every pair once, the pure methods at the edges, and lines of equal size."""
 
 import pytest
+import torch
 
 from core.pruning import Pruner
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import NOTHING, RECALIBRATED
-from core.studies.mixes import MIX_RATIOS, Mix, contour, mix_points
+from core.studies.mixes import (
+    CHANNELS,
+    MIX_RATIOS,
+    MIXED,
+    WEIGHTS,
+    Mix,
+    best_path,
+    contour,
+    mix_points,
+    steps,
+)
 from tests.small_networks import random_network
 
 SPEC = PruningSpec("channel", 0.5, scope="internal")
@@ -48,3 +59,41 @@ def test_a_size_that_no_mix_has_has_no_contour() -> None:
     ((ratio, rest),) = contour(mixes, 0.6)
     assert ratio == 0
     assert rest == pytest.approx(0.8)
+
+
+def test_the_path_has_the_best_mix_of_each_size() -> None:
+    generator = torch.Generator().manual_seed(0)
+    correct = {
+        Mix(ratio, rest, (1 - ratio) ** 2 * (1 - rest)): int(
+            torch.randint(0, 50, (1,), generator=generator)
+        )
+        for ratio in MIX_RATIOS
+        for rest in MIX_RATIOS
+    }
+    sizes = (0.5, 0.1, 0.3, 0.001)
+    path = best_path(correct, sizes)
+    assert [size for size, _ in path] == sorted((size for size, _ in path), reverse=True)
+    assert len({mix for _, mix in path}) == len(path)
+    assert path[-1][0] == 0.1  # none is as small as 0.001
+    for size in (0.5, 0.3, 0.1):
+        most = max(number for mix, number in correct.items() if mix.left <= size)
+        (best,) = [mix for of, mix in path if mix.left <= size and correct[mix] == most]
+        assert all(
+            mix.left >= best.left
+            for mix, number in correct.items()
+            if number == most and mix.left <= size
+        )
+
+
+def test_rivals_are_as_small_as_the_mix() -> None:
+    pruner = Pruner(random_network())
+    everything = sum(pruner.baseline.nonzero.values())
+    spec = PruningSpec("hybrid", 0.3, rest_ratio=0.5)
+    left = sum(pruner.prune(spec).network.nonzero.values()) / everything
+    (step,) = steps(pruner, PruningSpec("channel", 0.5), {Mix(0.3, 0.5, left): 10})
+    assert step.specs[MIXED] == spec.canonical()
+    assert step.specs[WEIGHTS].method == "fine"
+    assert step.specs[CHANNELS].method == "channel"
+    for rival in (WEIGHTS, CHANNELS):
+        found = sum(pruner.prune(step.specs[rival]).network.nonzero.values()) / everything
+        assert found == pytest.approx(left, abs=0.03)
