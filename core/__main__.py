@@ -1,4 +1,4 @@
-"""The command line: train, import, prune, evaluate, sweep, scan, choose."""
+"""The command line: `python -m core COMMAND`."""
 
 import argparse
 import json
@@ -10,6 +10,8 @@ from core.commands.choose import add_choose
 from core.commands.common import Parser
 from core.commands.evaluate import add_evaluate
 from core.commands.import_network import add_import
+from core.commands.ladder import add_ladder
+from core.commands.mixes import add_mixes
 from core.commands.prune import add_prune
 from core.commands.scan import add_scan
 from core.commands.sweep import add_sweep
@@ -27,6 +29,11 @@ EXAMPLES = """examples:
   python -m core sweep --methods fine channel --ratios 0:0.9:0.1 --export results.csv
   python -m core scan --methods channel --subset 1000
 """
+
+COMMANDS = (
+    *(add_train, add_import, add_prune, add_evaluate),
+    *(add_sweep, add_scan, add_choose, add_mixes, add_ladder),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +63,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    for add in (add_train, add_import, add_prune, add_evaluate, add_sweep, add_scan, add_choose):
+    for add in COMMANDS:
         add(commands)
     return parser.parse_args(arguments)
 

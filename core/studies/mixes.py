@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from core.pruning import Pruner, ratio_that_removes
+from core.results import Result
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
@@ -105,6 +106,18 @@ def steps(pruner: Pruner, spec: PruningSpec, correct: Mapping[Mix, int]) -> list
         )
         for size, best in best_path(correct)
     ]
+
+
+def with_sizes(results: Iterable[Result], parameters: int) -> dict[Mix, int]:
+    """Return how many images each mix has right; `parameters` are those of the baseline."""
+    found = {}
+    for result in results:
+        spec = result.key.spec
+        is_pure = spec.method == "fine"  # the map's edge, where no channel goes
+        ratio, rest = (0.0, spec.ratio) if is_pure else (spec.ratio, spec.rest_ratio)
+        left = result.cost.nonzero / parameters
+        found[Mix(ratio, rest, left)] = result.evaluation.correct
+    return found
 
 
 def _as_small(pruner: Pruner, spec: PruningSpec, left: float) -> PruningSpec:

@@ -445,6 +445,54 @@ def test_candidates_compete_and_the_best_comes_first(run: Run, trained: Checkpoi
     assert pruned["accuracy"] == best["accuracies"][1]
 
 
+def test_the_best_mixes_are_judged_on_other_images(run: Run, trained: Checkpoint) -> None:
+    command = ("mixes", "--dataset", "digits", "--precision", "fp32", "--baseline", trained.path)
+    result = run(*command, "--subset", 100, "--recoveries", "none", "--json").result
+    (path,) = result.values()
+    assert len(path) > 2
+    lefts = [row["left"] for row in path]
+    assert lefts == sorted(lefts, reverse=True)
+    row = path[-1]
+    pruned = run(
+        *("prune", "--dataset", "digits", "--baseline", trained.path, "--precision", "fp32"),
+        *("--method", "hybrid", "--ratio", row["ratio"], "--rest-ratio", row["rest_ratio"]),
+        "--json",
+    ).result
+    correct = pruned["correct"]
+    (on_those_that_chose,) = [
+        each["correct"]
+        for each in run(
+            *("sweep", "--dataset", "digits", "--precision", "fp32", "--baseline", trained.path),
+            *("--methods", "hybrid", "--ratios", row["ratio"], "--rest-ratios", row["rest_ratio"]),
+            *("--recoveries", "none", "--subset", 100, "--json"),
+        ).result["results"]
+    ]
+    assert row["Best mix"] == (correct - on_those_that_chose) / 400
+    again = run(*command, "--subset", 100, "--recoveries", "none")
+    assert " 0 of them measured now" in again.out
+    assert again.out.count("best mix") == len(path)
+
+
+def test_a_ladder_trains_each_rung_once(
+    run: Run, trained: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
+    command = (
+        *("ladder", "--dataset", "digits", "--precision", "fp32", "--baseline", trained.path),
+        *("--fine", "0.5", "--channel", "0.3,0.5", "--images", 300, 500, *SUBSET),
+    )
+    export = tmp_path / "ladder.csv"
+    rows = run(*command, "--ways", "bn", "gradual", "--export", export, "--json").result["results"]
+    assert len(rows) == 3 * 2 * 2
+    kept = list((tmp_path / "checkpoints" / "local" / "tuned").glob("*.safetensors"))
+    assert len(kept) == len(rows)
+    assert {each.key.recovery.prunings for each in read_shipped(export).results} == {1, 8}
+    assert all(each.origin.recovery_seconds for each in read_shipped(export).results)
+    again = run(*command, "--ways", "gradual", "bn")
+    assert "12 results, 0 of them measured now" in again.out
+    assert_refused(run(*command[:7]), "nothing to train")
+
+
 def test_a_scan_is_on_all_images_where_there_are_few(run: Run, trained: Checkpoint) -> None:
     rows = run(
         *(*SCAN, trained.path, "--methods", "channel", "--ratios", "0.9", "--recoveries", "none")
@@ -895,6 +943,8 @@ DEVICE_COMMANDS: dict[str, tuple[object, ...]] = {
     "sweep": ("sweep", *OF_THE_BASELINE),
     "scan": ("scan", *OF_THE_BASELINE),
     "choose": ("choose", *OF_THE_BASELINE),
+    "mixes": ("mixes", *OF_THE_BASELINE),
+    "ladder": ("ladder", *OF_THE_BASELINE, "--fine", 0.5, "--images", 100),
     "train": ("train", "--dataset", "digits", "--width", 4, "--epochs", 1),
 }
 
