@@ -119,13 +119,14 @@ def _ladder_spec(ways: tuple[str, ...], most: int) -> dict[str, Any]:
         ],
     )
     references = named("references").encode(y="accuracy:Q")
+    labels = references.mark_text(
+        align="right", x=alt.expr("width - 4"), dy=-3, baseline="bottom", color="gray"
+    ).encode(text="label:N")
     boundary = named("boundary").mark_rule(color="gray", strokeDash=[2, 3]).encode(x="x:Q")
     spec: dict[str, Any] = (
         alt.layer(
             references.mark_rule(strokeDash=[6, 4], color="gray"),
-            references.mark_text(align="left", x=4, dy=-3, baseline="bottom", color="gray").encode(
-                text="label:N"
-            ),
+            labels,
             boundary,
             lines,
             intervals,

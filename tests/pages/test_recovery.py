@@ -64,8 +64,8 @@ def test_gradual_pruning_is_a_rung_too(
 ) -> None:
     assert small_baselines
     app = open_app("recovery", **SETTINGS)
-    app.segmented_control(key="tuned_method").set_value("Fine-grained").run()
-    app.segmented_control(key="tuned_way").set_value(GRADUALLY).run()
+    app.selectbox(key="tuned_method").set_value("Fine-grained").run()
+    app.selectbox(key="tuned_way").set_value(GRADUALLY).run()
     app.button(key="tune").click().run()
     assert_calm(app)
     (file,) = (checkpoints / "local" / "tuned").glob("*.safetensors")
@@ -79,8 +79,8 @@ def test_what_cannot_be_gradual_is_said(
 ) -> None:
     assert small_baselines
     app = open_app("recovery", **SETTINGS, channels="masked")
-    app.segmented_control(key="tuned_method").set_value("Channels").run()
-    app.segmented_control(key="tuned_way").set_value(GRADUALLY).run()
+    app.selectbox(key="tuned_method").set_value("Channels").run()
+    app.selectbox(key="tuned_way").set_value(GRADUALLY).run()
     app.button(key="tune").click().run()
     assert_calm(app)
     assert "prunes at once" in words(app)

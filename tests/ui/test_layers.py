@@ -13,7 +13,7 @@ from core.specs.architecture import Architecture
 from core.specs.pruning import PruningSpec
 from core.ui.bench.resources import file_version
 from core.ui.layers.by_hand import tolerable_ratios
-from core.ui.layers.close_up import _coupling, map_frame
+from core.ui.layers.close_up import coupling, map_frame
 from core.ui.layers.overview import describe_losses
 from core.ui.layers.rows import stages_of
 from core.ui.layers.sensitivity import Scan, describe_scan, duration, near_to, unit_of
@@ -151,10 +151,10 @@ def test_a_time_is_said_in_a_fitting_unit(seconds: float, words: str) -> None:
 
 
 def test_coupled_layers_are_named() -> None:
-    assert "layer1.0.conv2, layer1.1.conv2" in _coupling(STRUCTURE, "conv1", "channel")
-    assert "on their own" in _coupling(STRUCTURE, "layer1.0.conv1", "channel")
-    assert "the network's output" in _coupling(STRUCTURE, "fc", "channel")
-    assert "independently" in _coupling(STRUCTURE, "conv1", "channel-mask")
+    assert "layer1.0.conv2, layer1.1.conv2" in coupling(STRUCTURE, "conv1", "channel")
+    assert "on their own" in coupling(STRUCTURE, "layer1.0.conv1", "channel")
+    assert "the network's output" in coupling(STRUCTURE, "fc", "channel")
+    assert "independently" in coupling(STRUCTURE, "conv1", "channel-mask")
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.4, 0.9])

@@ -15,7 +15,7 @@ from core.ui.parts.sentences import (
     describe_contest,
 )
 
-AGAIN = "after recalibrating batch-norm"
+AGAIN = "bn"
 LABELS = np.tile(np.arange(10), 100)
 
 
@@ -43,7 +43,7 @@ def test_a_percentage_has_half_its_interval_beside_it(correct: int) -> None:
 def test_a_loss_and_its_recovery_are_told() -> None:
     words = describe([side(205, 727)])
     assert words.startswith("At 0.30, removing channels leaves 20.5% ± 2.5")
-    assert "after recalibrating batch-norm: 72.7% ± 2.8" in words
+    assert "BN recalibrated: 72.7% ± 2.8" in words
     assert "no clear change" not in words
     assert "guessing" not in words
     assert words.endswith(".")
@@ -105,18 +105,17 @@ def test_where_the_recalibrated_network_alone_is_known_it_is_told() -> None:
 
 
 def test_every_recovery_is_told_and_compared_with_the_pruned_network() -> None:
-    evaluations = {AGAIN: evaluation(640), "after reconstruction": evaluation(105)}
+    evaluations = {AGAIN: evaluation(640), "reconstruct": evaluation(105)}
     both = Side("removing channels", 0.5, evaluation(105), evaluations, evaluation(900), 10)
     assert describe([both]).endswith(
-        "; after recalibrating batch-norm: 64.0% ± 3.0"
-        "; after reconstruction: 10.5% ± 1.9, no clear change."
+        "; BN recalibrated: 64.0% ± 3.0; reconstructed: 10.5% ± 1.9, no clear change."
     )
 
 
 def test_at_ratio_0_nothing_is_pruned() -> None:
     words = "At 0.00 nothing is pruned: 90.0% ± 1.9"
     assert describe([side(900, None, ratio=0.0)]) == f"{words}."
-    again = "after recalibrating batch-norm: 90.0% ± 1.9, no clear change"
+    again = "BN recalibrated: 90.0% ± 1.9, no clear change"
     assert describe([side(900, 900, ratio=0.0)]) == f"{words}; {again}."
 
 

@@ -9,7 +9,7 @@ from core import charts
 from core.formatting import decimal, listed
 from core.results import Result
 from core.specs.point import Point
-from core.specs.recovery import BY_LABEL, NOTHING, RECONSTRUCTED, Recovery
+from core.specs.recovery import BY_LABEL, NOTHING, RECALIBRATED, RECONSTRUCTED, Recovery
 from core.specs.vocabulary import CHANNELS, CRITERIA, GRANULARITIES, RECOVERIES
 from core.studies.criteria import (
     CRITERIA_IMAGES,
@@ -123,8 +123,9 @@ def describe(found: Found) -> list[str]:
         for recovery in (NOTHING, RECONSTRUCTED)
         if len(found.get(recovery, ())) > 1
     ]
-    if len(sentences) == len((NOTHING, RECONSTRUCTED)):
-        sentences.append(_spread(found[NOTHING], found[RECONSTRUCTED]))
+    before = next((each for each in (RECALIBRATED, NOTHING) if len(found.get(each, ())) > 1), None)
+    if before and len(found.get(RECONSTRUCTED, ())) > 1:
+        sentences.append(_spread(before, found[before], found[RECONSTRUCTED]))
     return sentences
 
 
@@ -141,13 +142,14 @@ def _describe(recovery: Recovery, of_one: Sequence[Standing]) -> str:
     return f"{sentence}; {listed(equal)} can't be told apart from it."
 
 
-def _spread(before: Sequence[Standing], after: Sequence[Standing]) -> str:
-    """Say how far apart the best and the worst are, without and with reconstruction."""
+def _spread(recovery: Recovery, before: Sequence[Standing], after: Sequence[Standing]) -> str:
+    """Say how far apart the best and the worst are, after a recovery and with reconstruction."""
     spreads = [
         100 * (of_one[0].result.evaluation.accuracy - of_one[-1].result.evaluation.accuracy)
         for of_one in (before, after)
     ]
     return (
-        f"Between the best and the worst lie {decimal(spreads[0])} points as pruned and "
-        f"{decimal(spreads[1])} once reconstruction follows."
+        f"Between the best and the worst lie {decimal(spreads[0])} points "
+        f"{RECOVERIES[recovery.method].phrase} and {decimal(spreads[1])} once reconstruction "
+        "follows."
     )

@@ -206,7 +206,7 @@ class Comparison:
                     subject.spec.ratio,
                     evaluations.get(NOTHING),
                     {
-                        RECOVERIES[recovery.method].phrase: evaluation
+                        recovery.method: evaluation
                         for recovery, evaluation in evaluations.items()
                         if recovery != NOTHING
                     },

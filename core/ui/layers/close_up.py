@@ -56,8 +56,8 @@ def show_close_up(bench: Workbench, layer: str) -> None:
             stem = f"{layer}-{name.lower()}"
             downloads[f"weights-{stem}"] = (distribution, bins)
             downloads[f"kernels-{stem}"] = (kernels, maps[name])
-    coupling = _coupling(bench.checkpoint.network.structure, layer, specs[CHANNELS].method)
-    st.caption(plain(coupling))
+    coupled = coupling(bench.checkpoint.network.structure, layer, specs[CHANNELS].method)
+    st.caption(plain(coupled))
     order = order_frame(bench.file, specs[CHANNELS], layer)
     if order is not None:
         ranking = charts.channel_order(order.assign(method=CHANNELS))
@@ -106,7 +106,7 @@ def _cut_in_words(threshold: float | None, cut: int) -> str:
     return f"{cut:,} weights are pruned: all with a magnitude up to {threshold:.3g}"
 
 
-def _coupling(structure: Structure, layer: str, method: str) -> str:
+def coupling(structure: Structure, layer: str, method: str) -> str:
     """Describe which layers share this layer's output channels, or why they cannot be pruned."""
     if not METHODS[method].prunes_groups:
         return "Filters of this layer are scored and masked independently of other layers."

@@ -12,7 +12,7 @@ from core.specs.vocabulary import CRITERIA, GRANULARITIES, METHODS
 from core.studies.reordering import sort_channels
 from core.ui.bench.resources import FileVersion, load_pruner
 from core.ui.bench.workbench import Workbench
-from core.ui.layers.close_up import kernel_frame
+from core.ui.layers.close_up import coupling, kernel_frame
 from core.ui.parts.chart import show_chart
 from core.ui.parts.plain import plain
 
@@ -43,6 +43,7 @@ def show_reordering(bench: Workbench, layer: str) -> None:
     criterion = CRITERIA[spec.criterion].label
     st.markdown(f"**{plain(layer)}**, as trained, and with all channels sorted by {criterion}")
     st.caption(_in_words(found))
+    st.caption(plain(coupling(bench.checkpoint.network.structure, layer, spec.method)))
     largest = float(found.before["norm"].max())
     columns = st.columns(2)
     for column, name, cells in zip(

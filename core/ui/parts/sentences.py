@@ -10,6 +10,7 @@ from core.measuring.statistics import (
     is_no_better_than_guessing,
     mcnemar,
 )
+from core.specs.vocabulary import RECOVERIES
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,7 @@ class Side:
     doing: str  # such as "removing channels"
     ratio: float
     pruned: Evaluation | None
-    recovered: Mapping[str, Evaluation]  # by phrase, such as "after recalibrating batch-norm"
+    recovered: Mapping[str, Evaluation]  # by recovery, of RECOVERIES
     baseline: Evaluation
     classes: int  # of the data set
 
@@ -38,15 +39,16 @@ def _describe(side: Side) -> str:
     recovered = dict(side.recovered)
     how, known = "", side.pruned
     if known is None:
-        how, known = next(iter(recovered.items()))
-        del recovered[how]
+        name, known = next(iter(recovered.items()))
+        how = RECOVERIES[name].phrase
+        del recovered[name]
     if side.ratio == 0:
         start, against = f"At 0.00 nothing is pruned: {accuracy_in_words(side.baseline)}", ""
     else:
         after = f" {how}" if how else ""
         start = f"At {side.ratio:.2f}, {side.doing} leaves {accuracy_in_words(known)}{after}"
         against = _against_baseline(known, side.baseline, side.classes)
-    said = [_recovered(known, phrase, each) for phrase, each in recovered.items()]
+    said = [_recovered(known, RECOVERIES[name].label, each) for name, each in recovered.items()]
     return f"{'; '.join([start + against, *said])}."
 
 
@@ -61,8 +63,8 @@ def _against_baseline(pruned: Evaluation, baseline: Evaluation, classes: int) ->
     return ""
 
 
-def _recovered(pruned: Evaluation, phrase: str, recovered: Evaluation) -> str:
-    text = f"{phrase}: {accuracy_in_words(recovered)}"
+def _recovered(pruned: Evaluation, label: str, recovered: Evaluation) -> str:
+    text = f"{label}: {accuracy_in_words(recovered)}"
     if mcnemar(pruned.is_right, recovered.is_right).significant:
         return text
     return f"{text}, no clear change"

@@ -35,7 +35,7 @@ BEGINS = {
     FROM_RECONSTRUCTION: RECOVERIES[RECONSTRUCTED.method].label,
     FROM_RECALIBRATION: RECOVERIES[RECALIBRATED.method].label,
 }
-BOTH = "both"
+BOTH = "both methods"
 STUDIED_IMAGES = 50_000  # training images of CIFAR-10, which need not be here
 
 
@@ -60,6 +60,7 @@ def show_recovery(bench: Workbench) -> None:
             alt="The accuracy of both methods as pruned, recovered without training, and after "
             "training on more and more images.",
         )
+        st.caption(_WHY)
     if bench.settings.ratio == 0:
         st.caption("Nothing is pruned at a ratio of 0, so there is nothing to bring back.")
         return
@@ -135,13 +136,9 @@ def _table(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _next_rung(bench: Workbench, found: Mapping[str, Climbed], images: int) -> None:
     """Offer the next rung, and run it."""
-    which, start, size, button = st.columns([3, 5, 5, 3], vertical_alignment="bottom")
-    chosen = which.segmented_control(
-        "Train", [BOTH, *GRANULARITIES], default=BOTH, required=True, key="tuned_method"
-    )
-    way = start.segmented_control(
-        "Start", list(WAYS), default=WAYS[0], required=True, key="tuned_way", help=_WAY_HELP
-    )
+    which, start, size, button = st.columns([3, 4, 5, 3], vertical_alignment="bottom")
+    chosen = which.selectbox("Train", [BOTH, *GRANULARITIES], key="tuned_method")
+    way = start.selectbox("Start", list(WAYS), key="tuned_way", help=_WAY_HELP)
     names = list(GRANULARITIES) if chosen == BOTH else [str(chosen)]
     offered = sizes(images)
     # A new key once a rung is there, so that the control moves on to the next one.
@@ -175,6 +172,12 @@ def _next_rung(bench: Workbench, found: Mapping[str, Climbed], images: int) -> N
             st.rerun()
 
 
+_WHY = (
+    "Why most of it comes back without training: a layer still expects the inputs that it was "
+    "trained with. Recalibration tells batch-norm what its inputs look like now. Reconstruction "
+    "lets the weights that are left take over what can be predicted of the lost inputs from those "
+    "that stay, and in a wide network that is most of it."
+)
 _WAY_HELP = (
     "From reconstruction: pruned at once, then the weights left take over by least squares, then "
     "training. From recalibration: without the least squares. Pruned gradually: a little at each "
