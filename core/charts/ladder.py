@@ -9,9 +9,9 @@ import pandas as pd
 
 from core.charts.drawing import Drawing, method_color, method_shape, named, top_legend
 
-PLACES = {"as pruned": 12, "BN recalibrated": 40, "reconstructed": 140}
+PLACES = {"as pruned": 7, "merged": 18, "BN recalibrated": 50, "reconstructed": 140}
 """Where the rungs without training stand on the axis of images trained on."""
-SHORT = ("pruned", "BN", "reconstr.")
+SHORT = ("pruned", "merged", "BN", "reconstr.")
 BOUNDARY = 300  # images; left of it, nothing is trained
 DASHES = ([1, 0], [5, 3], [1.5, 2.5])
 HEIGHT = 330  # pixels
@@ -71,7 +71,7 @@ def _ladder_spec(ways: tuple[str, ...], most: int) -> dict[str, Any]:
     across = alt.X(
         "x:Q",
         title="Images trained on",
-        scale=alt.Scale(type="log", domain=[8, 1.4 * most], nice=False),
+        scale=alt.Scale(type="log", domain=[4.5, 1.4 * most], nice=False),
         axis=alt.Axis(
             values=values,
             labelExpr=f"{words} : format(datum.value, ',')",

@@ -30,7 +30,7 @@ from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import provenance
 from core.networks.network import Network
 from core.pruning import Pruned
-from core.recovery.recover import recover_fully
+from core.recovery.recover import recover_fully, recover_without_images
 from core.recovery.tuning import Tuning
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
@@ -86,8 +86,9 @@ def add_prune(commands: Commands) -> None:
         "--recovery",
         choices=ALL_RECOVERIES,
         default=NO_RECOVERY,
-        help="bn re-estimates batch-norm statistics from 2,000 training images, reconstruct adapts "
-        "the weights that are left to them, finetune trains on; default: none",
+        help="merge adds the weights of lost channels to those of similar ones, without images; bn "
+        "re-estimates batch-norm statistics from 2,000 training images, reconstruct adapts the "
+        "weights that are left to them, finetune trains on; default: none",
     )
     pruning.add_argument(
         "--images",
@@ -166,7 +167,9 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     for note in pruned.notes:
         print(note)
     network = pruned.network
-    if evidence is not None:
+    if not recovery.needs_images:
+        network = recover_without_images(pruned, recovery, source.network)
+    elif evidence is not None:
         network = _recovered(pruned, Point(spec, recovery), source, evidence, options.json)
     result = _report_costs_only(network) if dataset is None else measure(network, dataset, options)
     if options.out is not None:
@@ -227,7 +230,7 @@ def _recovered(
 
 def _load_images(source: Checkpoint, options: argparse.Namespace) -> DataSet | None:
     """Load the data set; return None if it is missing and not needed to write --out."""
-    if options.out is not None and options.recovery == NO_RECOVERY:
+    if options.out is not None and not Recovery.named(options.recovery).needs_images:
         return load_if_present(source, options.dataset)
     return load_images_for(source, options.dataset)
 

@@ -27,7 +27,7 @@ from core.results import RESULTS_SUFFIX, Key, export, read_shipped
 from core.specs.grid import grid
 from core.specs.point import UNPRUNED, Point
 from core.specs.recovery import Recovery
-from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, RECOVERIES, SCOPES
+from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, SCOPES, UNTRAINED_RECOVERIES
 from core.studies.shipped_grid import (
     FIVE_EPOCHS,
     FULL,
@@ -61,7 +61,7 @@ def add_sweep(commands: Commands) -> None:
             ("criteria", CRITERIA, ["l1"]),
             ("allocations", ALLOCATIONS, ["uniform"]),
             ("scopes", SCOPES, ["all"]),
-            ("recoveries", RECOVERIES, ["none", "bn"]),
+            ("recoveries", UNTRAINED_RECOVERIES, ["none", "bn"]),
         ],
     )
     sweeping.add_argument(

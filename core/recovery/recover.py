@@ -9,9 +9,9 @@ from core.networks.network import Network
 from core.pruning import Pruned
 from core.recovery.finetune import finetune
 from core.recovery.gradual import gradual
+from core.recovery.merge import merged
 from core.recovery.reconstruct import reconstruct
-from core.specs.recovery import RECONSTRUCTED, Recovery
-from core.specs.vocabulary import NO_RECOVERY
+from core.specs.recovery import MERGED, RECONSTRUCTED, Recovery
 
 
 def recover(
@@ -22,9 +22,9 @@ def recover(
     `evidence` is of the baseline; its precision and device are used. For `resume_file` see
     `finetune`. Gradual pruning prunes the baseline again, as `pruned` was.
     """
+    if not recovery.needs_images:
+        return recover_without_images(pruned, recovery, evidence.network)
     network = pruned.network
-    if recovery.method == NO_RECOVERY:
-        return network
     if recovery.is_gradual:
         return (
             yield from gradual(
@@ -55,6 +55,11 @@ def recover(
         network = reconstruct(evidence.network, network, pruned.kept, moments)
     images = evidence.training.draw(recovery.images, recovery.seed)
     return (yield from recalibrate(network, images, evidence.precision, evidence.device))
+
+
+def recover_without_images(pruned: Pruned, recovery: Recovery, baseline: Network) -> Network:
+    """Return the network recovered by what needs no images; for `none`, the pruned one."""
+    return merged(baseline, pruned) if recovery == MERGED else pruned.network
 
 
 def recover_fully(pruned: Pruned, recovery: Recovery, evidence: Evidence) -> Network:

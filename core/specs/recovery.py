@@ -7,7 +7,7 @@ from core.errors import InputError
 from core.specs.vocabulary import ALL_RECOVERIES, NO_RECOVERY, RECOVERIES, TRAINED_RECOVERIES
 
 STARTS = tuple(name for name in RECOVERIES if name != NO_RECOVERY)
-RECALIBRATION, RECONSTRUCTION = "bn", "reconstruct"
+MERGING, RECALIBRATION, RECONSTRUCTION = "merge", "bn", "reconstruct"
 LABELS, BASELINE = "labels", "baseline"
 TARGETS = (BASELINE, LABELS)
 LARGEST_TUNING = 10_000_000
@@ -16,9 +16,10 @@ MOST_PRUNINGS = 100
 
 @dataclass(frozen=True)
 class Recovery:
-    """A recovery: `none`; `bn`, which re-estimates batch-norm statistics; `reconstruct`, which
-    adapts the weights that are left by least squares, and then does `bn`; or `finetune`, which
-    trains on after one of these. Raises InputError for what cannot be.
+    """A recovery: `none`; `merge`, which needs no images; `bn`, which re-estimates batch-norm
+    statistics; `reconstruct`, which adapts the weights that are left by least squares, and then
+    does `bn`; or `finetune`, which trains on after one of these two. Raises InputError for what
+    cannot be.
     """
 
     method: str = NO_RECOVERY
@@ -39,7 +40,7 @@ class Recovery:
             self._check_training()
         else:  # reset unused settings, so that equal recoveries compare equal
             self._set(start="", targets="", prunings=1)
-        if self.method == NO_RECOVERY:
+        if not self.needs_images:
             self._set(images=0, seed=0)
 
     def _check_training(self) -> None:
@@ -75,6 +76,10 @@ class Recovery:
         return self.method in TRAINED_RECOVERIES
 
     @property
+    def needs_images(self) -> bool:
+        return ALL_RECOVERIES[self.method].images > 0
+
+    @property
     def is_gradual(self) -> bool:
         """Whether pruning and training take turns."""
         return self.prunings > 1
@@ -92,8 +97,8 @@ class Recovery:
         return self if self.method == RECONSTRUCTION else None
 
     def to_json(self) -> dict[str, Any]:
-        if self.method == NO_RECOVERY:
-            return {"method": NO_RECOVERY}
+        if not self.needs_images:
+            return {"method": self.method}
         found: dict[str, Any] = {"method": self.method, "images": self.images, "seed": self.seed}
         if self.trains:
             found |= {"start": self.start, "targets": self.targets}
@@ -102,6 +107,8 @@ class Recovery:
 
 NOTHING, RECALIBRATED = Recovery(), Recovery.named(RECALIBRATION)
 RECONSTRUCTED = Recovery.named(RECONSTRUCTION)
+
+MERGED = Recovery.named(MERGING)
 
 BY_LABEL = {each.label: Recovery.named(name) for name, each in RECOVERIES.items()}
 """Each recovery with its default number of images, by label."""

@@ -262,7 +262,7 @@ METHODS: Mapping[str, Method] = {
     ),
 }
 
-RECOVERIES: Mapping[str, RecoveryMethod] = {
+RECOVERIES: Mapping[str, RecoveryMethod] = {  # those that the sidebar offers
     "none": RecoveryMethod("as pruned", "", "as pruned", ""),
     "bn": RecoveryMethod(
         "BN recalibrated",
@@ -284,6 +284,18 @@ RECOVERIES: Mapping[str, RecoveryMethod] = {
     ),
 }
 
+DATA_FREE_RECOVERIES: Mapping[str, RecoveryMethod] = {
+    "merge": RecoveryMethod(
+        "merged",
+        " + merged",
+        "after merging",
+        "Then the weights that read a lost channel were added to those that read the most similar "
+        "one. Without any image.",
+        doing="merging",
+    ),
+}
+"""Recoveries for a machine without images."""
+
 TRAINED_RECOVERIES: Mapping[str, RecoveryMethod] = {
     "finetune": RecoveryMethod(
         "fine-tuned",
@@ -294,7 +306,8 @@ TRAINED_RECOVERIES: Mapping[str, RecoveryMethod] = {
         images=10_000,
     ),
 }
-"""Recoveries that train; RECOVERIES are those that do not."""
-ALL_RECOVERIES = {**RECOVERIES, **TRAINED_RECOVERIES}
+"""Recoveries that train."""
+UNTRAINED_RECOVERIES = {**RECOVERIES, **DATA_FREE_RECOVERIES}
+ALL_RECOVERIES = {**UNTRAINED_RECOVERIES, **TRAINED_RECOVERIES}
 
 NO_RECOVERY = "none"

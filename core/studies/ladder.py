@@ -7,10 +7,10 @@ from core.measuring.statistics import mcnemar
 from core.results import Result
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
-from core.specs.recovery import NOTHING, RECALIBRATED, RECONSTRUCTED, Recovery
+from core.specs.recovery import MERGED, NOTHING, RECALIBRATED, RECONSTRUCTED, Recovery
 from core.sweeps.reading import can_be_paired
 
-UNTRAINED = (NOTHING, RECALIBRATED, RECONSTRUCTED)
+UNTRAINED = (NOTHING, MERGED, RECALIBRATED, RECONSTRUCTED)
 FROM_RECONSTRUCTION, FROM_RECALIBRATION, GRADUALLY = (
     "from reconstruction",
     "from recalibration",

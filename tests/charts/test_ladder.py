@@ -38,8 +38,8 @@ RUNGS = pd.DataFrame(
 
 def test_rungs_without_training_stand_left_of_the_boundary() -> None:
     drawn = charts.ladder(RUNGS, WAYS, 150_000, 0.92, 0.1).frames["rungs"]
-    assert (drawn["x"] < BOUNDARY).tolist() == [True, True, True, False, False, False]
-    assert drawn["x"].tolist()[3:] == [2000, 50_000, 2000]
+    assert (drawn["x"] < BOUNDARY).tolist() == [True, True, True, True, False, False, False]
+    assert drawn["x"].tolist()[4:] == [2000, 50_000, 2000]
 
 
 def test_a_line_begins_at_the_rung_that_its_way_starts_from() -> None:
@@ -47,12 +47,12 @@ def test_a_line_begins_at_the_rung_that_its_way_starts_from() -> None:
     of_here = lines[lines["way"] == "from here"]
     assert sorted(of_here["x"]) == [PLACES["reconstructed"], 2000, 50_000]
     assert lines[lines["way"] == "from nowhere"]["x"].tolist() == [2000]
-    untrained = charts.ladder(RUNGS[:3], WAYS, 150_000, None, 0.1).frames
+    untrained = charts.ladder(RUNGS[:4], WAYS, 150_000, None, 0.1).frames
     assert untrained["lines"].empty
     assert len(untrained["references"]) == 1
 
 
-@pytest.mark.parametrize("rows", [0, 1, 3, 6])
+@pytest.mark.parametrize("rows", [0, 1, 4, 7])
 def test_vega_draws_the_ladder(rows: int) -> None:
     drawing = charts.ladder(RUNGS[:rows], WAYS, 150_000, 0.92, 0.1)
     svg = vl_convert.vegalite_to_svg(drawing.for_print(COLORS))

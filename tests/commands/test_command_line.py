@@ -27,6 +27,7 @@ from core.networks.checkpoint import Checkpoint
 from core.networks.metadata import BASELINE_FIELDS
 from core.networks.network import Network
 from core.pruning import prune
+from core.recovery.merge import merged
 from core.results import RESULTS_SUFFIX, Result, read_shipped
 from core.specs.grid import grid
 from core.specs.point import Point
@@ -271,6 +272,21 @@ def test_a_pruned_file_needs_no_images(
             2,
             "CIFAR-10 could not be downloaded.",
         )
+
+
+@pytest.mark.usefixtures("no_images")
+def test_channels_are_merged_without_images(run: Run, trained: Checkpoint, tmp_path: Path) -> None:
+    baseline, out = tmp_path / "baseline.safetensors", tmp_path / "merged.safetensors"
+    checkpoint.save(trained.network, baseline, "cifar10", {"kind": "pruned"})
+    command = ("prune", "--baseline", baseline, "--ratio", 0.4, "--recovery", "merge", "--out", out)
+    outcome = run(*command, "--method", "channel", "--json")
+    assert outcome.result["recovery"] == {"method": "merge"}
+    expected = merged(trained.network, prune(trained.network, PruningSpec("channel", 0.4)))
+    assert same_state(
+        checkpoint.load(out, "cifar10").network.tensors(),
+        checkpoint.load(saved(expected, tmp_path)).network.tensors(),
+    )
+    assert_refused(run(*command, "--overwrite", "--method", "fine"), "channels that were removed")
 
 
 def saved(network: Network, folder: Path) -> Path:

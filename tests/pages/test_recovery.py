@@ -27,11 +27,12 @@ def test_the_rungs_without_training_are_drawn_and_described(
     open_app: OpenApp, measurer: Measurer, measure_into: MeasureInto
 ) -> None:
     points = grid(["fine", "channel"], [0.5], recoveries=["none", "bn", "reconstruct"])
+    points += grid(["channel"], [0.5], recoveries=["merge"])
     measure_into(open_store(), measurer, [BASELINE, *points])
     app = open_app("recovery", **SETTINGS)
     (frames,) = [each for each in frames_of(app) if "rungs" in each]
     drawn = frames["rungs"]
-    assert len(drawn) == 2 * len(UNTRAINED)
+    assert len(drawn) == 2 * len(UNTRAINED) - 1  # single weights cannot be merged
     assert set(drawn["took"]) != {"not known"}
     assert frames["lines"].empty
     said = words(app)

@@ -42,7 +42,7 @@ def climbed(shares: dict[Rung, float]) -> dict[Rung, Result]:
     return {rung: right_on(share, rung.recovery, 2.0) for rung, share in shares.items()}
 
 
-UNTRAINED_SHARES = dict(zip(map(Rung, UNTRAINED), (0.1, 0.6, 0.8), strict=True))
+UNTRAINED_SHARES = dict(zip(map(Rung, UNTRAINED), (0.1, 0.3, 0.6, 0.8), strict=True))
 
 
 def test_sizes_double_or_so_up_to_three_passes() -> None:
@@ -53,9 +53,9 @@ def test_sizes_double_or_so_up_to_three_passes() -> None:
 
 def test_rungs_without_training_come_first() -> None:
     found = rungs(50_000)
-    assert [rung.recovery for rung in found[:3]] == list(UNTRAINED)
-    assert [rung.images for rung in found[:3]] == [0, 0, 0]
-    assert len(set(found)) == len(found) == 3 + len(WAYS) * len(sizes(50_000))
+    assert [rung.recovery for rung in found[:4]] == list(UNTRAINED)
+    assert [rung.images for rung in found[:4]] == [0, 0, 0, 0]
+    assert len(set(found)) == len(found) == 4 + len(WAYS) * len(sizes(50_000))
     assert trained(500, FROM_RECONSTRUCTION).recovery.start == "reconstruct"
     assert trained(500, FROM_RECALIBRATION).recovery.start == "bn"
     assert trained(500, GRADUALLY).recovery.is_gradual

@@ -6,7 +6,7 @@ from core.formatting import decimal, listed
 from core.measuring.statistics import mcnemar
 from core.results import Result
 from core.specs.recovery import RECONSTRUCTED
-from core.specs.vocabulary import RECOVERIES
+from core.specs.vocabulary import ALL_RECOVERIES
 from core.studies.ladder import Rung, worth_of_reconstruction
 from core.sweeps.reading import can_be_paired
 from core.ui.parts.progress import duration
@@ -20,7 +20,7 @@ def describe(name: str, ratio: float, found: Climbed, baseline: Result | None) -
     if not found:
         return []
     steps = [
-        f"{accuracy_in_words(result.evaluation)} {RECOVERIES[rung.recovery.method].phrase}"
+        f"{accuracy_in_words(result.evaluation)} {ALL_RECOVERIES[rung.recovery.method].phrase}"
         for rung, result in found.items()
         if not rung.images
     ]
