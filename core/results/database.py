@@ -20,6 +20,11 @@ from core.files import written_atomically
 APPLICATION_ID = 0x5052554E  # "PRUN", in the file's header
 SECONDS_TO_WAIT = 20  # for a lock held by another thread or process
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+REPAIRABLE = (
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_READONLY_ROLLBACK,
+    sqlite3.SQLITE_CANTOPEN,  # it was missing between being set aside and created anew
+)
 UNWRITABLE = (
     *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
     *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY),
@@ -224,9 +229,9 @@ def _on_connection(path: Path, mode: str, action: Action[Answer]) -> Answer:
 
 
 def _is_repairable(error: sqlite3.DatabaseError) -> bool:
-    """Return whether the file is damaged, was just replaced, or has an unfinished commit."""
+    """Return whether the file is damaged, is just being replaced, or has an unfinished commit."""
     code = getattr(error, "sqlite_errorcode", 0)
-    return _is_damage(error) or code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY_ROLLBACK)
+    return _is_damage(error) or code in REPAIRABLE
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

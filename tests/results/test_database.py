@@ -626,6 +626,24 @@ def test_threads_that_meet_damage_at_once_begin_anew_once(
     assert quick_check(path) == "ok"
 
 
+def test_a_file_that_was_missing_for_a_moment_is_read_again(
+    full: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread had set it aside, and has created it anew by now."""
+    connect, failures = database._on_connection, [sqlite3.SQLITE_CANTOPEN]
+
+    def fail_once(*arguments: Any) -> Any:
+        if failures:
+            error = sqlite3.OperationalError("unable to open database file")
+            error.sqlite_errorcode = failures.pop()
+            raise error
+        return connect(*arguments)
+
+    monkeypatch.setattr(database, "_on_connection", fail_once)
+    assert differences(full.get(LOCAL[0].key), LOCAL[0]) == []
+    assert full.notes == []
+
+
 def test_a_file_that_was_emptied_is_begun_anew(full: ResultStore, path: Path) -> None:
     path.write_bytes(b"")
     assert full.find(LOCAL[0].key) is None
