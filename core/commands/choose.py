@@ -14,6 +14,8 @@ from core.commands.measuring import (
     subset_size,
 )
 from core.specs.point import Point
+from core.specs.recovery import RECALIBRATION, Recovery
+from core.specs.vocabulary import RECOVERIES
 from core.studies.choice import (
     CHOICE_IMAGES,
     CHOICE_SEED,
@@ -32,11 +34,16 @@ def add_choose(commands: Commands) -> None:
     choosing = commands.add_parser(
         "choose",
         parents=[evaluation_options(f"{CHOICE_IMAGES:,}"), storing_options()],
-        help="compare criteria, allocations and scopes at equal numbers of parameters, "
-        "with batch-norm recalibrated",
+        help="compare criteria, allocations, scopes and ceilings at equal numbers of parameters",
     )
     choosing.set_defaults(run=run_choose, seed=CHOICE_SEED)
     add_lists(choosing, [("methods", METHODS, METHODS)])
+    choosing.add_argument(
+        "--recovery",
+        choices=RECOVERIES,
+        default=RECALIBRATION,
+        help=f"what is done after pruning; default: {RECALIBRATION}",
+    )
 
 
 def run_choose(options: argparse.Namespace) -> dict[str, Any]:
@@ -48,7 +55,10 @@ def run_choose(options: argparse.Namespace) -> dict[str, Any]:
         loaded, dataset, subset, options.seed, options.precision, options.device, pruner
     )
     prepare(measurer, options.json)
-    contests = {method: contest(pruner, candidates(method)) for method in options.methods}
+    recovery = Recovery.named(options.recovery)
+    contests = {
+        method: contest(pruner, candidates(method), recovery=recovery) for method in options.methods
+    }
     points = [point for each in contests.values() for of_one in each.values() for point in of_one]
     _, results = measure_and_export(measurer, points, options)
     accuracies = {result.key: result.evaluation.accuracy for result in results}
@@ -70,4 +80,6 @@ def _line(candidate: Candidate) -> str:
         for part, ratio, accuracy in zip(PARTS, candidate.ratios, candidate.accuracies, strict=True)
     )
     settings = f"{spec.method} {spec.criterion} {spec.allocation} {spec.scope}"
-    return f"{settings:<32} {candidate.mean_accuracy:.2%}: {reached}"
+    if spec.ceiling < 1:
+        settings += f" up to {spec.ceiling:g}"
+    return f"{settings:<45} {candidate.mean_accuracy:.2%}: {reached}"

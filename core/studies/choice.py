@@ -8,12 +8,14 @@ import numpy as np
 from core.pruning import Pruner, ratio_that_removes
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
-from core.specs.recovery import Recovery
+from core.specs.recovery import RECALIBRATED, Recovery
 from core.specs.vocabulary import METHODS, SCOPES
 
 CHOICE_IMAGES = 2000
 CHOICE_SEED = 0
 PARTS = (0.3, 0.5, 0.7)  # fractions of all parameters that are removed
+CEILINGS = (1.0, 0.75)
+"""What a layer or group loses at most, where they compete."""
 YARDSTICKS = ("first", "random")
 """Criteria that no one would choose."""
 
@@ -34,24 +36,27 @@ class Candidate:
 def candidates(method: str) -> list[PruningSpec]:
     """Return every distinct setting of a method, without the yardsticks."""
     specs = [
-        PruningSpec(method, 0.5, criterion, allocation, scope).canonical()
+        PruningSpec(method, 0.5, criterion, allocation, scope, ceiling=ceiling).canonical()
         for criterion in METHODS[method].criteria
         if criterion not in YARDSTICKS
         for allocation in METHODS[method].allocations
         for scope in SCOPES
+        for ceiling in CEILINGS
     ]
     return list(dict.fromkeys(specs))
 
 
 def contest(
-    pruner: Pruner, specs: Sequence[PruningSpec], parts: Sequence[float] = PARTS
+    pruner: Pruner,
+    specs: Sequence[PruningSpec],
+    parts: Sequence[float] = PARTS,
+    recovery: Recovery = RECALIBRATED,
 ) -> dict[PruningSpec, list[Point]]:
-    """Return the points to measure for each candidate, with batch-norm recalibrated.
+    """Return the points to measure for each candidate.
 
     Candidates are compared where they remove the same fractions (`parts`) of all parameters. At
     equal ratios, settings that leave some layers alone would look too good.
     """
-    recovery = Recovery.named("bn")
     return {
         spec: [
             Point(replace(spec, ratio=ratio_that_removes(pruner, spec, part)), recovery)

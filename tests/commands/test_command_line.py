@@ -445,8 +445,8 @@ def test_candidates_compete_and_the_best_comes_first(run: Run, trained: Checkpoi
     command = ("choose", "--dataset", "digits", "--precision", "fp32", "--baseline", trained.path)
     outcome = run(*command, *SUBSET, "--methods", "fine")
     assert outcome.code == 0
-    assert "36 results, 36 of them measured now" in outcome.out
-    assert outcome.out.count("with 50% removed") == 12
+    assert "54 results, 54 of them measured now" in outcome.out
+    assert outcome.out.count("with 50% removed") == 18
     result = run(*command, *SUBSET, "--methods", "fine", "--json").result
     assert list(result) == ["fine"]
     means = [sum(each["accuracies"]) / 3 for each in result["fine"]]
@@ -456,7 +456,7 @@ def test_candidates_compete_and_the_best_comes_first(run: Run, trained: Checkpoi
         *("prune", "--dataset", "digits", "--baseline", trained.path, *SUBSET, "--json"),
         *("--precision", "fp32", "--method", "fine", "--recovery", "bn"),
         *("--criterion", best["spec"]["criterion"], "--ratio", best["ratios"][1]),
-        *("--allocation", best["spec"]["allocation"]),
+        *("--allocation", best["spec"]["allocation"], "--ceiling", best["spec"]["ceiling"]),
     ).result
     assert pruned["accuracy"] == best["accuracies"][1]
 
