@@ -123,6 +123,8 @@ def test_a_tuning_that_was_dropped_goes_on(
 def test_few_images_are_trained_on_in_small_batches() -> None:
     assert recipe_for(500, 500, True).batch_size == tuning.SMALLEST_BATCH
     assert recipe_for(50_000, 49_000, True).batch_size == LARGEST_BATCH
+    assert recipe_for(50_000, 49_000, True).learning_rate == tuning.LEARNING_RATE
+    assert recipe_for(2000, 2000, True).learning_rate == tuning.LEARNING_RATE / 4
     assert recipe_for(150_000, 49_000, True).epochs == 3
 
 
