@@ -14,11 +14,21 @@ from core.commands.measuring import (
     storing_options,
     subset_size,
 )
+from core.errors import InputError
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import RECOVERIES
-from core.studies.mixes import CONTENDERS, MIX_IMAGES, MIX_SEED, Step, mix_points, steps, with_sizes
+from core.studies.mixes import (
+    CONTENDERS,
+    MIX_IMAGES,
+    MIX_SEED,
+    Step,
+    best_path,
+    mix_points,
+    steps,
+    with_sizes,
+)
 from core.sweeps.measurer import Measurer, new_pruner
 
 
@@ -41,6 +51,11 @@ def run_mixes(options: argparse.Namespace) -> dict[str, Any]:
     everything = len(dataset.test_labels)
     parameters = sum(loaded.network.nonzero.values())
     few = subset_size(options, MIX_IMAGES, dataset)
+    if few >= everything:
+        raise InputError(
+            f"All {everything:,} test images would choose the mixes, and none is left to judge "
+            "them: give fewer with --subset."
+        )
 
     def measurer(subset: int, seed: int) -> Measurer:
         return Measurer(loaded, dataset, subset, seed, options.precision, options.device, pruner)
@@ -53,10 +68,9 @@ def run_mixes(options: argparse.Namespace) -> dict[str, Any]:
         recovery = Recovery.named(name)
         mixes = mix_points(spec, [recovery])
         run_points(choosing, mixes, store, options.json)
-        paths[name] = steps(
-            pruner, spec, with_sizes(stored_results(choosing, mixes, store), parameters)
-        )
-        points += [Point(step.specs[each], recovery) for step in paths[name] for each in CONTENDERS]
+        correct = with_sizes(stored_results(choosing, mixes, store), parameters)
+        paths[name] = steps(pruner, spec, best_path(correct))
+        points += [Point(each, recovery) for step in paths[name] for each in step.specs.values()]
     _, results = measure_and_export(judging, points, options)
     by_key = {result.key: result for result in results}
     told: dict[str, Any] = {}
@@ -65,19 +79,18 @@ def run_mixes(options: argparse.Namespace) -> dict[str, Any]:
         for step in path:
             row: dict[str, Any] = {"left": step.mix.left, "ratio": step.mix.ratio}
             row["rest_ratio"] = step.mix.rest
-            for each in CONTENDERS:
+            for each in step.specs:
                 result = by_key[judging.key(Point(step.specs[each], Recovery.named(name)))]
                 other = result.evaluate_outside(few, options.seed, judging.test_labels)
-                row[each] = None if other is None else other.accuracy
+                assert other is not None
+                row[each] = other.accuracy
             told[name].append(row)
             print(_line(name, row))
     return told
 
 
 def _line(recovery: str, row: dict[str, Any]) -> str:
-    reached = ", ".join(
-        f"{each.lower()} {row[each]:.1%}" for each in CONTENDERS if row[each] is not None
-    )
+    reached = ", ".join(f"{each.lower()} {row[each]:.1%}" for each in CONTENDERS if each in row)
     return (
         f"{recovery}: {row['left']:.1%} of the parameters, {row['ratio']:.1f} of the channels and "
         f"{row['rest_ratio']:.1f} of the rest: {reached}"

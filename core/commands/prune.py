@@ -195,8 +195,12 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
 def _chosen_recovery(options: argparse.Namespace) -> Recovery:
     recovery = Recovery.named(options.recovery)
     if not recovery.trains:
-        if options.images is not None:
-            raise InputError("--images is of the recovery finetune: add --recovery finetune.")
+        for name, is_given in (
+            ("images", options.images is not None),
+            ("prunings", options.prunings != 1),
+        ):
+            if is_given:
+                raise InputError(f"--{name} is of the recovery finetune: add --recovery finetune.")
         return recovery
     images = recovery.images if options.images is None else options.images
     return replace(

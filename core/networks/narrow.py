@@ -1,6 +1,7 @@
 """A copy of a network with some channels only."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -45,6 +46,29 @@ def kept_positions(
                 stays[place] = np.ones(tensors[member.tensor].shape[member.dim], dtype=bool)
             stays[place][member.positions[gone].ravel()] = False
     return {place: mask.nonzero()[0] for place, mask in stays.items()}
+
+
+def narrow_groups(
+    groups: Iterable[Group], kept: Mapping[str, Tensor], module: nn.Module
+) -> tuple[Group, ...]:
+    """The groups of the narrower copy that `narrow` makes, with the channels that are left.
+
+    Tracing the copy could find other groups: with few channels left, a convolution in groups has
+    the form of a depthwise one.
+    """
+    groups = tuple(groups)
+    stays = kept_positions(groups, kept, module)
+    found = []
+    for group in groups:
+        left = kept[group.name].cpu().numpy() if group.name in kept else np.arange(group.size)
+        members = []
+        for member in group.members:
+            positions = member.positions[left]
+            if (member.tensor, member.dim) in stays:
+                positions = np.searchsorted(stays[member.tensor, member.dim], positions)
+            members.append(replace(member, positions=positions))
+        found.append(replace(group, size=len(left), members=tuple(members)))
+    return tuple(found)
 
 
 def all_but(indices: Tensor, size: int) -> Tensor:

@@ -1,7 +1,6 @@
 """Gradual pruning: prune a little, train a little, until the ratio is reached."""
 
 import json
-import math
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
@@ -16,6 +15,7 @@ from core.data.dataset import TrainingImages
 from core.errors import InputError
 from core.files import written_atomically
 from core.networks.batch_norm import Recovering
+from core.networks.narrow import narrow_groups
 from core.networks.network import Network
 from core.pruning import Pruned, prune
 from core.recovery.tuning import (
@@ -33,7 +33,7 @@ from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import CRITERIA, METHODS
 from core.training import Recipe, Split
-from core.training.resume import fingerprint
+from core.training.resume import fingerprint, separate
 
 WHILE_PRUNING = 0.5
 """The part of the images that is trained on before the last pruning."""
@@ -81,6 +81,7 @@ def gradual(
         whole, recovery.seed, teachers_of(recovery, baseline), begins[-1], precision, device
     )
     plan = _Plan(baseline, spec, _lost(pruned, baseline), recovery.prunings)
+    plan.check()
     kept = _Kept(resume_file, [plan.identity, recovery.to_json(), training.fingerprint])
     step, network = kept.restored(plan)
     while step < recovery.prunings:
@@ -117,27 +118,42 @@ class _Plan:
         return json.dumps([spec, self.prunings, fingerprint(self.baseline.module)], sort_keys=True)
 
     def pruned_further(self, network: Network, step: int) -> Network:
-        """Prune a network of an earlier step, or the baseline, by the weights that it has."""
+        """Prune a network of an earlier step, or the baseline, by the weights that it has.
+
+        Raises InputError where the network does not allow it.
+        """
         part = cubic(step + 1, self.prunings)
-        wanted = {name: round(part * most) for name, (most, _) in self.lost.items()}
-        if METHODS[self.spec.method].prunes_groups:
-            network = Network.of(network.module, network.signature)
-            sizes = {group.name: group.size for group in network.groups}
-        else:
+        goals = {name: size - round(part * lost) for name, (lost, size) in self.lost.items()}
+        is_narrowing = METHODS[self.spec.method].prunes_groups
+        sizes = {group.name: group.size for group in network.groups}
+        if not is_narrowing:
             sizes = {name: size for name, (_, size) in self.lost.items()}
-        ratios = {}
-        for name, number in wanted.items():
-            gone = self.lost[name][1] - sizes[name]
-            ratios[name] = (number - gone) / sizes[name]
         spec = PruningSpec(
             self.spec.method,
             0.0,
             self.spec.criterion,
             scope=self.spec.scope,
             seed=self.spec.seed,
-            overrides=tuple(ratios.items()),
+            overrides=tuple(
+                (name, (sizes[name] - goal) / sizes[name]) for name, goal in goals.items()
+            ),
         )
-        return prune(network, spec).network
+        pruned = prune(network, spec)
+        if not is_narrowing:
+            return pruned.network
+        groups = narrow_groups(network.groups, pruned.kept, network.module)
+        if any(group.size != goals.get(group.name, group.size) for group in groups):
+            raise InputError(
+                "This network cannot be pruned gradually: an operation in it takes channels by "
+                "their position, and others would go in between. Prune it at once."
+            )
+        return replace(pruned.network, structure=replace(network.structure, groups=groups))
+
+    def check(self) -> None:
+        """Raise InputError where one of the prunings would fail, before anything is trained."""
+        network = self.baseline
+        for step in range(self.prunings):
+            network = self.pruned_further(network, step)
 
 
 @dataclass(frozen=True)
@@ -150,7 +166,7 @@ class _Kept:
     def save(self, network: Network, step: int) -> None:
         if self.resume_file is None:
             return
-        tensors = {name: each.contiguous() for name, each in network.tensors().items()}
+        tensors = separate(network.tensors())
         with written_atomically(file_between(self.resume_file)) as temporary:
             save_file(
                 tensors,
@@ -203,10 +219,9 @@ def _parts(split: Split, recipe: Recipe, prunings: int) -> list[Split]:
     total = recipe.epochs * drawn
     before = int(total * WHILE_PRUNING) // (prunings - 1)
     if before < SMALLEST_BATCH:
-        least = math.ceil(SMALLEST_BATCH * (prunings - 1) / WHILE_PRUNING)
         raise InputError(
-            f"{total:,} images are too few to train after each of {prunings} prunings: take "
-            f"{least:,} or more."
+            f"{total:,} images are too few to train after each of {prunings} prunings: take more, "
+            "or prune at once."
         )
     rows = torch.arange(total) % drawn
     sizes = [*[before] * (prunings - 1), total - before * (prunings - 1)]

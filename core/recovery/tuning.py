@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 
 from core.data.dataset import TrainingImages, subset_indices
+from core.data.subsets import SMALLEST_SUBSET
+from core.errors import InputError
 from core.measuring.evaluation import evaluate_fully
 from core.networks.batch_norm import Recovering, recalibrate
 from core.networks.network import Network
@@ -21,6 +23,7 @@ HELD_OUT_SEED = 1
 LEARNING_RATE = 0.02
 """With the largest batches. It is scaled by the size of the batch (Goyal et al., "Accurate, Large
 Minibatch SGD", 2017): a higher rate spoils what reconstruction has brought back."""
+FEWEST = 50  # training images
 SMALLEST_BATCH = 16  # images
 STEPS = 40  # at least, where batches can be that small
 LOOKS = 8  # at the held-out images, at most, in a training
@@ -111,9 +114,16 @@ def images_of(recipe: Recipe, split: Split) -> int:
 
 
 def split_for(training: TrainingImages, recovery: Recovery) -> Split:
-    """Draw the images to train on, and others for the live accuracy."""
+    """Draw the images to train on, and others for the live accuracy.
+
+    Raises InputError if there are fewer than FEWEST.
+    """
     everything = len(training.labels)
-    held_out = min(HELD_OUT, everything // 10)
+    if everything < FEWEST:
+        raise InputError(
+            f"{everything:,} training images are too few to fine-tune on: {FEWEST} at least."
+        )
+    held_out = min(HELD_OUT, max(SMALLEST_SUBSET, everything // 10))
     is_left = torch.ones(everything, dtype=torch.bool)
     validation = subset_indices(training.labels, held_out, HELD_OUT_SEED)
     is_left[validation] = False

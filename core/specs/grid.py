@@ -6,7 +6,7 @@ from itertools import product
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
-from core.specs.vocabulary import ALLOCATIONS, CRITERIA, METHODS, NO_RECOVERY
+from core.specs.vocabulary import ALLOCATIONS, CRITERIA, DATA_FREE_RECOVERIES, METHODS, NO_RECOVERY
 
 
 def grid(
@@ -26,9 +26,9 @@ def grid(
     """Return all valid combinations as distinct points, one curve after the other.
 
     `rests` are the ratios of the weights left, for `hybrid`. Settings that a method ignores have
-    their default; criteria and allocations that it does not support are skipped. The recoveries of
-    one spec are adjacent, so they can share the pruned network. Raises InputError for unknown names
-    or invalid ratios.
+    their default; criteria, allocations and recoveries that it does not support are skipped. The
+    recoveries of one spec are adjacent, so they can share the pruned network. Raises InputError for
+    unknown names or invalid ratios.
     """
     points: dict[Point, None] = {}
     for method, criterion, allocation, scope in product(methods, criteria, allocations, scopes):
@@ -52,5 +52,7 @@ def grid(
                 rest_allocation=rest_allocation,
             ).canonical()
             for recovery in recoveries:
+                if recovery in DATA_FREE_RECOVERIES and not METHODS[method].prunes_groups:
+                    continue
                 points[Point(spec, Recovery.named(recovery))] = None
     return list(points)

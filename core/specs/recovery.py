@@ -10,7 +10,7 @@ STARTS = tuple(name for name in RECOVERIES if name != NO_RECOVERY)
 MERGING, RECALIBRATION, RECONSTRUCTION = "merge", "bn", "reconstruct"
 LABELS, BASELINE = "labels", "baseline"
 TARGETS = (BASELINE, LABELS)
-LARGEST_TUNING = 10_000_000
+SMALLEST_TUNING, LARGEST_TUNING = 10, 10_000_000
 MOST_PRUNINGS = 100
 
 
@@ -44,9 +44,10 @@ class Recovery:
             self._set(images=0, seed=0)
 
     def _check_training(self) -> None:
-        if not 1 <= self.images <= LARGEST_TUNING:
+        if not SMALLEST_TUNING <= self.images <= LARGEST_TUNING:
             raise InputError(
-                f"A network is fine-tuned on 1 to {LARGEST_TUNING:,} images, not {self.images:,}."
+                f"A network is fine-tuned on {SMALLEST_TUNING} to {LARGEST_TUNING:,} images, "
+                f"not {self.images:,}."
             )
         if type(self.prunings) is not int or not 1 <= self.prunings <= MOST_PRUNINGS:
             raise InputError(

@@ -47,10 +47,10 @@ def trained(images: int, way: str) -> Rung:
 
 
 def sizes(training_images: int) -> list[int]:
-    """Return the numbers of images offered: 500, 1,000, 2,000, 5,000 …, up to three passes."""
-    most = LARGEST_PASSES * training_images
+    """Return the numbers of images offered: 500, 1,000, 2,000, 5,000 …, then up to three passes."""
     series = [step * 10**power for power in range(2, 8) for step in (1, 2, 5)]
-    return [*(each for each in series if SMALLEST <= each < most), most]
+    passes = [number * training_images for number in range(1, LARGEST_PASSES + 1)]
+    return [*(each for each in series if SMALLEST <= each < training_images), *passes]
 
 
 def rungs(training_images: int) -> list[Rung]:
@@ -64,17 +64,23 @@ def ladder_points(specs: Iterable[PruningSpec], of: Sequence[Rung]) -> list[Poin
     return [Point(spec, rung.recovery) for spec in specs for rung in of]
 
 
-def next_size(known: Iterable[Rung], way: str) -> int:
-    """Return the first of USUAL_SIZES that was not trained on in this way, or the last."""
+def next_size(known: Iterable[Rung], way: str, training_images: int) -> int:
+    """Return the first usual number of images that was not trained on in this way, or the last.
+
+    Usual are those of USUAL_SIZES below one pass, then one pass and all of them.
+    """
     done = {rung.images for rung in known if rung.way == way}
-    return next((size for size in USUAL_SIZES if size not in done), USUAL_SIZES[-1])
+    usual = [size for size in USUAL_SIZES if size < training_images]
+    usual += [training_images, LARGEST_PASSES * training_images]
+    return next((size for size in usual if size not in done), usual[-1])
 
 
 def worth_of_reconstruction(found: Mapping[Rung, Result]) -> int:
-    """Return the largest number of images whose training is no better than reconstruction.
+    """Return the number of images up to which training brings no more than reconstruction.
 
-    It is that of training from recalibration. Return 0 if there is none, or if reconstruction is no
-    better than recalibration; "better" means significantly so, on the same test images.
+    It is that of training from recalibration, and the largest one before the first that is
+    significantly better, on the same test images. Return 0 if there is none, or if reconstruction
+    is no better than recalibration.
     """
     reconstructed = found.get(Rung(RECONSTRUCTED))
     recalibrated = found.get(Rung(RECALIBRATED))
@@ -82,16 +88,13 @@ def worth_of_reconstruction(found: Mapping[Rung, Result]) -> int:
         return 0
     if not is_better(reconstructed, recalibrated):
         return 0
-    return max(
-        (
-            rung.images
-            for rung, result in found.items()
-            if rung.way == FROM_RECALIBRATION
-            and can_be_paired(result, reconstructed)
-            and not is_better(result, reconstructed)
-        ),
-        default=0,
-    )
+    worth = 0
+    trained_on = [rung for rung in found if rung.way == FROM_RECALIBRATION]
+    for rung in sorted(trained_on, key=lambda rung: rung.images):
+        if not can_be_paired(found[rung], reconstructed) or is_better(found[rung], reconstructed):
+            break
+        worth = rung.images
+    return worth
 
 
 def is_better(one: Result, other: Result) -> bool:

@@ -14,6 +14,8 @@ MIX_RATIOS = tuple(step / 10 for step in range(9))
 MIX_IMAGES, MIX_SEED = 2000, 0
 PATH_SIZES = (0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.03)
 """Parts of the parameters that are left, for which the best mix is looked for."""
+LARGEST_MISMATCH = 0.15
+"""Of the sizes of two prunings that are set against each other, relative."""
 MIXED, WEIGHTS, CHANNELS = "Best mix", "Weights alone", "Channels alone"
 CONTENDERS = (MIXED, WEIGHTS, CHANNELS)
 WEIGHTS_SPEC = PruningSpec("fine", 0.0, allocation="global")
@@ -70,7 +72,7 @@ class Step:
 
     size: float  # of the baseline's parameters, 0 to 1
     mix: Mix
-    specs: Mapping[str, PruningSpec] = field(hash=False)  # by CONTENDERS
+    specs: Mapping[str, PruningSpec] = field(hash=False)  # of CONTENDERS that can be as small
 
 
 def best_path(
@@ -89,23 +91,22 @@ def best_path(
     return [(size, best) for best, size in found.items()]
 
 
-def steps(pruner: Pruner, spec: PruningSpec, correct: Mapping[Mix, int]) -> list[Step]:
-    """Return the best path, each mix with weights alone and channels alone of the same size.
+def steps(pruner: Pruner, spec: PruningSpec, path: Iterable[tuple[float, Mix]]) -> list[Step]:
+    """Return the mixes of a path with weights alone and channels alone of the same size.
 
-    The spec removes channels; its settings are those of the mixes and of channels alone.
+    The spec removes channels; its settings are those of the mixes and of channels alone. What
+    cannot be made as small is left out.
     """
-    return [
-        Step(
-            size,
-            best,
-            {
-                MIXED: mix(spec, best.ratio, best.rest),
-                WEIGHTS: _as_small(pruner, WEIGHTS_SPEC, best.left),
-                CHANNELS: _as_small(pruner, replace(spec, method="channel"), best.left),
-            },
-        )
-        for size, best in best_path(correct)
-    ]
+    found = []
+    for size, best in path:
+        rivals = {
+            WEIGHTS: _as_small(pruner, WEIGHTS_SPEC, best.left),
+            CHANNELS: _as_small(pruner, replace(spec, method="channel"), best.left),
+        }
+        specs = {MIXED: mix(spec, best.ratio, best.rest)}
+        specs |= {name: rival for name, rival in rivals.items() if rival is not None}
+        found.append(Step(size, best, specs))
+    return found
 
 
 def with_sizes(results: Iterable[Result], parameters: int) -> dict[Mix, int]:
@@ -120,9 +121,13 @@ def with_sizes(results: Iterable[Result], parameters: int) -> dict[Mix, int]:
     return found
 
 
-def _as_small(pruner: Pruner, spec: PruningSpec, left: float) -> PruningSpec:
+def _as_small(pruner: Pruner, spec: PruningSpec, left: float) -> PruningSpec | None:
+    """Return the spec at the ratio that leaves as many parameters; None if it cannot."""
     ratio = ratio_that_removes(pruner, spec, 1 - left)
-    return replace(spec, ratio=ratio).canonical()
+    found = replace(spec, ratio=ratio).canonical()
+    everything = sum(pruner.baseline.nonzero.values())
+    reached = sum(pruner.prune(found).network.nonzero.values()) / everything
+    return found if abs(reached - left) <= LARGEST_MISMATCH * left else None
 
 
 def _lines(mixes: Iterable[Mix], name: str) -> dict[float, list[Mix]]:

@@ -48,5 +48,5 @@ def _answers(network: Network) -> Tensor:
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     module = copy_with(network.module, {}).double().eval()
     with torch.inference_mode():
-        answers: Tensor = module(network.normalisation.apply(images, torch.float64))
+        answers: Tensor = module(network.inputs(images, torch.float64))
     return answers

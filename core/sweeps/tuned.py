@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import filelock
+from safetensors import SafetensorError
 
 from core import paths
 from core.errors import InputError
@@ -94,5 +95,10 @@ def _alone(path: Path) -> Iterator[None]:
         ) from error
     try:
         yield
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"Fine-tuning stopped: {path.parent} cannot be written ({error}). Free disk space and "
+            "start it again: it resumes from where it was last saved."
+        ) from error
     finally:
         lock.release()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,14 @@ def _momenta(model: nn.Module, optimisers: list[torch.optim.Optimizer]) -> dict[
     }
 
 
+def separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies on the processor that share no memory, as safetensors asks for."""
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a training stands: so many steps into an epoch, both counted from 0."""
@@ -68,10 +77,9 @@ def save_state(
     tensors |= _momenta(model, optimisers)
     if average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in average.state().items()}
-    contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     with written_atomically(path) as temporary:
         save_file(
-            contiguous,
+            separate(tensors),
             temporary,
             metadata={
                 "identity": identity,

@@ -489,6 +489,19 @@ def test_the_best_mixes_are_judged_on_other_images(run: Run, trained: Checkpoint
     assert again.out.count("best mix") == len(path)
 
 
+def test_no_image_may_both_choose_and_judge_a_mix(run: Run, trained: Checkpoint) -> None:
+    command = ("mixes", "--dataset", "digits", "--precision", "fp32", "--baseline", trained.path)
+    assert_refused(run(*command), "All 500 test images", "--subset")
+
+
+def test_merging_is_swept_for_channels_only(run: Run, trained: Checkpoint) -> None:
+    rows = run(
+        *("sweep", "--dataset", "digits", "--precision", "fp32", "--baseline", trained.path),
+        *("--ratios", "0.5", "--recoveries", "merge", *SUBSET, "--json"),
+    ).result["results"]
+    assert [row["method"] for row in rows] == ["channel"]
+
+
 def test_a_ladder_trains_each_rung_once(
     run: Run, trained: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from core.specs.pruning import PruningSpec
 from core.studies.reordering import sort_channels
 from tests.networks.kinds import KINDS
 from tests.networks.removal import EXACT, doubled
-from tests.small_networks import EXAMPLE, copy_of_state, new_network
+from tests.small_networks import EXAMPLE, copy_of_state, new_network, wrap
 
 
 def random_order(structure: Structure) -> dict[str, Tensor]:
@@ -57,3 +57,10 @@ def test_sorting_changes_no_answer_and_puts_what_goes_last() -> None:
         torch.testing.assert_close(
             scores, pruner.channel_scores(spec)[name].sort(descending=True).values
         )
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_network_can_be_sorted(name: str) -> None:
+    network = wrap(KINDS[name][0]().eval())
+    found = sort_channels(Pruner(network), PruningSpec("channel", 0.0, "first"))
+    assert found.difference < 1e-9

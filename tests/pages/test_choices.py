@@ -97,9 +97,18 @@ def test_the_best_mixes_are_judged_on_other_images(
     assert_calm(app)
     (frames,) = [each for each in frames_of(app) if "judged" in each]
     judged = frames["judged"]
-    assert set(judged["contender"]) == set(CONTENDERS)
+    assert set(judged["contender"]) <= set(CONTENDERS)
     assert set(judged["seen"]) == {400}
     assert "of the parameters," in words(app)
+
+
+def test_no_image_may_both_choose_and_judge(
+    open_app: OpenApp, measurer: Measurer, measure_into: MeasureInto
+) -> None:
+    measure_into(open_store(), measurer, mix_points(PruningSpec("channel", 0.5), [NOTHING]))
+    app = open_app("choices", **SETTINGS, choice="Hybrid")
+    assert "It takes more than 2,000 test images" in words(app)
+    assert [each.key for each in app.button if each.key == "measure_path"] == []
 
 
 def test_masked_filters_have_no_map(open_app: OpenApp, small_baselines: dict[str, Path]) -> None:

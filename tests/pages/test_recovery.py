@@ -51,13 +51,13 @@ def test_go_on_runs_the_next_rung(
     drawn = frames["rungs"]
     trained = drawn[drawn["images"] > 0]
     assert sorted(trained["method"]) == ["Channels", "Fine-grained"]
-    assert set(trained["images"]) == {2000}
+    assert set(trained["images"]) == {1297}  # one pass
     assert len(list((checkpoints / "local" / "tuned").glob("*.safetensors"))) == 2
-    assert "after training on 2,000 images in" in words(app)
+    assert "after training on 1,297 images in" in words(app)
     again = open_app("recovery", **SETTINGS)
     (slider,) = again.select_slider
     assert slider.value == 3891  # three passes: the next one that the digits have
-    assert "after training on 2,000 images in" in words(again)
+    assert "after training on 1,297 images in" in words(again)
 
 
 def test_gradual_pruning_is_a_rung_too(
@@ -105,3 +105,11 @@ def test_without_images_it_says_what_it_needs(
     app.button(key="tune").click().run()
     assert_calm(app)
     assert "needs the images" in words(app)
+
+
+def test_reordering_falls_back_to_l1_for_a_criterion_of_weights(
+    open_app: OpenApp, small_baselines: dict[str, Path]
+) -> None:
+    assert small_baselines
+    app = open_app("layers", **SETTINGS, view="Reordering", criterion="Wanda")
+    assert "sorted by L1" in words(app)

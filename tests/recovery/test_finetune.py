@@ -131,7 +131,7 @@ def test_few_images_are_trained_on_in_small_batches() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"images": 0}, "1 to"),
+        ({"images": 9}, "10 to"),
         ({"images": 10, "start": "none"}, "start"),
         ({"images": 10, "targets": "hopes"}, "targets"),
     ],

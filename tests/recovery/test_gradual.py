@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.data.dataset import DataSet
+from core.data.dataset import DataSet, TrainingImages
 from core.errors import InputError
 from core.evidence import Evidence
 from core.measuring.evaluation import evaluate_fully
@@ -22,7 +22,8 @@ from core.recovery.recover import recover
 from core.recovery.tuning import Tuning
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import RECALIBRATED, Recovery
-from tests.small_networks import copy_of_state, same_state
+from tests.networks.kinds import KINDS
+from tests.small_networks import copy_of_state, same_state, wrap
 
 CPU = torch.device("cpu")
 GRADUAL = Recovery("finetune", 1000, prunings=4)
@@ -48,7 +49,7 @@ def right(network: Network, digits: DataSet) -> int:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Pruned]:
-    """Every pruning that gradual pruning does."""
+    """Every pruning that gradual pruning does: first it tries all of them."""
     found: list[Pruned] = []
 
     def keep(network: Network, spec: PruningSpec) -> Pruned:
@@ -69,7 +70,8 @@ def test_it_loses_a_cubic_part_at_each_step_and_in_the_end_what_goes_at_once(
     pruned, before = prune(trained.network, spec), copy_of_state(trained.network.module)
     network = finished(recover(pruned, GRADUAL, evidence))
     assert same_state(trained.network.module.state_dict(), before)
-    assert len(seen) == GRADUAL.prunings
+    tried, seen = seen[: GRADUAL.prunings], seen[GRADUAL.prunings :]
+    assert len(tried) == len(seen) == GRADUAL.prunings
     whole = trained.network.nonzero
     for name, layer in pruned.network.layers.items():
         shapes = [each.network.layers[name].weight.shape for each in seen]
@@ -101,7 +103,7 @@ def test_what_was_zeroed_stays_zero(
     trained: Checkpoint, evidence: Evidence, seen: list[Pruned]
 ) -> None:
     network = finished(recover(prune(trained.network, SPECS["fine"]), GRADUAL, evidence))
-    steps = [each.network for each in seen] + [network]
+    steps = [each.network for each in seen[GRADUAL.prunings :]] + [network]
     for earlier, later in pairwise(steps):
         for name, layer in earlier.layers.items():
             assert not later.layers[name].weight[layer.weight == 0].any()
@@ -170,7 +172,7 @@ def test_what_cannot_be_gradual_is_refused(trained: Checkpoint, evidence: Eviden
     with pytest.raises(InputError, match="looks at weights"):
         finished(recover(needing, GRADUAL, evidence))
     few = replace(GRADUAL, images=90)
-    with pytest.raises(InputError, match="96 or more"):
+    with pytest.raises(InputError, match="too few"):
         finished(recover(prune(trained.network, SPECS["fine"]), few, evidence))
 
 
@@ -188,3 +190,58 @@ def test_the_recovery_says_so() -> None:
     for wrong in (0, 101, 1.5):
         with pytest.raises(InputError, match="prunings"):
             Recovery("finetune", 10, prunings=wrong)  # type: ignore[arg-type]
+
+
+def few_images(number: int = 300) -> TrainingImages:
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(0, 256, (number, 3, 8, 8), dtype=torch.uint8, generator=generator)
+    return TrainingImages(drawn, torch.arange(number) % 5, "random")
+
+
+@pytest.mark.parametrize("spec", [PruningSpec("channel", 0.5), PruningSpec("fine", 0.8)])
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_network_ends_as_at_once_or_says_that_it_cannot(
+    name: str, spec: PruningSpec
+) -> None:
+    network = wrap(KINDS[name][0]().eval())
+    pruned = prune(network, spec)
+    plan = module._Plan(network, spec, module._lost(pruned, network), 4)
+    try:
+        plan.check()
+    except InputError as error:
+        assert "gradually" in str(error)  # noqa: PT017 most kinds can
+        assert not network.structure.is_sure
+        return
+    step = network
+    for number in range(4):
+        step = plan.pruned_further(step, number)
+    for layer, expected in pruned.network.layers.items():
+        found = step.layers[layer].weight
+        assert found.shape == expected.weight.shape
+        assert int((found != 0).sum()) == int((expected.weight != 0).sum())
+
+
+@pytest.mark.parametrize("method", ["fine", "channel"])
+@pytest.mark.parametrize(
+    "name", ["a shared parameter", "grouped convolution", "depthwise convolution"]
+)
+@pytest.mark.parametrize("prunings", [1, 3])
+def test_odd_networks_are_trained_and_saved(
+    name: str, method: str, prunings: int, tmp_path: Path
+) -> None:
+    network = wrap(KINDS[name][0]().eval())
+    pruned = prune(network, PruningSpec(method, 0.5))
+    evidence = Evidence(network, "baseline", few_images(), "fp32", CPU)
+    recovery = Recovery("finetune", 200, start="bn", prunings=prunings)
+    expected = finished(recover(pruned, recovery, evidence))
+    path = tmp_path / "tuning.resume"
+    found = finished(recover(pruned, recovery, evidence, path))
+    assert path.exists()
+    assert same_state(found.module.state_dict(), expected.module.state_dict())
+
+
+def test_too_few_training_images_are_refused_by_their_number(trained: Checkpoint) -> None:
+    evidence = Evidence(trained.network, "baseline", few_images(40), "fp32", CPU)
+    pruned = prune(trained.network, SPECS["fine"])
+    with pytest.raises(InputError, match="40 training images"):
+        finished(recover(pruned, Recovery("finetune", 30, start="bn"), evidence))

@@ -13,7 +13,9 @@ from core.pruning import prune
 from core.recovery.merge import directions, merged
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import MERGED, Recovery
-from tests.small_networks import copy_of_state, new_network, same_state
+from tests.networks.kinds import KINDS
+from tests.networks.removal import doubled
+from tests.small_networks import copy_of_state, new_network, same_state, wrap
 
 HALF = PruningSpec("channel", 0.5, "first")  # the first half of each group stays
 
@@ -125,3 +127,15 @@ def test_it_needs_no_images() -> None:
     assert Recovery("merge", 500, 3) == MERGED
     assert MERGED.to_json() == {"method": "merge"}
     assert Recovery.named("bn").needs_images
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_network_can_be_merged(name: str) -> None:
+    network = wrap(doubled(KINDS[name][0]()))
+    pruned = prune(network, HALF)
+    found = merged(network, pruned)
+    x = torch.randn(2, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        assert found.module(x).isfinite().all()
+    shapes = {name: each.shape for name, each in pruned.network.tensors().items()}
+    assert {name: each.shape for name, each in found.tensors().items()} == shapes

@@ -45,10 +45,11 @@ def climbed(shares: dict[Rung, float]) -> dict[Rung, Result]:
 UNTRAINED_SHARES = dict(zip(map(Rung, UNTRAINED), (0.1, 0.3, 0.6, 0.8), strict=True))
 
 
-def test_sizes_double_or_so_up_to_three_passes() -> None:
-    assert sizes(50_000) == [500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 150_000]
+def test_sizes_double_or_so_and_then_are_whole_passes() -> None:
+    some = [500, 1000, 2000, 5000, 10_000, 20_000]
+    assert sizes(50_000) == [*some, 50_000, 100_000, 150_000]
     assert sizes(1000) == [500, 1000, 2000, 3000]
-    assert sizes(20) == [60]
+    assert sizes(20) == [20, 40, 60]
 
 
 def test_rungs_without_training_come_first() -> None:
@@ -65,16 +66,23 @@ def test_rungs_without_training_come_first() -> None:
 
 def test_the_next_size_is_the_first_that_is_missing() -> None:
     done = [trained(2000, FROM_RECONSTRUCTION), trained(50_000, FROM_RECONSTRUCTION)]
-    assert next_size([], FROM_RECONSTRUCTION) == 2000
-    assert next_size(done, FROM_RECONSTRUCTION) == 10_000
-    assert next_size(done, GRADUALLY) == 2000
+    assert next_size([], FROM_RECONSTRUCTION, 50_000) == 2000
+    assert next_size(done, FROM_RECONSTRUCTION, 50_000) == 10_000
+    assert next_size(done, GRADUALLY, 50_000) == 2000
     done.append(trained(10_000, FROM_RECONSTRUCTION))
-    assert next_size(done, FROM_RECONSTRUCTION) == 50_000
+    assert next_size(done, FROM_RECONSTRUCTION, 50_000) == 150_000
+    assert next_size([], GRADUALLY, 800) == 800
+    assert next_size([trained(800, GRADUALLY)], GRADUALLY, 800) == 2400
 
 
 @pytest.mark.parametrize(
     ("accuracies", "worth"),
-    [({}, 0), ({2000: 0.7}, 2000), ({2000: 0.7, 10_000: 0.8, 50_000: 0.9}, 10_000)],
+    [
+        ({}, 0),
+        ({2000: 0.7}, 2000),
+        ({2000: 0.7, 10_000: 0.8, 50_000: 0.9}, 10_000),
+        ({2000: 0.9, 10_000: 0.7}, 0),
+    ],
 )
 def test_reconstruction_is_worth_the_training_that_is_no_better(
     accuracies: dict[int, float], worth: int

@@ -8,6 +8,7 @@ from typing import Any
 import filelock
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from core import paths
 from core.data.dataset import DataSet
@@ -138,3 +139,15 @@ def test_a_killed_tuning_goes_on(trained: Checkpoint, tmp_path: Path, start: Sta
         checkpoint.read(next(folder.rglob("tuned/*.safetensors"))).network for folder in folders
     ]
     assert same_state(*(each.module.state_dict() for each in networks))
+
+
+@pytest.mark.usefixtures("checkpoints")
+def test_a_full_disk_is_said_in_a_sentence(
+    trained: Checkpoint, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while serializing: File too large (os error 27)")
+
+    monkeypatch.setattr("core.training.resume.save_file", refuse)
+    with pytest.raises(InputError, match=r"Fine-tuning stopped.+cannot be written"):
+        finished(tuned(prune(trained.network, POINT.spec), POINT, trained, evidence))

@@ -14,7 +14,7 @@ from core.ui.parts.plain import warn
 
 def look_up(known: KnownResults, points: Sequence[Point]) -> dict[Point, Result]:
     """Return the stored results of the points, all on the images of `known`."""
-    found = {point: known.glance(point) for point in points}
+    found = {point: known.result(point) for point in points}
     return {
         point: known.restrict_to_subset(result)
         for point, result in found.items()

@@ -11,23 +11,20 @@ from core.formatting import percent
 from core.pruning.matching import HIGHEST_RATIO
 from core.results import Result
 from core.specs.point import Point
-from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import CHANNELS, METHODS, RECOVERIES
 from core.studies.mixes import (
     MIX_IMAGES,
     MIX_RATIOS,
     MIX_SEED,
     Mix,
-    Step,
+    best_path,
     contour,
     mix_points,
-    steps,
 )
 from core.sweeps.known import BASELINE
-from core.ui.bench.resources import FileVersion, load_pruner
 from core.ui.bench.workbench import Workbench
 from core.ui.choices.missing import look_up, offer_to_measure
-from core.ui.choices.path import show_path
+from core.ui.choices.path import Path, show_path
 from core.ui.parts.chart import show_chart
 from core.ui.parts.columns import result_columns
 from core.ui.parts.downloads import offer_all
@@ -61,7 +58,7 @@ def show_mixes(bench: Workbench) -> None:
     if cells.empty:
         return
     lines = contours_of(cells)
-    path = load_path(bench.file, spec, _rights(cells))
+    path = best_path(_rights(cells))
     drawing = charts.mixes(
         cells, lines, path_frame(path), (settings.ratio, settings.rest_ratio), PICKED
     )
@@ -82,7 +79,7 @@ def show_mixes(bench: Workbench) -> None:
             "images, so their figures are a little kind."
         )
         offer_all({"mixes": (drawing, cells)})
-    show_path(bench, path)
+    show_path(bench, spec, path)
 
 
 def frame_of(
@@ -118,23 +115,15 @@ def contours_of(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["ratio", "rest", "name"])
 
 
-def _rights(cells: pd.DataFrame) -> tuple[tuple[Mix, int], ...]:
+def _rights(cells: pd.DataFrame) -> dict[Mix, int]:
     """Return how many images each mix has right."""
     columns = cells[["ratio", "rest", "left", "correct"]]
-    return tuple((Mix(*each[:3]), int(each[3])) for each in columns.itertuples(index=False))
+    return {Mix(*each[:3]): int(each[3]) for each in columns.itertuples(index=False)}
 
 
-@st.cache_data(show_spinner="Looking for pure prunings of the same sizes …", max_entries=16)
-def load_path(
-    file: FileVersion, spec: PruningSpec, correct: tuple[tuple[Mix, int], ...]
-) -> list[Step]:
-    """Return the best mix of each size, with pure prunings of that size."""
-    return steps(load_pruner(file), spec, dict(correct))
-
-
-def path_frame(path: list[Step]) -> pd.DataFrame:
+def path_frame(path: Path) -> pd.DataFrame:
     """Return the frame of the path that `charts.mixes` takes."""
-    rows = [(step.mix.ratio, step.mix.rest, step.mix.left) for step in path]
+    rows = [(best.ratio, best.rest, best.left) for _, best in path]
     return pd.DataFrame(rows, columns=["ratio", "rest", "left"])
 
 

@@ -1,6 +1,6 @@
 """The best mix of each size, set against pure prunings of the same size."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -11,32 +11,44 @@ from core.measuring.outcome import Evaluation
 from core.measuring.statistics import mcnemar
 from core.results import Result
 from core.specs.point import Point
+from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import RECOVERIES
-from core.studies.mixes import CONTENDERS, MIX_IMAGES, MIX_SEED, MIXED, Step
+from core.studies.mixes import CONTENDERS, MIX_IMAGES, MIX_SEED, MIXED, Mix, Step
+from core.studies.mixes import steps as steps_of
 from core.sweeps.reading import can_be_paired
+from core.ui.bench.resources import FileVersion, load_pruner
 from core.ui.bench.workbench import Workbench
 from core.ui.choices.missing import look_up, offer_to_measure
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain
-from core.ui.sidebar.settings import LARGEST_SUBSET
+from core.ui.sidebar.settings import LARGEST_SUBSET, is_studied
 
 DESCRIBED = (0.3, 0.1, 0.05)
 
+Path = Sequence[tuple[float, Mix]]
+"""Sizes, and the best mix of each."""
 Judged = Mapping[str, tuple[Result, Evaluation]]
 """A result, and its evaluation on the images that chose no mix, by contender."""
 
 
-def show_path(bench: Workbench, steps: list[Step]) -> None:
-    """Draw the contest of the best mixes with pure prunings, and offer to measure it."""
+def show_path(bench: Workbench, spec: PruningSpec, path: Path) -> None:
+    """Draw the contest of the best mixes with pure prunings, and offer to measure it.
+
+    `spec` removes channels, with the settings of the mixes.
+    """
     recovery = bench.settings.recovery
+    st.markdown("**The best mix of each size, judged on images that did not choose it**")
+    if has_few_images(bench):
+        st.caption(f"It takes more than {MIX_IMAGES:,} test images: these chose the mixes.")
+        return
     known = bench.known.on_subset(LARGEST_SUBSET, 0)
+    steps = load_steps(bench.file, spec, tuple(path))
     points = {
-        (step, name): Point(step.specs[name], recovery) for step in steps for name in CONTENDERS
+        (step, name): Point(each, recovery) for step in steps for name, each in step.specs.items()
     }
     wanted = list(dict.fromkeys(points.values()))
     results = look_up(known, wanted)
-    st.markdown("**The best mix of each size, judged on images that did not choose it**")
     place = st.container()
     missing = [point for point in wanted if point not in results]
     if missing and offer_to_measure(known, missing, "measure_path"):
@@ -50,7 +62,7 @@ def show_path(bench: Workbench, steps: list[Step]) -> None:
             judged.setdefault(step, {})[name] = (result, evaluation)
     if not judged:
         return
-    frame = frame_of(judged)
+    frame = frame_of(judged, bench.cost(None).nonzero)
     drawing = charts.same_size(frame, CONTENDERS)
     with place:
         st.markdown("  \n".join(f":small[{plain(each)}]" for each in describe(judged)))
@@ -58,7 +70,7 @@ def show_path(bench: Workbench, steps: list[Step]) -> None:
             drawing,
             "same_size",
             alt="The accuracy of the best mix of each size, beside that of weights alone and of "
-            "channels alone that leave as many parameters.",
+            "channels alone that leave about as many parameters.",
         )
         st.caption(
             f"{RECOVERIES[recovery.method].phrase.capitalize()}, on the "
@@ -68,10 +80,22 @@ def show_path(bench: Workbench, steps: list[Step]) -> None:
         offer_all({"same-size": (drawing, frame)})
 
 
-def frame_of(judged: Mapping[Step, Judged]) -> pd.DataFrame:
-    """Return the frame of `charts.same_size`."""
+def has_few_images(bench: Workbench) -> bool:
+    """Return whether no test image is left to judge mixes on; CIFAR-10 has enough, here or not."""
+    images = None if is_studied(bench.settings.dataset) else bench.known.images
+    return images is not None and len(images.test_labels) <= MIX_IMAGES
+
+
+@st.cache_data(show_spinner="Looking for pure prunings of the same sizes …", max_entries=16)
+def load_steps(file: FileVersion, spec: PruningSpec, path: Path) -> list[Step]:
+    """Return the best mix of each size, with pure prunings of that size."""
+    return steps_of(load_pruner(file), spec, path)
+
+
+def frame_of(judged: Mapping[Step, Judged], parameters: int) -> pd.DataFrame:
+    """Return the frame of `charts.same_size`; `parameters` are those of the baseline."""
     rows = []
-    for step, found in judged.items():
+    for found in judged.values():
         for name, (result, evaluation) in found.items():
             low, high = evaluation.interval
             spec = result.key.spec
@@ -80,7 +104,7 @@ def frame_of(judged: Mapping[Step, Judged]) -> pd.DataFrame:
                     "contender": name,
                     "ratio": spec.ratio,
                     "rest": spec.rest_ratio,
-                    "left": step.mix.left,
+                    "left": result.cost.nonzero / parameters,
                     "accuracy": evaluation.accuracy,
                     "low": low,
                     "high": high,

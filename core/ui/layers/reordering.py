@@ -8,13 +8,14 @@ import streamlit as st
 from core import charts
 from core.pruning import Pruner
 from core.specs.pruning import PruningSpec
-from core.specs.vocabulary import CRITERIA, GRANULARITIES, METHODS
+from core.specs.vocabulary import CRITERIA, GRANULARITIES
 from core.studies.reordering import sort_channels
 from core.ui.bench.resources import FileVersion, load_pruner
 from core.ui.bench.workbench import Workbench
 from core.ui.layers.close_up import coupling, kernel_frame
 from core.ui.parts.chart import show_chart
 from core.ui.parts.plain import plain
+from core.ui.sidebar.settings import usable
 
 CHANNELS = GRANULARITIES[1]
 ROUNDING = 1e-9
@@ -34,11 +35,8 @@ class Sorted:
 
 def show_reordering(bench: Workbench, layer: str) -> None:
     """Show a layer's kernels as trained and with all channels sorted, and compare the answers."""
-    spec = bench.settings.spec(CHANNELS, 0.0)
-    spec = PruningSpec("channel", 0.0, bench.settings.criterion, seed=spec.seed)
-    if not METHODS["channel"].can_use(CRITERIA[spec.criterion]):
-        st.info(f"{CRITERIA[spec.criterion].label} scores no channels: choose another criterion.")
-        return
+    settings = bench.settings
+    spec = PruningSpec("channel", 0.0, usable("channel", settings.criterion), seed=settings.seed)
     found = _sorted(bench.file, spec, layer)
     criterion = CRITERIA[spec.criterion].label
     st.markdown(f"**{plain(layer)}**, as trained, and with all channels sorted by {criterion}")
@@ -67,8 +65,8 @@ def _in_words(found: Sorted) -> str:
     if found.difference <= ROUNDING:
         return told + (
             f"The network is the same one: its {found.answers:,} answers to random images differ "
-            f"by at most {found.difference:.0e} of the largest, which is rounding. So removing "
-            "channels is cutting off the end of each sorted layer."
+            f"by at most {found.difference:.0e} of the largest, which is rounding. So the order of "
+            "channels means nothing, and the weakest ones can stand at the end, to be cut off."
         )
     return told + (
         f"The answers differ by {found.difference:.1%} of the largest: an operation of this "

@@ -43,7 +43,7 @@ def show_recovery(bench: Workbench) -> None:
     """Draw the ladder of both methods with its sentences, and run the next rung on request."""
     images = training_images(bench)
     found = {name: climbed(bench, name, images) for name in GRANULARITIES}
-    baseline = bench.known.glance(BASELINE)
+    baseline = bench.known.result(BASELINE)
     _show_words(bench, found, baseline)
     frame = frame_of(found)
     if not frame.empty:
@@ -82,7 +82,7 @@ def training_images(bench: Workbench) -> int:
 def climbed(bench: Workbench, name: str, images: int) -> dict[Rung, Result]:
     """Return what is known of a method's rungs, in their order."""
     spec = bench.specs()[name]
-    known = {rung: bench.known.glance(Point(spec, rung.recovery)) for rung in rungs(images)}
+    known = {rung: bench.known.result(Point(spec, rung.recovery)) for rung in rungs(images)}
     return {rung: result for rung, result in known.items() if result is not None}
 
 
@@ -142,16 +142,16 @@ def _next_rung(bench: Workbench, found: Mapping[str, Climbed], images: int) -> N
     names = list(GRANULARITIES) if chosen == BOTH else [str(chosen)]
     offered = sizes(images)
     # A new key once a rung is there, so that the control moves on to the next one.
-    done = [rung for name in names for rung in found[name]]
-    usual = min(next_size(done, str(way)), offered[-1])
+    done = set.intersection(*(set(found[name]) for name in names))
+    usual = next_size(done, str(way), images)
     number = size.select_slider(
         "Images to train on",
         offered,
-        value=max(each for each in offered if each <= usual),
+        value=usual,
         format_func=lambda each: f"{each:,}",
         key=f"tuned_images_{way}_{usual}",
-        help="Drawn by class from the training images, without those held out for the live curve; "
-        "more than there are means several passes.",
+        help="Drawn by class from the training images, without those held out for the live curve. "
+        "Only whole batches are trained on, and from one pass on whole passes.",
     )
     pressed = button.button(
         "Go on", type="primary", icon=":material/play_arrow:", width="stretch", key="tune"
@@ -173,10 +173,12 @@ def _next_rung(bench: Workbench, found: Mapping[str, Climbed], images: int) -> N
 
 
 _WHY = (
-    "Why most of it comes back without training: a layer still expects the inputs that it was "
-    "trained with. Recalibration tells batch-norm what its inputs look like now. Reconstruction "
-    "lets the weights that are left take over what can be predicted of the lost inputs from those "
-    "that stay, and in a wide network that is most of it."
+    "How accuracy comes back without training: a layer still expects the inputs that it was "
+    "trained with. Merging adds the weights that read a lost channel to those of the most similar "
+    "one. Recalibration tells batch-norm what its inputs look like now. Reconstruction lets the "
+    "weights that are left take over what can be predicted of the lost inputs from those that "
+    "stay: the more stays, the more comes back. What it took is without the pass over 2,000 "
+    "training images that reconstruction needs once a baseline."
 )
 _WAY_HELP = (
     "From reconstruction: pruned at once, then the weights left take over by least squares, then "

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from core.formatting import decimal, listed
 from core.measuring.statistics import mcnemar
 from core.results import Result
-from core.specs.recovery import RECONSTRUCTED
 from core.specs.vocabulary import ALL_RECOVERIES
-from core.studies.ladder import Rung, worth_of_reconstruction
+from core.studies.ladder import FROM_RECALIBRATION, Rung, worth_of_reconstruction
+from core.studies.ladder import trained as studied
 from core.sweeps.reading import can_be_paired
 from core.ui.parts.progress import duration
 from core.ui.parts.sentences import accuracy_in_words
@@ -33,10 +33,10 @@ def describe(name: str, ratio: float, found: Climbed, baseline: Result | None) -
         )
     sentences = [f"{name} at {ratio:.2f}: {listed(steps)}."]
     if worth := worth_of_reconstruction(found):
-        took = _in(found[Rung(RECONSTRUCTED)])
+        rival = found[studied(worth, FROM_RECALIBRATION)]
         sentences.append(
-            f"Reconstruction gives what training on {worth:,} images gives{took}, without a "
-            "gradient."
+            f"Training on {worth:,} images without reconstruction brings no clear gain over it "
+            f"({accuracy_in_words(rival.evaluation)}{_in(rival)})."
         )
     if trained and baseline is not None:
         sentences += _against(baseline, trained[best])
