@@ -14,7 +14,7 @@ PLACES = {"as pruned": 7, "merged": 18, "BN recalibrated": 50, "reconstructed": 
 SHORT = ("pruned", "merged", "BN", "reconstr.")
 BOUNDARY = 300  # images; left of it, nothing is trained
 DASHES = ([1, 0], [5, 3], [1.5, 2.5])
-HEIGHT = 330  # pixels
+HEIGHT = 380  # pixels
 
 
 def ladder(

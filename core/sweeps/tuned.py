@@ -1,5 +1,6 @@
 """Fine-tuned networks: each is trained once, kept as a checkpoint, and measured as kept."""
 
+import glob
 import hashlib
 import json
 from collections.abc import Generator, Iterator
@@ -65,6 +66,11 @@ def seconds_of_training(path: Path) -> float | None:
     return seconds
 
 
+def was_tuned_here(baseline: Checkpoint) -> bool:
+    """Return whether a network that was fine-tuned from a baseline is kept on this machine."""
+    return any(_folder().glob(f"{glob.escape(baseline.path.stem)}-*.safetensors"))
+
+
 def tuned_file(point: Point, baseline: Checkpoint, evidence: Evidence) -> Path:
     """Return the path of a fine-tuned network's checkpoint."""
     facts = [
@@ -74,7 +80,11 @@ def tuned_file(point: Point, baseline: Checkpoint, evidence: Evidence) -> Path:
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     spec = point.spec
     name = f"{baseline.path.stem}-{spec.method}-{spec.ratio:.2f}-{point.recovery.images}-{digest}"
-    return paths.CHECKPOINTS / paths.LOCAL / FOLDER / f"{name}.safetensors"
+    return _folder() / f"{name}.safetensors"
+
+
+def _folder() -> Path:
+    return paths.CHECKPOINTS / paths.LOCAL / FOLDER
 
 
 @contextmanager

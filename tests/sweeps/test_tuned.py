@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.sweeps.measurer import Measurer
-from core.sweeps.tuned import tuned, tuned_file
+from core.sweeps.tuned import tuned, tuned_file, was_tuned_here
 from tests.conftest import Child
 from tests.small_networks import same_state
 
@@ -56,6 +57,8 @@ def test_it_is_trained_once_and_measured_as_kept(
     assert isinstance(result, Result)
     assert any(isinstance(each, Tuning) for each in events)
     path = tuned_file(POINT, trained, evidence)
+    assert was_tuned_here(trained)
+    assert not was_tuned_here(replace(trained, path=trained.path.with_stem("other")))
     kept = checkpoint.read(path)
     measured = evaluate_fully(kept.network, digits.test_images, digits.test_labels, "fp32", CPU)
     assert measured.correct == result.evaluation.correct

@@ -21,6 +21,7 @@ from core.studies.ladder import (
     trained,
 )
 from core.sweeps.known import BASELINE
+from core.sweeps.tuned import was_tuned_here
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.columns import result_columns
@@ -43,7 +44,7 @@ def show_recovery(bench: Workbench) -> None:
     """Draw the ladder of both methods with its sentences, and run the next rung on request."""
     images = training_images(bench)
     found = {name: climbed(bench, name, images) for name in GRANULARITIES}
-    baseline = bench.known.result(BASELINE)
+    baseline = bench.known.glance(BASELINE)
     _show_words(bench, found, baseline)
     frame = frame_of(found)
     if not frame.empty:
@@ -80,9 +81,13 @@ def training_images(bench: Workbench) -> int:
 
 
 def climbed(bench: Workbench, name: str, images: int) -> dict[Rung, Result]:
-    """Return what is known of a method's rungs, in their order."""
+    """Return what is known of a method's rungs, in their order.
+
+    Rungs that were trained here may be on another copy of the images, which are then loaded.
+    """
     spec = bench.specs()[name]
-    known = {rung: bench.known.result(Point(spec, rung.recovery)) for rung in rungs(images)}
+    look_up = bench.known.result if was_tuned_here(bench.checkpoint) else bench.known.glance
+    known = {rung: look_up(Point(spec, rung.recovery)) for rung in rungs(images)}
     return {rung: result for rung, result in known.items() if result is not None}
 
 

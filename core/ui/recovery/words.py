@@ -32,14 +32,14 @@ def describe(name: str, ratio: float, found: Climbed, baseline: Result | None) -
             f"images{_in(trained[best])}"
         )
     sentences = [f"{name} at {ratio:.2f}: {listed(steps)}."]
+    if trained and baseline is not None:
+        sentences += _against(baseline, trained[best])
     if worth := worth_of_reconstruction(found):
         rival = found[studied(worth, FROM_RECALIBRATION)]
         sentences.append(
             f"Training on {worth:,} images without reconstruction brings no clear gain over it "
             f"({accuracy_in_words(rival.evaluation)}{_in(rival)})."
         )
-    if trained and baseline is not None:
-        sentences += _against(baseline, trained[best])
     return [" ".join(sentences)]
 
 
