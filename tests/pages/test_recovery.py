@@ -55,8 +55,8 @@ def test_go_on_runs_the_next_rung(
     assert len(list((checkpoints / "local" / "tuned").glob("*.safetensors"))) == 2
     assert "after training on 1,297 images in" in words(app)
     again = open_app("recovery", **SETTINGS)
-    (slider,) = again.select_slider
-    assert slider.value == 3891  # three passes: the next one that the digits have
+    (size,) = [each for each in again.selectbox if each.label == "Images to train on"]
+    assert size.value == 3891  # three passes: the next one that the digits have
     assert "after training on 1,297 images in" in words(again)
 
 

@@ -141,7 +141,7 @@ def _table(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _next_rung(bench: Workbench, found: Mapping[str, Climbed], images: int) -> None:
     """Offer the next rung, and run it."""
-    which, start, size, button = st.columns([3, 4, 5, 3], vertical_alignment="bottom")
+    which, start, size, button = st.columns([4, 5, 4, 3], vertical_alignment="bottom")
     chosen = which.selectbox("Train", [BOTH, *GRANULARITIES], key="tuned_method")
     way = start.selectbox("Start", list(WAYS), key="tuned_way", help=_WAY_HELP)
     names = list(GRANULARITIES) if chosen == BOTH else [str(chosen)]
@@ -149,10 +149,10 @@ def _next_rung(bench: Workbench, found: Mapping[str, Climbed], images: int) -> N
     # A new key once a rung is there, so that the control moves on to the next one.
     done = set.intersection(*(set(found[name]) for name in names))
     usual = next_size(done, str(way), images)
-    number = size.select_slider(
+    number = size.selectbox(
         "Images to train on",
         offered,
-        value=usual,
+        index=offered.index(usual),
         format_func=lambda each: f"{each:,}",
         key=f"tuned_images_{way}_{usual}",
         help="Drawn by class from the training images, without those held out for the live curve. "
