@@ -825,7 +825,7 @@ SWEEP_IT = (*SWEEP, "BASELINE")
         ((*TRAIN, "--start-from", "BASELINE"), ["widths", "cannot start"]),
         ((*FINE, "--ratio", 0.5, "--recovery", "prayer"), ["--recovery", "prayer", "bn"]),
         ((*FINE, "--ratio", 0.5, "--images", 10), ["--images", "--recovery finetune"]),
-        ((*FINE, "--ratio", 0.5, "--recovery", "finetune", "--images", 0), ["1 to", "not 0"]),
+        ((*FINE, "--ratio", 0.5, "--recovery", "finetune", "--images", 9), ["10 to", "not 9"]),
         ((*FINE, "--ratio", 0.5, "--recovery", "finetune", "--start", "none"), ["--start", "none"]),
         ((*SWEEP_IT, "--methods", "fine", "magic"), ["--methods", "magic", "channel-mask"]),
         ((*SWEEP_IT, "--criteria", "l3"), ["--criteria", "l3", "l2"]),
@@ -972,7 +972,7 @@ DEVICE_COMMANDS: dict[str, tuple[object, ...]] = {
     "sweep": ("sweep", *OF_THE_BASELINE),
     "scan": ("scan", *OF_THE_BASELINE),
     "choose": ("choose", *OF_THE_BASELINE),
-    "mixes": ("mixes", *OF_THE_BASELINE),
+    "mixes": ("mixes", *OF_THE_BASELINE, "--subset", 100),
     "ladder": ("ladder", *OF_THE_BASELINE, "--fine", 0.5, "--images", 100),
     "train": ("train", "--dataset", "digits", "--width", 4, "--epochs", 1),
 }

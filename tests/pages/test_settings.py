@@ -33,6 +33,9 @@ def assert_page_shows_its_content(app: AppTest, page: str, baseline: Checkpoint)
         accuracy = baseline.metadata["accuracy"]
         right = f"{accuracy['correct']} of {accuracy['seen']}"
         assert metrics(app)["Test images right"] == [right]
+    elif page == "recovery":
+        said = words(app)
+        assert "stay zero at every step" in said or "nothing to bring back" in said
     elif page == "choices":
         said = words(app)
         assert "on the same 500 test images" in said or "points are not measured yet" in said

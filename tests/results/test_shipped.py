@@ -480,12 +480,18 @@ def columns_of(row: dict[str, str]) -> dict[str, object]:
     }
     if float(row.get("rest_ratio", "0")):
         settings["rest_ratio"] = float(row["rest_ratio"])
+    if row.get("evidence"):
+        settings["evidence"] = row["evidence"]
     if row["overrides"]:
         pairs = [pair.split("=") for pair in row["overrides"].split()]
         settings["overrides"] = [[name, float(ratio)] for name, ratio in pairs]
     recovery: dict[str, object] = {"method": row["recovery"]}
     if row["recovery"] != "none":
         recovery |= {"images": int(row["recovery_images"]), "seed": int(row["recovery_seed"])}
+    if row["recovery"] == "finetune":
+        recovery |= {name: row[f"recovery_{name}"] for name in ("start", "targets")}
+        if row["recovery_prunings"] != "1":
+            recovery["prunings"] = int(row["recovery_prunings"])
     return {
         **{name: row[name] for name in ("checkpoint", "data", "precision")},
         "architecture": row.get("architecture", "resnet18"),
@@ -513,7 +519,7 @@ def test_every_shipped_result_is_found_under_its_old_key(
     rows = [dict(zip(header, line, strict=True)) for line in lines]
     assert {row["algorithm"] for row in rows} == {"1"}
     results = read_shipped(file).results
-    assert len(results) == len(rows) > 100
+    assert len(results) == len(rows) > 10
     with closing(sqlite3.connect(of_the_repository.path)) as connection:
         for row in rows:
             columns = columns_of(row)
