@@ -82,6 +82,13 @@ def of_a_result() -> list[alt.Tooltip]:
     return [
         alt.Tooltip("recovery:N", title="After pruning"),
         alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
+        *of_an_accuracy(),
+    ]
+
+
+def of_an_accuracy() -> list[alt.Tooltip]:
+    """Return the lines of a tooltip for an accuracy, its interval and the images behind it."""
+    return [
         alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
         alt.Tooltip("low:Q", title="Interval from", format=".1%"),
         alt.Tooltip("high:Q", title="to", format=".1%"),

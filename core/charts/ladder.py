@@ -7,7 +7,14 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from core.charts.drawing import Drawing, method_color, method_shape, named, top_legend
+from core.charts.drawing import (
+    Drawing,
+    method_color,
+    method_shape,
+    named,
+    of_an_accuracy,
+    top_legend,
+)
 
 PLACES = {"as pruned": 7, "merged": 18, "BN recalibrated": 50, "reconstructed": 140}
 """Where the rungs without training stand on the axis of images trained on."""
@@ -111,11 +118,7 @@ def _ladder_spec(ways: tuple[str, ...], most: int) -> dict[str, Any]:
             alt.Tooltip("way:N", title="Trained"),
             alt.Tooltip("images:Q", title="Images trained on", format=","),
             alt.Tooltip("took:N", title="Took"),
-            alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
-            alt.Tooltip("low:Q", title="Interval from", format=".1%"),
-            alt.Tooltip("high:Q", title="to", format=".1%"),
-            alt.Tooltip("correct:Q", title="Images right", format=","),
-            alt.Tooltip("seen:Q", title="of", format=","),
+            *of_an_accuracy(),
         ],
     )
     references = named("references").encode(y="accuracy:Q")

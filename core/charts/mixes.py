@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from core.charts.drawing import Drawing, named, top_legend
+from core.charts.drawing import Drawing, named, of_an_accuracy, top_legend
 
 STEP = 0.1  # difference of the ratios between cells
 HEIGHT = 430  # pixels
@@ -79,11 +79,7 @@ def _spec(picking: str | None) -> dict[str, Any]:
             tooltip=[
                 alt.Tooltip("ratio:Q", title="Channels removed", format=".1f"),
                 alt.Tooltip("rest:Q", title="Weights left that are zeroed", format=".1f"),
-                alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
-                alt.Tooltip("low:Q", title="Interval from", format=".1%"),
-                alt.Tooltip("high:Q", title="to", format=".1%"),
-                alt.Tooltip("correct:Q", title="Images right", format=","),
-                alt.Tooltip("seen:Q", title="of", format=","),
+                *of_an_accuracy(),
                 alt.Tooltip("left:Q", title="Parameters left", format=".1%"),
                 alt.Tooltip("macs_left:Q", title="MACs left", format=".1%"),
             ],
@@ -164,11 +160,7 @@ def _same_size_spec(contenders: tuple[str, ...]) -> dict[str, Any]:
         alt.Tooltip("left:Q", title="Parameters left", format=".1%"),
         alt.Tooltip("ratio:Q", title="Ratio", format=".2f"),
         alt.Tooltip("rest:Q", title="Of the weights left", format=".2f"),
-        alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
-        alt.Tooltip("low:Q", title="Interval from", format=".1%"),
-        alt.Tooltip("high:Q", title="to", format=".1%"),
-        alt.Tooltip("correct:Q", title="Images right", format=","),
-        alt.Tooltip("seen:Q", title="of", format=","),
+        *of_an_accuracy(),
     ]
     shape = alt.Shape(
         "contender:N",
