@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from core.data.dataset import TrainingImages
 from core.errors import InputError
+from core.evidence import Evidence
 from core.files import written_atomically
 from core.networks.batch_norm import Recovering
 from core.networks.narrow import narrow_groups
@@ -57,10 +57,7 @@ def refuse_ungradual(spec: PruningSpec) -> None:
 def gradual(
     pruned: Pruned,
     recovery: Recovery,
-    training: TrainingImages,
-    baseline: Network,
-    precision: str = "auto",
-    device: torch.device | None = None,
+    evidence: Evidence,
     resume_file: Path | None = None,
 ) -> Generator[Recovering, None, Network]:
     """Prune the baseline again, in `recovery.prunings` steps, and train after each of them.
@@ -70,7 +67,7 @@ def gradual(
     2017). Each step chooses by the weights as they are trained by then. Targets, progress, result
     and `resume_file` are those of `finetune`. Raises InputError as `refuse_ungradual` does.
     """
-    spec = pruned.spec
+    spec, training, baseline = pruned.spec, evidence.training, evidence.network
     refuse_ungradual(spec)
     split = split_for(training, recovery)
     whole = recipe_for(recovery.images, len(split.labels), training.can_be_mirrored)
@@ -78,7 +75,12 @@ def gradual(
     recipes = _recipes(whole, parts)
     begins = list(accumulate(map(images_of, recipes, parts), initial=0))
     lessons = Lessons(
-        whole, recovery.seed, teachers_of(recovery, baseline), begins[-1], precision, device
+        whole,
+        recovery.seed,
+        teachers_of(recovery, baseline),
+        begins[-1],
+        evidence.precision,
+        evidence.device,
     )
     plan = _Plan(baseline, spec, _lost(pruned, baseline), recovery.prunings)
     plan.check()

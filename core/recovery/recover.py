@@ -26,30 +26,10 @@ def recover(
         return recover_without_images(pruned, recovery, evidence.network)
     network = pruned.network
     if recovery.is_gradual:
-        return (
-            yield from gradual(
-                pruned,
-                recovery,
-                evidence.training,
-                evidence.network,
-                evidence.precision,
-                evidence.device,
-                resume_file,
-            )
-        )
+        return (yield from gradual(pruned, recovery, evidence, resume_file))
     if recovery.trains:
         started = yield from recover(pruned, recovery.before, evidence)
-        return (
-            yield from finetune(
-                started,
-                recovery,
-                evidence.training,
-                evidence.network,
-                evidence.precision,
-                evidence.device,
-                resume_file,
-            )
-        )
+        return (yield from finetune(started, recovery, evidence, resume_file))
     if recovery.method == RECONSTRUCTED.method:
         moments = yield from evidence.moments(recovery.images, recovery.seed)
         network = reconstruct(evidence.network, network, pruned.kept, moments)
