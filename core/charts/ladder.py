@@ -83,7 +83,10 @@ def _ladder_spec(ways: tuple[str, ...], most: int) -> dict[str, Any]:
             values=values,
             labelExpr=f"{words} : format(datum.value, ',')",
             grid=False,
-            labelOverlap="greedy",
+            # On a phone there is room for all of them only if they are turned.
+            labelOverlap=False,
+            labelAngle=alt.ExprRef("width < 400 ? -50 : 0"),
+            labelAlign=alt.ExprRef("width < 400 ? 'right' : 'center'"),
         ),
     )
     up = alt.Y(

@@ -17,13 +17,17 @@ def show_chart(
     slot: DeltaGenerator | None = None,
     on_select: Callable[[], None] | None = None,
     selection: str | None = None,
+    presented_height: int | None = None,
 ) -> None:
     """Draw a chart in `slot`, or at the current position of the page; `alt` is its alt text.
 
     Pass no key for a chart that is drawn several times in one run. `on_select` is called when the
-    drawing's parameter named `selection` selects a mark.
+    drawing's parameter named `selection` selects a mark. `presented_height`, in pixels, is for a
+    chart that has the page to itself while presenting.
     """
     content: dict[str, Any] = drawing.for_page(TYPE_SCALE if is_presenting() else 1)
+    if is_presenting() and presented_height is not None:
+        content["height"] = presented_height
     (slot or st).vega_lite_chart(
         spec=content,
         width="stretch",

@@ -37,6 +37,7 @@ BEGINS = {
     FROM_RECALIBRATION: RECOVERIES[RECALIBRATED.method].label,
 }
 BOTH = "both methods"
+PRESENTED_HEIGHT = 500  # pixels
 STUDIED_IMAGES = 50_000  # training images of CIFAR-10, which need not be here
 
 
@@ -60,6 +61,7 @@ def show_recovery(bench: Workbench) -> None:
             "ladder",
             alt="The accuracy of both methods as pruned, recovered without training, and after "
             "training on more and more images.",
+            presented_height=PRESENTED_HEIGHT,
         )
         st.caption(_WHY)
     if bench.settings.ratio == 0:

@@ -21,6 +21,7 @@ def describe(name: str, ratio: float, found: Climbed, baseline: Result | None) -
         return []
     steps = [
         f"{accuracy_in_words(result.evaluation)} {ALL_RECOVERIES[rung.recovery.method].phrase}"
+        + (_in(result) if rung.recovery.needs_images else "")
         for rung, result in found.items()
         if not rung.images
     ]
@@ -37,8 +38,8 @@ def describe(name: str, ratio: float, found: Climbed, baseline: Result | None) -
     if worth := worth_of_reconstruction(found):
         rival = found[studied(worth, FROM_RECALIBRATION)]
         sentences.append(
-            f"Training on {worth:,} images without reconstruction brings no clear gain over it "
-            f"({accuracy_in_words(rival.evaluation)}{_in(rival)})."
+            f"Training on {worth:,} images without reconstruction is not clearly better than "
+            f"reconstruction alone ({accuracy_in_words(rival.evaluation)}{_in(rival)})."
         )
     return [" ".join(sentences)]
 
