@@ -34,6 +34,7 @@ BENCHMARKS = (
     Benchmark("reconstruct-fine", recovery.weights, "s"),
     Benchmark("compressed-bytes", files.compression, "s"),
     Benchmark("train", training.throughput, "of matrix products", at_least=0.85),
+    Benchmark("tune", training.tuning, "of plain training", at_least=0.85),
     Benchmark("stored-answer", results.stored_answer, "ms", at_most=10),
     Benchmark("sweep-vs-prune", results.sweep_against_prune, "times as fast as processes"),
     Benchmark("scan", layers.scan_against_full, "times as fast as full", at_least=1.6),
