@@ -478,6 +478,9 @@ def columns_of(row: dict[str, str]) -> dict[str, object]:
     settings: dict[str, object] = {
         name: row[name] for name in ("method", *DEFAULTS) if row[name] != DEFAULTS.get(name)
     }
+    for name, usual in (("floor", 0.0), ("ceiling", 1.0)):
+        if float(row.get(name, usual)) != usual:
+            settings[name] = float(row[name])
     if float(row.get("rest_ratio", "0")):
         settings["rest_ratio"] = float(row["rest_ratio"])
     if row.get("evidence"):
@@ -486,7 +489,7 @@ def columns_of(row: dict[str, str]) -> dict[str, object]:
         pairs = [pair.split("=") for pair in row["overrides"].split()]
         settings["overrides"] = [[name, float(ratio)] for name, ratio in pairs]
     recovery: dict[str, object] = {"method": row["recovery"]}
-    if row["recovery"] != "none":
+    if row["recovery"] not in ("none", "merge"):
         recovery |= {"images": int(row["recovery_images"]), "seed": int(row["recovery_seed"])}
     if row["recovery"] == "finetune":
         recovery |= {name: row[f"recovery_{name}"] for name in ("start", "targets")}
