@@ -20,7 +20,6 @@ from core.ui.baseline.panels import OPTIMISER_LABELS
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.plain import plain
 from core.ui.parts.sentences import accuracy_in_words
-from core.ui.sidebar import presets
 from core.ui.sidebar.presets import USUAL
 from core.ui.sidebar.settings import Settings, baseline_name, pruning_settings
 
@@ -49,21 +48,30 @@ class Row:
 
 FINE, CHANNELS = GRANULARITIES
 RECALIBRATED = {"recovery": "BN recalibrated"}
+RECONSTRUCTED = {"recovery": "reconstructed"}
 GLOBAL = {"weights": "global"}
 INTERNAL = {"scope": "internal"}
 MASKED = {"channels": "masked"}
-BEST = {key: presets.BEST.sidebar[key] for key in ("scope", "allocation", "criterion")}
+BY_GAMMA = {**INTERNAL, "allocation": "global", "criterion": "BN γ"}
+SECOND_ORDER = {"allocation": "global", "criterion": "second-order", "ceiling": "75%"}
 ROWS = (
     Row("Weights zeroed, uniform", FINE),
     Row("… and batch-norm recalibrated", FINE, RECALIBRATED),
+    Row("… and reconstructed", FINE, RECONSTRUCTED),
     Row("Weights zeroed, global", FINE, GLOBAL),
     Row("… and batch-norm recalibrated", FINE, GLOBAL | RECALIBRATED),
     Row("Channels removed", CHANNELS),
     Row("… and batch-norm recalibrated", CHANNELS, RECALIBRATED),
+    Row("… and reconstructed", CHANNELS, RECONSTRUCTED),
     Row("Internal channels removed", CHANNELS, INTERNAL),
     Row("… and batch-norm recalibrated", CHANNELS, INTERNAL | RECALIBRATED),
-    Row("Internal channels removed, by BN γ, global", CHANNELS, BEST),
-    Row("… and batch-norm recalibrated", CHANNELS, BEST | RECALIBRATED),
+    Row("… and reconstructed", CHANNELS, INTERNAL | RECONSTRUCTED),
+    Row("Internal channels removed, by BN γ, global", CHANNELS, BY_GAMMA),
+    Row("… and batch-norm recalibrated", CHANNELS, BY_GAMMA | RECALIBRATED),
+    Row("Channels removed, second-order, global", CHANNELS, SECOND_ORDER),
+    Row("… and reconstructed", CHANNELS, SECOND_ORDER | RECONSTRUCTED),
+    Row("Internal channels, second-order, global", CHANNELS, INTERNAL | SECOND_ORDER),
+    Row("… and reconstructed", CHANNELS, INTERNAL | SECOND_ORDER | RECONSTRUCTED),
     Row("Filters masked", CHANNELS, MASKED),
     Row("… and batch-norm recalibrated", CHANNELS, MASKED | RECALIBRATED),
 )
