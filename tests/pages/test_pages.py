@@ -293,7 +293,7 @@ def test_a_preset_sets_the_sidebar(open_app: OpenApp) -> None:
     assert {name: app.session_state[name] for name in settings} == settings
     app.button_group(key="preset").set_value("Best without training").run()
     assert_calm(app)
-    settings = {"channels": "removed", "criterion": "BN γ", "baseline": FULL, "ratio": 0.6}
+    settings = {"channels": "removed", "criterion": "Taylor", "baseline": FULL, "ratio": 0.6}
     assert {name: app.session_state[name] for name in settings} == settings
 
 
