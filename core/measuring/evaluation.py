@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from core.device import DTYPES, best_device, resolve_precision
 from core.errors import InputError
-from core.measuring.outcome import Evaluation
+from core.measuring.outcome import Evaluation, confidence_codes
 from core.networks.batch_norm import fold_batch_norms
 from core.networks.network import Network
 
@@ -63,6 +63,7 @@ def classify(
     All batches together have as many images as `labels`, int64 (N,).
     """
     predictions = np.empty(len(labels), dtype=np.int64)
+    codes = np.empty(len(labels), dtype=np.uint8)
     known_labels = labels.numpy()
     loss_sum = 0.0
     seen = 0
@@ -72,12 +73,14 @@ def classify(
         with torch.inference_mode():  # not around the yield: grad mode belongs to a thread
             logits = network(inputs).float().cpu()
             predictions[batch] = logits.argmax(1).numpy()
+            codes[batch] = confidence_codes(logits.softmax(1).amax(1).numpy())
             loss_sum += F.cross_entropy(logits, labels[batch], reduction="sum").item()
         yield Evaluation(
             total=len(labels),
             predictions=predictions[:seen].copy(),
             labels=known_labels[:seen],
             loss_sum=loss_sum,
+            codes=codes[:seen].copy(),
         )
 
 

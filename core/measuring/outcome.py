@@ -6,6 +6,15 @@ import numpy as np
 
 from core.measuring.statistics import wilson_interval
 
+CODES = 255
+"""Steps in which a confidence is kept, in one byte; 0 stands for one that is not known."""
+
+
+def confidence_codes(confidences: np.ndarray) -> np.ndarray:
+    """Round confidences, 0 to 1, to uint8 codes from 1 to CODES."""
+    codes: np.ndarray = np.clip(np.rint(confidences * CODES), 1, CODES).astype(np.uint8)
+    return codes
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -15,6 +24,7 @@ class Evaluation:
     predictions: np.ndarray  # int64 (seen,), in the order of the subset
     labels: np.ndarray  # int64 (seen,)
     loss_sum: float  # cross-entropy, summed over the images seen
+    codes: np.ndarray | None = None  # uint8 (seen,), of the confidence in each prediction
 
     @property
     def seen(self) -> int:
@@ -25,6 +35,11 @@ class Evaluation:
         """Which images are classified correctly, bool (seen,)."""
         right: np.ndarray = self.predictions == self.labels
         return right
+
+    @property
+    def confidences(self) -> np.ndarray | None:
+        """The probability that was given to each prediction, (seen,); None if not known."""
+        return None if self.codes is None else self.codes / CODES
 
     @property
     def correct(self) -> int:

@@ -50,6 +50,7 @@ class Result:
     cost: Cost
     compressed_bytes: int | None  # of the checkpoint; None if not measured
     origin: Origin
+    codes: np.ndarray | None = None  # uint8 (subset,), as in Evaluation; None if not known
 
     def __post_init__(self) -> None:
         for array in (self.predictions, self.labels):
@@ -58,6 +59,12 @@ class Result:
                     f"A result on {self.key.subset} images needs uint8 or uint16 arrays of that "
                     f"length, not {array.dtype} of shape {array.shape}."
                 )
+        codes = self.codes
+        if codes is not None and (codes.dtype != np.uint8 or codes.shape != self.labels.shape):
+            raise ValueError(
+                f"Codes of confidences are uint8 of shape {self.labels.shape}, not {codes.dtype} "
+                f"of shape {codes.shape}."
+            )
 
     @cached_property
     def evaluation(self) -> Evaluation:
@@ -66,6 +73,7 @@ class Result:
             predictions=self.predictions.astype(np.int64),
             labels=self.labels.astype(np.int64),
             loss_sum=self.loss_sum,
+            codes=self.codes,
         )
 
     def evaluate_outside(self, size: int, seed: int, test_labels: np.ndarray) -> Evaluation | None:
@@ -84,6 +92,7 @@ class Result:
             predictions=self.predictions[apart].astype(np.int64),
             labels=self.labels[apart].astype(np.int64),
             loss_sum=float("nan"),
+            codes=None if self.codes is None else self.codes[apart],
         )
 
     def on_subset(self, size: int, seed: int, test_labels: np.ndarray) -> "Result":
@@ -103,6 +112,7 @@ class Result:
             predictions=self.predictions[places],
             labels=self.labels[places],
             loss_sum=float("nan"),
+            codes=None if self.codes is None else self.codes[places],
         )
 
 

@@ -34,7 +34,7 @@ COST_COLUMNS = tuple(field.name for field in fields(Cost))
 ORIGIN_COLUMNS = tuple(field.name for field in fields(Origin))
 VALUE_COLUMNS = (
     *("positions", "correct", "loss_sum", *COST_COLUMNS, "compressed_bytes", *ORIGIN_COLUMNS),
-    "predictions",
+    *("predictions", "codes"),
 )
 COLUMNS = (*KEY_COLUMNS, *VALUE_COLUMNS)
 
@@ -52,6 +52,7 @@ CREATE TABLE results (
     device TEXT NOT NULL, versions TEXT NOT NULL, seconds REAL NOT NULL, date TEXT NOT NULL,
     file TEXT NOT NULL, recovery_seconds REAL,
     predictions BLOB NOT NULL,
+    codes BLOB, -- of the confidences; NULL where they are not known
     PRIMARY KEY ({", ".join(KEY_COLUMNS)})
 );
 """
@@ -62,7 +63,7 @@ CREATE TABLE test_labels (
 CREATE TABLE shipped_files (file TEXT PRIMARY KEY, version TEXT NOT NULL);
 {RESULTS}
 """
-LATER_COLUMNS = ("architecture", "positions", "recovery_seconds")
+LATER_COLUMNS = ("architecture", "positions", "recovery_seconds", "codes")
 LAYOUT_1_COLUMNS = ", ".join(name for name in COLUMNS if name not in LATER_COLUMNS)
 FROM_LAYOUT_1 = f"""
 ALTER TABLE test_labels ADD COLUMN dtype TEXT NOT NULL DEFAULT 'uint8';
@@ -71,8 +72,13 @@ ALTER TABLE results RENAME TO results_1;
 INSERT INTO results ({LAYOUT_1_COLUMNS}) SELECT {LAYOUT_1_COLUMNS} FROM results_1;
 DROP TABLE results_1;
 """
-FROM_LAYOUT_2 = "ALTER TABLE results ADD COLUMN recovery_seconds REAL;"
-LAYOUT = Layout(version=3, schema=SCHEMA, upgrades={1: FROM_LAYOUT_1, 2: FROM_LAYOUT_2})
+FROM_LAYOUT_3 = "ALTER TABLE results ADD COLUMN codes BLOB;"
+FROM_LAYOUT_2 = f"ALTER TABLE results ADD COLUMN recovery_seconds REAL; {FROM_LAYOUT_3}"
+LAYOUT = Layout(
+    version=4,
+    schema=SCHEMA,
+    upgrades={1: FROM_LAYOUT_1, 2: FROM_LAYOUT_2, 3: FROM_LAYOUT_3},
+)
 
 INSERT = f"INTO results ({', '.join(COLUMNS)}) VALUES (:{', :'.join(COLUMNS)})"
 UPSERT = (
@@ -101,6 +107,7 @@ def from_values(
     recovery: Recovery,
     predictions: np.ndarray,
     test_labels: np.ndarray,
+    codes: np.ndarray | None = None,
 ) -> Result:
     """Undo `to_values`.
 
@@ -128,6 +135,7 @@ def from_values(
         cost=Cost(**{name: values[name] for name in COST_COLUMNS}),
         compressed_bytes=values["compressed_bytes"],
         origin=Origin(**{name: values[name] for name in ORIGIN_COLUMNS}),
+        codes=codes,
     )
 
 
@@ -147,6 +155,7 @@ def to_row(result: Result, test_labels: np.ndarray) -> dict[str, Any]:
         **to_values(result, test_labels),
         **parameters_of(result.key),
         "predictions": predictions,
+        "codes": None if result.codes is None else zlib.compress(result.codes.tobytes()),
     }
 
 
@@ -156,6 +165,9 @@ def from_row(row: sqlite3.Row, test_labels: np.ndarray) -> Result:
     predictions = np.frombuffer(content, np.uint8 if len(content) == row["subset"] else np.uint16)
     if len(predictions) != row["subset"]:
         raise ValueError("The number of predictions differs from the number of images.")
+    codes = None
+    if row["codes"] is not None:
+        codes = np.frombuffer(zlib.decompress(row["codes"]), np.uint8)
     settings = json.loads(row["settings"])
     values = {
         "loss_sum": math.nan if row["loss_sum"] is None else row["loss_sum"],
@@ -167,6 +179,7 @@ def from_row(row: sqlite3.Row, test_labels: np.ndarray) -> Result:
         Recovery(**json.loads(row["recovery"])),
         predictions,
         test_labels,
+        codes,
     )
 
 

@@ -4,7 +4,8 @@ The CSV can be diffed and read; its first line is a comment with the command tha
 missing column or an empty cell means the setting's default. The array file (NumPy's .npz) contains
 `labels` (images,) of the whole test set, and `predictions` (rows, images of the subset), one row
 for each row of the CSV. Images are in the order of the test set; the dtype is uint8, or uint16 for
-more than 256 classes.
+more than 256 classes. Where confidences are known, `codes` has the same shape, uint8, with zeros in
+the rows of which they are not.
 """
 
 import csv
@@ -153,6 +154,11 @@ def export(results: Iterable[Result], path: Path, command: str, test_labels: np.
         "labels": test_labels,
         "predictions": np.stack([result.predictions for result in rows]),
     }
+    if any(result.codes is not None for result in rows):
+        unknown = np.zeros(rows[0].key.subset, np.uint8)
+        arrays["codes"] = np.stack(
+            [unknown if result.codes is None else result.codes for result in rows]
+        )
     try:
         # Write the arrays first: a reader in between sees mismatched row counts and fails.
         with written_atomically(arrays_path) as temporary, temporary.open("wb") as file:
@@ -168,7 +174,7 @@ def read_shipped(path: Path) -> Shipped:
 
     Raises InputError with the file and line for anything that `export` would not write.
     """
-    test_labels, predictions = _read_arrays(array_file(path))
+    test_labels, predictions, codes = _read_arrays(array_file(path))
     rows = _read_table(path)
     if len(rows) != len(predictions):
         raise InputError(
@@ -176,11 +182,16 @@ def read_shipped(path: Path) -> Shipped:
             f"for {len(predictions):,}. Get both files again."
         )
     results = []
-    for (number, row), predicted in zip(rows, predictions, strict=True):
+    for (number, row), predicted, coded in zip(rows, predictions, codes, strict=True):
         try:
             values = {name: _parse(name, row.get(name)) for name in COLUMNS}
             results.append(
-                _from_table(values | {"file": path.name}, compact(predicted), test_labels)
+                _from_table(
+                    values | {"file": path.name},
+                    compact(predicted),
+                    test_labels,
+                    coded if coded.any() else None,
+                )
             )
         except InputError as error:
             raise InputError(f"{path}, line {number}: {error}") from error
@@ -206,10 +217,13 @@ def _read_table(path: Path) -> list[tuple[int, dict[str, str]]]:
     return rows
 
 
-def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels, predictions and codes, which are zeros where there are none."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             labels, predictions = arrays["labels"], arrays["predictions"]
+            none = np.zeros(predictions.shape, np.uint8)
+            codes = arrays.get("codes", none)
     except UNREADABLE as error:  # NumPy's messages are for programmers, so replace them
         raise InputError(
             f"{path} cannot be read as the array of predictions. Get it again."
@@ -226,7 +240,12 @@ def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"images) for no more images than labels, as uint8 or uint16, not {labels.dtype} "
             f"{labels.shape} and {predictions.dtype} {predictions.shape}. Get it again."
         )
-    return labels, predictions
+    if codes.dtype != np.uint8 or codes.shape != predictions.shape:
+        raise InputError(
+            f"{path} should hold codes as uint8 of the shape of predictions, "
+            f"{predictions.shape}, not {codes.dtype} {codes.shape}. Get it again."
+        )
+    return labels, predictions, codes
 
 
 def _order(result: Result) -> tuple[Any, ...]:
@@ -256,7 +275,12 @@ def _to_table(result: Result, test_labels: np.ndarray) -> dict[str, Any]:
     return {name: values[name] for name in COLUMNS}
 
 
-def _from_table(values: dict[str, Any], predictions: np.ndarray, test_labels: np.ndarray) -> Result:
+def _from_table(
+    values: dict[str, Any],
+    predictions: np.ndarray,
+    test_labels: np.ndarray,
+    codes: np.ndarray | None,
+) -> Result:
     images, seed = len(test_labels), values["subset_seed"]
     if values["test_images"] != images:
         raise InputError(f"test_images is {values['test_images']}, but there are {images} labels.")
@@ -268,7 +292,7 @@ def _from_table(values: dict[str, Any], predictions: np.ndarray, test_labels: np
         raise InputError(f"subset_seed is {seed}, but it should be 0 for the whole test set.")
     spec = PruningSpec(**{field.name: values[column] for column, field in SPEC.items()})
     recovery = Recovery(**{field.name: values[column] for column, field in RECOVERY.items()})
-    return from_values(values, spec, recovery, predictions, test_labels)
+    return from_values(values, spec, recovery, predictions, test_labels, codes)
 
 
 def _parse(name: str, text: str | None) -> Any:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,24 @@ class ResultStore:
         )
         return {(row["settings"], row["hundredths"]): row["correct"] for row in rows}
 
+    @property
+    def shipped_files(self) -> tuple[tuple[str, str], ...]:
+        """The name and version of each shipped file that was imported."""
+        rows = self._query("SELECT file, version FROM shipped_files ORDER BY file", {})
+        return tuple((row["file"], row["version"]) for row in rows)
+
+    def shipped_on_everything(self, data: str) -> Iterator[Result]:
+        """Yield the shipped results, of all baselines, on the whole test set of a data set."""
+        labels = self.test_labels(data)
+        if labels is None:
+            return
+        for row in self._query(
+            "SELECT * FROM results WHERE data = :data AND subset = :whole AND file != ''",
+            {"data": data, "whole": len(labels)},
+        ):
+            if result := self._read(row, labels):
+                yield result
+
     def put(self, results: Sequence[Result], test_labels: np.ndarray) -> None:
         """Store results in one transaction; replace results with the same key.
 
@@ -162,12 +180,14 @@ class ResultStore:
             f"SELECT * FROM results WHERE {condition} ORDER BY {WORST_FIRST}",
             parameters_of(key, whole=len(labels)),
         )
-        if not rows:
-            return None
+        return self._read(rows[-1], labels) if rows else None
+
+    def _read(self, row: sqlite3.Row, labels: np.ndarray) -> Result | None:
+        """Return a row's result; remove the row and return None where it is damaged."""
         try:
-            return from_row(rows[-1], labels)
+            return from_row(row, labels)
         except (zlib.error, ValueError):
-            row_key = {name: rows[-1][name] for name in KEY_COLUMNS}
+            row_key = {name: row[name] for name in KEY_COLUMNS}
             self._remove_damaged("results", row_key, "A stored result")
             return None
 

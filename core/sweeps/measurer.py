@@ -91,6 +91,7 @@ class Measurer:
             yield evaluation
         assert evaluation is not None
         order = torch.argsort(self._chosen).numpy()  # sorts drawn images into test set order
+        codes = evaluation.codes
         yield Result(
             key=self.key(point),
             predictions=compact(evaluation.predictions[order]),
@@ -107,6 +108,7 @@ class Measurer:
                 if point.recovery.trains
                 else recovering.seconds,
             ),
+            codes=None if codes is None else codes[order],
         )
 
     def prepare(self) -> Generator[Recovering, None, None]:

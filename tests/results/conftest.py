@@ -65,6 +65,9 @@ def result_of(key: Key, version: int = 0, **changes: Any) -> Result:
             date=f"2026-11-{rng.integers(1, 31):02}T12:00:00+00:00",
         ),
     }
+    # Last, so that the numbers above are what they were; of every other result they are not known.
+    codes = rng.integers(1, 256, len(labels), dtype=np.uint8)
+    usual["codes"] = codes if rng.random() < 0.5 else None
     return Result(**(usual | changes))
 
 

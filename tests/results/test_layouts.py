@@ -60,13 +60,17 @@ CREATE TABLE results (
 PRAGMA application_id = 1347573070;
 PRAGMA user_version = 2;
 """
-KEPT = [
+LAYOUT_3 = LAYOUT_2.replace(
+    "file TEXT NOT NULL,", "file TEXT NOT NULL, recovery_seconds REAL,"
+).replace("user_version = 2", "user_version = 3")
+RESULTS = [
     result_of(key_of("fine", 0.0)),
     result_of(key_of("channel", 0.3, spec={"criterion": "bn", "allocation": "global"})),
     result_of(key_of("fine", 0.7, subset=100, subset_seed=3), compressed_bytes=None),
     result_of(key_of("channel", 0.5, recovery=Recovery("bn", 500, 3), precision="fp32")),
     *(result_of(key_of("channel-mask", step / 100)) for step in range(1, 100)),
 ]
+KEPT = [replace(result, codes=None) for result in RESULTS]
 
 
 def settings_of(result: Result) -> str:
@@ -121,19 +125,24 @@ def test_every_result_is_found_under_its_key(of_layout_1: Path) -> None:
             assert differences(store.get(result.key), result) == []
     with closing(sqlite3.connect(of_layout_1)) as connection:
         assert connection.execute("SELECT count(*) FROM results").fetchone() == (len(KEPT),)
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
         assert {name for (name,) in tables} == {"results", "test_labels", "shipped_files"}
 
 
-def test_a_file_of_the_second_layout_keeps_its_results(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("layout", "later"), [(LAYOUT_2, {"recovery_seconds", "codes"}), (LAYOUT_3, {"codes"})]
+)
+def test_a_file_of_a_later_layout_keeps_its_results(
+    path: Path, layout: str, later: set[str]
+) -> None:
     ResultStore(path)
     with closing(sqlite3.connect(path)) as current:
         columns = [row[1] for row in current.execute("PRAGMA table_info(results)")]
     path.unlink()
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(LAYOUT_2)
+        connection.executescript(layout)
         old = [row[1] for row in connection.execute("PRAGMA table_info(results)")]
         rows = [to_row(result, LABELS) for result in KEPT]
         names = ", ".join(old)
@@ -142,12 +151,12 @@ def test_a_file_of_the_second_layout_keeps_its_results(path: Path) -> None:
             "INSERT INTO test_labels VALUES (?, ?, 'uint8')",
             (KEPT[0].key.data, zlib.compress(LABELS.tobytes())),
         )
-    assert set(columns) - set(old) == {"recovery_seconds"}
+    assert set(columns) - set(old) == later
     store = ResultStore(path)
     assert store.notes == []
     for result in KEPT:
         assert differences(store.get(result.key), result) == []
-    timed = replace(KEPT[1], origin=replace(KEPT[1].origin, recovery_seconds=1.5))
+    timed = replace(RESULTS[1], origin=replace(KEPT[1].origin, recovery_seconds=1.5))
     put(store, timed)
     assert differences(store.get(timed.key), timed) == []
 

@@ -143,8 +143,10 @@ def test_the_table_is_csv_for_everyone(tmp_path: Path) -> None:
 def test_the_arrays_are_readable_without_pickle_row_by_row(tmp_path: Path) -> None:
     path = ship(tmp_path, *VARIED)
     with np.load(npz_of(path), allow_pickle=False) as arrays:
-        assert sorted(arrays.files) == ["labels", "predictions"]
-        labels, predictions = arrays["labels"], arrays["predictions"]
+        assert sorted(arrays.files) == ["codes", "labels", "predictions"]
+        labels, predictions, codes = (arrays[name] for name in ("labels", "predictions", "codes"))
+    assert codes.dtype == np.uint8
+    assert codes.shape == predictions.shape
     assert labels.dtype == predictions.dtype == np.uint8
     assert labels.tolist() == LABELS.tolist()
     header, *rows = lines_of(path)
@@ -351,12 +353,18 @@ OF_THE_ARRAYS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no predictions": (with_arrays(predictions=None), "predictions"),
     "labels of another type": (with_arrays(labels=LABELS.astype(np.int64)), "int64"),
     "predictions of floats": (with_arrays(predictions=np.zeros((3, WHOLE))), "float64"),
-    "predictions of fewer": (with_arrays(predictions=np.zeros((3, 9), np.uint8)), "line 3"),
+    "predictions of fewer": (
+        with_arrays(predictions=np.zeros((3, 9), np.uint8), codes=None),
+        "line 3",
+    ),
     "predictions of more": (with_arrays(predictions=np.zeros((3, 301), np.uint8)), "(3, 301)"),
     "one dimension": (with_arrays(predictions=LABELS), "(300,)"),
     "no dimensions": (with_arrays(predictions=np.uint8(1), labels=np.uint8(1)), "()"),
     "other labels": (with_arrays(labels=(LABELS + 1) % 10), "line 3"),
-    "fewer rows": (with_arrays(predictions=np.zeros((2, WHOLE), np.uint8)), "for 2"),
+    "fewer rows": (with_arrays(predictions=np.zeros((2, WHOLE), np.uint8), codes=None), "for 2"),
+    "codes of fewer": (with_arrays(codes=np.zeros((3, 9), np.uint8)), "(3, 9)"),
+    "codes of floats": (with_arrays(codes=np.zeros((3, WHOLE))), "float64"),
+    "codes that are objects": (with_arrays(codes=np.array([[None]])), "array of predictions"),
     "other predictions": (with_arrays(predictions=np.full((3, WHOLE), 10, np.uint8)), "line 3"),
 }
 
