@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from core.commands.choose import add_choose
 from core.commands.common import Parser
+from core.commands.compare import add_compare
 from core.commands.evaluate import add_evaluate
 from core.commands.import_network import add_import
 from core.commands.ladder import add_ladder
@@ -27,12 +28,13 @@ EXAMPLES = """examples:
   python -m core prune --method channel --ratio 0.3 --out pruned.safetensors
   python -m core evaluate pruned.safetensors --subset 1000
   python -m core sweep --methods fine channel --ratios 0:0.9:0.1 --export results.csv
+  python -m core compare unpruned 'channel 0.5 recovery=bn'
   python -m core scan --methods channel --subset 1000
 """
 
 COMMANDS = (
     *(add_train, add_import, add_prune, add_evaluate),
-    *(add_sweep, add_scan, add_choose, add_mixes, add_ladder),
+    *(add_sweep, add_scan, add_choose, add_mixes, add_ladder, add_compare),
 )
 
 

@@ -26,7 +26,7 @@ Work = Callable[[Point], float] | None
 
 def storing_options() -> Parser:
     """Return the options for the baseline and for where results are stored."""
-    parser = Parser(add_help=False, parents=[dataset_option()])
+    parser = Parser(add_help=False, parents=[dataset_option(), store_option()])
     parser.add_argument(
         "--baseline", type=Path, metavar="FILE", help="default: the app's default baseline"
     )
@@ -37,6 +37,11 @@ def storing_options() -> Parser:
         help="write all results, also those already stored",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE.csv if it exists")
+    return parser
+
+
+def store_option() -> Parser:
+    parser = Parser(add_help=False)
     parser.add_argument(
         "--store",
         type=Path,

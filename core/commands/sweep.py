@@ -154,7 +154,7 @@ def _check_shipped_file(file: Path, loaded: Checkpoint, key: Key) -> None:
     Shipped results must be on the images that the baseline was evaluated on after training, because
     only those are looked up. And rewriting the file would drop results in another precision.
     """
-    if key.data != loaded.metadata["data"]["fingerprint"]:
+    if key.data != loaded.data_fingerprint:
         raise InputError(
             f"{loaded.path} and its shipped results were measured on another copy of these images: "
             "set CIFAR10_DIR to that copy, or leave --shipped out."

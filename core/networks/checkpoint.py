@@ -80,6 +80,13 @@ class Checkpoint:
             digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:16]
 
+    @property
+    def data_fingerprint(self) -> str:
+        """The fingerprint of the data that a baseline was evaluated on; of other networks ""."""
+        recorded = self.metadata.get("data")
+        found = recorded.get("fingerprint") if isinstance(recorded, dict) else None
+        return found if isinstance(found, str) else ""
+
 
 def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return the model's tensors as stored on disk: fp16, but fp32 for batch-norm layers."""

@@ -107,11 +107,13 @@ class KnownResults:
         else:
             yield from self.measure_on_local_images(point)
 
-    def measure_on_local_images(self, point: Point) -> Iterator[Event | Reading]:
+    def measure_on_local_images(
+        self, point: Point, accept: Callable[[Result], bool] = lambda _: True
+    ) -> Iterator[Event | Reading]:
         """Like `measure`, but accept only stored results on this machine's images.
 
         Use it for results that are compared with a live one: shipped results may be on another copy
-        of the data set.
+        of the data set. What `accept` refuses is measured again, and replaced.
         """
         measurer = self.measurer()
 
@@ -120,12 +122,25 @@ class KnownResults:
                 self.store.put([result], measurer.test_labels)
 
         for event in ask(
-            point, measurer, lambda: self._find_on_local_images(point), keep, self.turn
+            point, measurer, lambda: self.on_local_images(point, accept), keep, self.turn
         ):
             if isinstance(event, Answer):
                 yield self._reading(event.result, is_live=event.is_new)
             else:
                 yield event
+
+    def on_local_images(
+        self, point: Point, accept: Callable[[Result], bool] = lambda _: True
+    ) -> Result | None:
+        """Look up a stored result on this machine's images, in the requested precision.
+
+        One on exactly this subset is taken where `accept` refuses one on more images.
+        """
+        if self.images is None:
+            return None
+        key = self.measurer().key(point)
+        stored = self._find_in_same_precision(key), self.store.get(key)
+        return next((each for each in stored if each is not None and accept(each)), None)
 
     def lacks_reference(self, reading: Reading) -> bool:
         """Return whether measuring the baseline here would provide the missing reference."""
@@ -236,12 +251,6 @@ class KnownResults:
             return found
         return found.on_subset(result.key.subset, result.key.subset_seed, self._labels_of(result))
 
-    def _find_on_local_images(self, point: Point) -> Result | None:
-        """Look up a stored result on this machine's images, in the requested precision."""
-        if self.images is None:
-            return None
-        return self._find_in_same_precision(self.measurer().key(point))
-
     def _find_in_same_precision(self, key: Key) -> Result | None:
         """Look up the best stored result in exactly the key's precision, as paired tests need."""
         found = self.store.find(key)
@@ -269,7 +278,7 @@ class KnownResults:
 
     def _key(self, point: Point) -> Key:
         """Return the key of a point on the images that the baseline was evaluated on."""
-        data = str(self._checkpoint.metadata["data"]["fingerprint"])
+        data = self._checkpoint.data_fingerprint
         labels = self.store.test_labels(data)
         is_whole = labels is not None and self.subset >= len(labels)
         return Key(
