@@ -18,6 +18,7 @@ from core.studies import closeup
 from core.studies.closeup import CloseUp
 from core.ui.bench.resources import FileVersion, load_pruned, load_pruner
 from core.ui.bench.workbench import Workbench
+from core.ui.layers.seeing import show_what_it_sees
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain
@@ -68,6 +69,8 @@ def show_close_up(bench: Workbench, layer: str) -> None:
         )
         downloads[f"channels-{layer}"] = (ranking, order)
     offer_all(downloads)
+    gone = frozenset() if order is None else frozenset(order.loc[~order["stays"], "channel"])
+    show_what_it_sees(bench, layer, gone)
 
 
 def _numbers(bench: Workbench, specs: dict[str, PruningSpec], layer: str) -> pd.DataFrame:
