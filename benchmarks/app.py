@@ -1,6 +1,7 @@
 """Benchmarks of the app in a real browser: cold start, slider and close-up."""
 
 import time
+from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -42,21 +43,39 @@ def cold_start(repeats: int) -> Measured:
 
 
 def slider(repeats: int) -> Measured:
-    """Measure the seconds from a key press on the slider to the page's last change."""
-    seconds = []
+    """Measure the seconds from a key press on the slider to the last change of Compare."""
+    seconds = _moves(("/",), repeats)
+    return Measured(median(seconds["/"]), seconds)
+
+
+def predictions(repeats: int) -> Measured:
+    """Measure the same on the slowest of the views of Predictions that follow the slider."""
+    seconds = _moves(
+        tuple(f"/predictions?predictions={view}" for view in ("Classes", "Confusions", "Images")),
+        repeats,
+    )
+    return Measured(max(map(median, seconds.values())), seconds)
+
+
+def _moves(paths: Sequence[str], repeats: int) -> dict[str, list[float]]:
+    """Press a key on the slider again and again; return the seconds of each move, by path."""
+    seconds: dict[str, list[float]] = {path: [] for path in paths}
     with serving() as address, chromium() as browser:
-        page = browser.new_page(viewport=VIEWPORT)
-        page.goto(address)
-        page.wait_for_selector(CHART, timeout=1000 * SECONDS_TO_WAIT)
-        page.wait_for_selector(IDLE)
-        page.evaluate(WATCH)
-        page.focus(SLIDER)
-        for number in range(repeats + 1):
-            page.keyboard.press("ArrowRight")
-            page.wait_for_function(SETTLED, timeout=1000 * SECONDS_TO_WAIT)
-            if number > 0:  # skip the warm-up
-                seconds.append(page.evaluate("(window.changed - window.pressed) / 1000"))
-    return Measured(median(seconds), {"slider to screen": seconds})
+        for path in paths:
+            page = browser.new_page(viewport=VIEWPORT)
+            page.goto(address + path)
+            page.wait_for_selector(CHART, timeout=1000 * SECONDS_TO_WAIT)
+            page.wait_for_selector(IDLE)
+            page.evaluate(WATCH)
+            page.focus(SLIDER)
+            for number in range(repeats + 1):
+                page.keyboard.press("ArrowRight")
+                page.wait_for_function(SETTLED, timeout=1000 * SECONDS_TO_WAIT)
+                if number > 0:  # skip the warm-up
+                    took = page.evaluate("(window.changed - window.pressed) / 1000")
+                    seconds[path].append(took)
+            page.close()
+    return seconds
 
 
 def close_up(repeats: int) -> Measured:

@@ -9,19 +9,34 @@ from core.charts.ladder import held_out_curve, ladder
 from core.charts.layers import layers_overview, sensitivity_heatmap
 from core.charts.mixes import mixes, same_size
 from core.charts.network import layer_bars
+from core.charts.predictions import (
+    MOST_IN_MATRIX,
+    SIDES,
+    class_changes,
+    confusions,
+    flow,
+    reliability,
+    times_wrong,
+    when_lost,
+)
 from core.charts.training import loss_curve, validation_curve
 from core.charts.versus import SIZES, versus
 
 __all__ = [
     "CURVES",
+    "MOST_IN_MATRIX",
+    "SIDES",
     "SIZES",
     "STUDY",
     "X_AXES",
     "Drawing",
     "accuracy_against",
     "channel_order",
+    "class_changes",
+    "confusions",
     "contenders",
     "criteria",
+    "flow",
     "held_out_curve",
     "kernel_map",
     "ladder",
@@ -29,9 +44,12 @@ __all__ = [
     "layers_overview",
     "loss_curve",
     "mixes",
+    "reliability",
     "same_size",
     "sensitivity_heatmap",
+    "times_wrong",
     "validation_curve",
     "versus",
     "weight_distribution",
+    "when_lost",
 ]

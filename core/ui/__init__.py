@@ -12,6 +12,7 @@ from core.ui.choices import show_choices
 from core.ui.compare.comparison import show_comparison
 from core.ui.layers import show_layer_views, show_overview
 from core.ui.methods import show_explanation, show_findings
+from core.ui.predictions import show_predictions
 from core.ui.recovery import show_recovery
 from core.ui.sidebar.presets import preset_control
 from core.ui.sidebar.settings import (
@@ -47,6 +48,7 @@ __all__ = [
     "show_layer_views",
     "show_network",
     "show_overview",
+    "show_predictions",
     "show_recovery",
     "show_tour",
     "tour_banner",

@@ -4,17 +4,20 @@ import math
 
 import streamlit as st
 
+OF_CLASSES = ("class", "answer_before", "answer_after")
+"""Parameters whose values are names of classes."""
+
 
 def drop_invalid_parameters() -> None:
     """Delete empty and infinite query parameters; call it before any control is drawn.
 
     Streamlit validates most values from the URL, but an empty value sets a required control to
-    None, and an infinite one crashes a control for whole numbers.
+    None, and an infinite one crashes a control for whole numbers. A class may have such a name.
     """
     invalid = [
         name
         for name, value in st.query_params.to_dict().items()
-        if not value or _is_infinite(value)
+        if not value or (_is_infinite(value) and name not in OF_CLASSES)
     ]
     for name in invalid:
         del st.query_params[name]

@@ -15,6 +15,7 @@ def navigation() -> StreamlitPage:
                 "pages/compare.py", title="Compare", icon=":material/compare_arrows:", default=True
             ),
             st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
+            st.Page("pages/predictions.py", title="Predictions", icon=":material/flip:"),
             st.Page("pages/recovery.py", title="Recovery", icon=":material/healing:"),
             st.Page("pages/choices.py", title="Choices", icon=":material/alt_route:"),
             st.Page("pages/baseline.py", title="Baseline", icon=":material/model_training:"),

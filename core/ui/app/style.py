@@ -3,11 +3,13 @@
 import streamlit as st
 
 # Charts use the page's text colour, because the theme's grey has a contrast of only 3.8 on white.
+# Numbers that are written on marks let clicks through to them.
 # The sentences above the chart get a fixed height, so the chart does not move.
 # Metrics in a row have equal widths, so none moves when another's number gets longer. In a window
 # too narrow for two cards, as at 150% zoom, their numbers would be cut off: the cards are stacked.
 STYLE = """<style>
 [data-testid="stVegaLiteChart"] svg text { fill: currentColor; }
+[data-testid="stVegaLiteChart"] svg .role-mark text { pointer-events: none; }
 [data-testid="stHorizontalBlock"] > :has(> [data-testid="stMetric"]) { flex: 1 1 0; }
 @media (max-width: 1150px) {
   [class*="st-key-cards"] [data-testid="stColumn"] { min-width: 100%; }

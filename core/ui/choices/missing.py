@@ -26,7 +26,8 @@ def offer_to_measure(known: KnownResults, points: Sequence[Point], key: str) -> 
     """Offer to measure the points; return whether any were measured now."""
     if not points:
         return False
-    st.caption(f"{len(points):,} points are not measured yet, on {known.subset:,} test images.")
+    what = "1 point is" if len(points) == 1 else f"{len(points):,} points are"
+    st.caption(f"{what} not measured yet, on {known.subset:,} test images.")
     if not st.button("Measure them", icon=":material/play_arrow:", key=key):
         return False
     if known.images is None:

@@ -13,6 +13,7 @@ from core.measuring.statistics import mcnemar
 from core.results import Result
 from core.specs.recovery import BY_LABEL
 from core.specs.vocabulary import GRANULARITIES, METHODS, NO_RECOVERY, RECOVERIES
+from core.studies.curves import thinned
 from core.sweeps.known import KnownResults
 from core.sweeps.reading import can_be_paired
 from core.ui.bench.resources import file_version, load_checkpoint
@@ -26,7 +27,6 @@ from core.ui.sidebar.settings import Settings, baseline_name
 
 NOBODY = "no other baseline"
 SIZES = {"parameters": "nonzero", "MACs": "macs"}
-MOST_RATIOS = 40  # of a curve; of a denser one every twentieth is enough
 SAME_SIZE = 0.01  # sizes that differ by less are equal
 COLUMNS = [
     *("baseline", "method", "recovery", "ratio", "nonzero", "macs"),
@@ -123,10 +123,7 @@ def results_of(name: str, known: KnownResults, settings: Settings) -> list[Found
         for label, recovery in BY_LABEL.items():
             point = replace(settings.point(method, 0.5), recovery=recovery)
             look_up = known.curve if recovery == settings.recovery else known.glance_at_curve
-            ratios = [each.ratio for each in look_up(point)]
-            if len(ratios) > MOST_RATIOS:
-                ratios = [ratio for ratio in ratios if round(100 * ratio) % 5 == 0]
-            for ratio in ratios:
+            for ratio in thinned([each.ratio for each in look_up(point)]):
                 spec = settings.spec(method, ratio)
                 if result := known.result(replace(point, spec=spec)):
                     found.append(Found(name, method, label, ratio, result))

@@ -37,6 +37,18 @@ def offer_downloads(drawing: Drawing, points: pd.DataFrame, name: str, key: str 
         )
 
 
+def offer_table(name: str, frame: pd.DataFrame) -> None:
+    """Draw a button that downloads a table as CSV."""
+    st.download_button(
+        f"{name}.csv",
+        partial(_as_csv, frame),
+        f"{name}.csv",
+        MIME_TYPES["CSV"],
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
 def offer_all(downloads: Mapping[str, tuple[Drawing, pd.DataFrame]]) -> None:
     """Draw a popover with the buttons of each chart; `downloads` maps file name to content."""
     with st.popover("Download", icon=":material/download:"):
