@@ -12,10 +12,15 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, ViewportSize
 
 FOLDER = Path(__file__).resolve().parent
-VIEWPORT: "ViewportSize" = {"width": 1280, "height": 720}
-PICTURES = {
-    "compare.png": "/",
-    "layers.png": "/layers?ratio=0.5&weights=global&allocation=global",
+WIDTH, HEIGHT = 1280, 720
+PICTURES = {  # file: address, height in pixels
+    "compare.png": ("/", HEIGHT),
+    "layers.png": ("/layers?ratio=0.5&weights=global&allocation=global", HEIGHT),
+    "recovery.png": ("/recovery?ratio=0.5", HEIGHT),
+    "predictions.png": (
+        "/predictions?ratio=0.3&recovery=BN+recalibrated&predictions=Images",
+        1080,
+    ),
 }
 ANIMATED = "playing.gif"
 ANIMATED_SIZE = (880, 495)
@@ -26,8 +31,8 @@ LAST_FRAME_MS = 2000
 
 def main() -> None:
     with serving() as address, chromium() as browser:
-        for name, path in PICTURES.items():
-            page = _open(browser, address + path)
+        for name, (path, height) in PICTURES.items():
+            page = _open(browser, address + path, height)
             page.screenshot(path=FOLDER / name)
             page.close()
         page = _open(browser, f"{address}/?present=1&ratio=0&study=false")
@@ -47,8 +52,9 @@ def main() -> None:
     )
 
 
-def _open(browser: "Browser", address: str) -> "Page":
-    page = browser.new_page(viewport=VIEWPORT, color_scheme="light")
+def _open(browser: "Browser", address: str, height: int = HEIGHT) -> "Page":
+    viewport: ViewportSize = {"width": WIDTH, "height": height}
+    page = browser.new_page(viewport=viewport, color_scheme="light")
     page.set_default_timeout(1000 * SECONDS_TO_WAIT)
     page.goto(address)
     page.wait_for_selector(CHART)
