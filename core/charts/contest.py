@@ -28,7 +28,7 @@ def _spec(names: tuple[str, ...]) -> dict[str, Any]:
             "name:N",
             title=None,
             scale=alt.Scale(domain=list(names)),
-            axis=alt.Axis(ticks=False, domain=False, labelLimit=200),
+            axis=alt.Axis(ticks=False, domain=False, labelLimit=200, labelOverlap=False),
         ),
         color=method_color().legend(None),
     )

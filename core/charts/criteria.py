@@ -37,7 +37,7 @@ def _spec(names: tuple[str, ...]) -> dict[str, Any]:
             "criterion:N",
             title=None,
             scale=alt.Scale(domain=list(names)),
-            axis=alt.Axis(ticks=False, domain=False, grid=True, labelLimit=160),
+            axis=alt.Axis(ticks=False, domain=False, grid=True, labelLimit=160, labelOverlap=False),
         ),
         color=alt.Color(
             "recovery:N",

@@ -96,6 +96,8 @@ def _spec(picking: str | None) -> dict[str, Any]:
     above = lines.mark_line(color="white", strokeWidth=1.5, strokeDash=[5, 3])
     names = (
         named("names")
+        # On a phone there is room for the number alone.
+        .transform_calculate(label="width < 400 ? replace(datum.name, ' left', '') : datum.name")
         .mark_text(
             color="white",
             align="right",
@@ -105,7 +107,7 @@ def _spec(picking: str | None) -> dict[str, Any]:
             stroke="black",
             strokeWidth=0.3,
         )
-        .encode(x=line_x, y=line_y, text="name:N")
+        .encode(x=line_x, y=line_y, text="label:N")
     )
     path = named("path").encode(x=line_x, y=line_y)
     best = [
@@ -175,7 +177,7 @@ def _same_size_spec(contenders: tuple[str, ...]) -> dict[str, Any]:
                 y=accuracy, shape=shape, tooltip=tooltip
             ),
         )
-        .properties(height=260)
+        .properties(height=320)
         .to_dict()
     )
     return spec

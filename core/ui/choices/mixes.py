@@ -33,6 +33,7 @@ from core.ui.sidebar.settings import CHANNEL_METHODS
 
 CHART = "mixes"
 PICKED = "picked_mix"
+PRESENTED_HEIGHT = 560  # pixels
 SIZES = (0.5, 0.3, 0.2, 0.1, 0.05)  # parts of the parameters that are left
 DESCRIBED = (0.3, 0.1)
 HYBRID = next(option for option, name in CHANNEL_METHODS.items() if METHODS[name].zeroes_rest)
@@ -71,6 +72,7 @@ def show_mixes(bench: Workbench) -> None:
             "lines of equal size.",
             on_select=_choose_clicked,
             selection=PICKED,
+            presented_height=PRESENTED_HEIGHT,
         )
         st.caption(
             f"On {int(cells['seen'].iloc[0]):,} test images, {_after(settings.recovery.method)}. "
