@@ -36,8 +36,8 @@ BEST = Preset(
     {
         **USUAL,
         "baseline": FULL,
-        # The winner of `python -m core choose --recovery reconstruct` for channels. For weights many
-        # settings are as good: these need no training images to choose which ones go.
+        # The winner of `python -m core choose --recovery reconstruct` for channels. For weights
+        # many settings are as good: these need no training images to choose which ones go.
         "recovery": RECOVERIES["reconstruct"].label,
         "weights": "global",
         "allocation": "global",
