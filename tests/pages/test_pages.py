@@ -51,7 +51,7 @@ from tests.small_networks import random_network, recovered
 SOME_RATIOS = (0.3, 0.6, 0.9)
 OTHER_PRESETS = {
     "As in the study": (0.05, 0.5),
-    "Best without training": (0.3, 0.95),
+    "Best without training": (0.3, 0.75),
 }
 
 
