@@ -214,7 +214,8 @@ def test_without_images_the_nearest_measured_ratio_is_shown_and_named(
 @pytest.fixture
 def fresh_clone(checkpoints: Path, no_images: None) -> None:  # noqa: ARG001
     """What ships, and no images."""
-    for file in [*CHECKPOINTS.glob("*.safetensors"), *CHECKPOINTS.glob("*.results.*")]:
+    shipped = [*CHECKPOINTS.glob("*.safetensors"), *CHECKPOINTS.glob("*.results.*")]
+    for file in [*shipped, CHECKPOINTS / "evidence"]:
         (checkpoints / file.name).symlink_to(file)
 
 
