@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
+from core.measuring.flips import DIRECTIONS
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.pruning import prune
@@ -33,6 +34,9 @@ def assert_page_shows_its_content(app: AppTest, page: str, baseline: Checkpoint)
         accuracy = baseline.metadata["accuracy"]
         right = f"{accuracy['correct']} of {accuracy['seen']}"
         assert metrics(app)["Test images right"] == [right]
+    elif page == "predictions":
+        (bands,) = [each["bands"] for each in frames_of(app) if "bands" in each]
+        assert set(bands["way"]) == set(DIRECTIONS)
     elif page == "recovery":
         said = words(app)
         assert "stay zero at every step" in said or "nothing to bring back" in said
