@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from core.charts.drawing import Drawing, named, top_legend
+from core.charts.drawing import Drawing, named, of_an_accuracy, top_legend
 
 LOSS, GAIN = "#9970AB", "#5AAE61"
 STILL_RIGHT, STILL_WRONG = "#BBC0C7", "#747A83"
@@ -127,11 +127,7 @@ def _classes_spec(names: tuple[str, ...]) -> dict[str, Any]:
                 tooltip=[
                     alt.Tooltip("name:N", title="Class"),
                     alt.Tooltip("side:N", title="When"),
-                    alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
-                    alt.Tooltip("low:Q", title="Interval from", format=".1%"),
-                    alt.Tooltip("high:Q", title="to", format=".1%"),
-                    alt.Tooltip("correct:Q", title="Images right", format=","),
-                    alt.Tooltip("seen:Q", title="of", format=","),
+                    *of_an_accuracy(),
                     alt.Tooltip("change:Q", title="Change in points", format="+.1f"),
                 ],
             ),
@@ -259,11 +255,7 @@ def _reliability_spec() -> dict[str, Any]:
                 tooltip=[
                     alt.Tooltip("side:N", title="When"),
                     alt.Tooltip("confidence:Q", title="Mean confidence", format=".1%"),
-                    alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
-                    alt.Tooltip("low:Q", title="Interval from", format=".1%"),
-                    alt.Tooltip("high:Q", title="to", format=".1%"),
-                    alt.Tooltip("correct:Q", title="Images right", format=","),
-                    alt.Tooltip("seen:Q", title="of", format=","),
+                    *of_an_accuracy(),
                 ],
             ),
         )

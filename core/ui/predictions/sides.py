@@ -43,7 +43,8 @@ class Pair:
 
 def choose_sides(bench: Workbench) -> tuple[Side, Side]:
     """Draw the choice of the two networks."""
-    names = list(_options(bench))
+    options = _options(bench)
+    names = list(options)
     first, second = st.columns(2)
     before = first.selectbox(
         "Before", names, key="before", bind="query-params", help=_HELP, index=0
@@ -51,7 +52,6 @@ def choose_sides(bench: Workbench) -> tuple[Side, Side]:
     after = second.selectbox(
         "After", names, key="after", bind="query-params", help=_HELP, index=names.index(CHANNELS)
     )
-    options = _options(bench)
     return _side(bench, str(before), options), _side(bench, str(after), options)
 
 
