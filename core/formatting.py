@@ -27,6 +27,11 @@ def change(value: float, digits: int = 1) -> str:
     return sign + decimal(value, digits)
 
 
+def capitalised(text: str) -> str:
+    """Begin a sentence with a text whose other capitals stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 LONGEST_NAME = 20  # characters of a layer's name that fit beside a chart
 
 

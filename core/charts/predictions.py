@@ -110,11 +110,7 @@ def _classes_spec(names: tuple[str, ...]) -> dict[str, Any]:
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format=".0%", tickCount=6),
     )
-    color = alt.Color(
-        "side:N",
-        scale=alt.Scale(domain=SIDES, range=["#8A9099", LOSS]),
-        legend=top_legend(symbolOpacity=1, symbolType="circle"),
-    )
+    color = _side_color()
     spec: dict[str, Any] = (
         alt.layer(
             base.mark_line(color="gray", strokeWidth=1.5, opacity=0.6).encode(
@@ -136,6 +132,14 @@ def _classes_spec(names: tuple[str, ...]) -> dict[str, Any]:
         .to_dict()
     )
     return spec
+
+
+def _side_color() -> alt.Color:
+    return alt.Color(
+        "side:N",
+        scale=alt.Scale(domain=SIDES, range=["#8A9099", LOSS]),
+        legend=top_legend(symbolOpacity=1, symbolType="circle"),
+    )
 
 
 def confusions(cells: pd.DataFrame, is_shift: bool, picking: str | None) -> Drawing:
@@ -236,11 +240,7 @@ def _reliability_spec() -> dict[str, Any]:
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format=".0%", tickCount=6),
     )
-    color = alt.Color(
-        "side:N",
-        scale=alt.Scale(domain=SIDES, range=["#8A9099", LOSS]),
-        legend=top_legend(symbolOpacity=1, symbolType="circle"),
-    )
+    color = _side_color()
     base = named("bins").encode(x=across, color=color)
     spec: dict[str, Any] = (
         alt.layer(

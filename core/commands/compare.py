@@ -20,7 +20,7 @@ from core.commands.common import (
 )
 from core.commands.measuring import open_chosen_store, store_option
 from core.errors import InputError
-from core.formatting import change, percent, percent_within
+from core.formatting import capitalised, change, percent, percent_within
 from core.measuring.flips import ClassChange, Flips, spread
 from core.measuring.outcome import Evaluation
 from core.networks import checkpoint
@@ -78,7 +78,7 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
         accuracy = percent_within(evaluation.accuracy, *evaluation.interval)
         print(f"{text}: {evaluation.correct:,} of {evaluation.seen:,} right, {accuracy}")
     print(
-        f"{flips_in_words(flips.test).capitalize()} (McNemar, exact, p = {flips.test.p_value:.2g})."
+        f"{capitalised(flips_in_words(flips.test))} (McNemar, exact, p = {flips.test.p_value:.2g})."
     )
     print(
         f"Both give the same answer to {percent(flips.agreement)} of the images, in "

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core import charts
-from core.formatting import percent
+from core.formatting import capitalised, percent
 from core.measuring.calibration import calibration_error, reliability
 from core.results import Result
 from core.ui.parts.chart import show_chart
@@ -60,7 +60,7 @@ def describe(name: str, result: Result) -> str:
     assert evaluation.confidences is not None
     error = calibration_error(result.codes, evaluation.is_right)
     return (
-        f"{name[:1].upper()}{name[1:]} is right in {percent(evaluation.accuracy)} of "
+        f"{capitalised(name)} is right in {percent(evaluation.accuracy)} of "
         f"{evaluation.seen:,} images, and {percent(float(evaluation.confidences.mean()))} sure on "
         f"average. The expected calibration error is {percent(error.value)} as usually computed, "
         f"and {percent(error.corrected)} ({percent(error.low)} to {percent(error.high)}) without "

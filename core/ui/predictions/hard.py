@@ -15,7 +15,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.gallery import Card, show_gallery
-from core.ui.predictions.pictures import test_pictures
+from core.ui.predictions.pictures import pictures_of
 
 BINS = 40
 SHOWN = 24
@@ -53,7 +53,7 @@ def show_hard(bench: Workbench, names: tuple[str, ...]) -> None:
         alt="How many test images are wrong in how many of the shipped settings, and which of them "
         "the unpruned network has right.",
     )
-    pictures = test_pictures(bench, data, hardest.tolist())
+    pictures = pictures_of(bench, data, hardest.tolist())
     if pictures is not None:
         show_gallery(_cards(found, known.evaluation, names, pictures))
     labels, answers = known.evaluation.labels, known.evaluation.predictions

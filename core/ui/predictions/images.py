@@ -23,7 +23,7 @@ from core.ui.parts.gallery import Card, show_gallery
 from core.ui.parts.plain import plain
 from core.ui.predictions.classes import ends_of
 from core.ui.predictions.filters import PAGE, choose_filter
-from core.ui.predictions.pictures import test_pictures
+from core.ui.predictions.pictures import pictures_of
 from core.ui.predictions.sides import Pair
 
 ON_A_PAGE = 24
@@ -70,7 +70,7 @@ def show_images(bench: Workbench, pair: Pair, flips: Flips, names: Sequence[str]
             else ""
         )
     )
-    pictures = test_pictures(bench, pair.now.key.data, _positions(pair)[shown].tolist())
+    pictures = pictures_of(bench, pair.now.key.data, _positions(pair)[shown].tolist())
     if pictures is not None:
         show_gallery(_cards(pair, flips, names, shown, over, pictures))
     with st.container(key="aside_flips"):

@@ -9,7 +9,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.parts.plain import plain
 
 
-def test_pictures(bench: Workbench, data: str, places: Sequence[int]) -> np.ndarray | None:
+def pictures_of(bench: Workbench, data: str, places: Sequence[int]) -> np.ndarray | None:
     """Return pictures of a data set, uint8 (images, height, width, 3).
 
     Where the images are not on this machine, or are another copy, say so and return None.

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core import charts
 from core.baselines.naming import class_names
-from core.formatting import percent
+from core.formatting import capitalised, percent
 from core.measuring.flips import DIRECTIONS, Flips, spread
 from core.studies.paying import classes_in_words, flips_in_words
 from core.ui.bench.workbench import Workbench
@@ -54,10 +54,10 @@ def show_predictions(bench: Workbench) -> None:
 def _show_words(pair: Pair, flips: Flips, on_classes: str) -> None:
     counts = {name: int(flips.which(name).sum()) for name in DIRECTIONS}
     lines = [
-        f"{_capital(pair.before.name)}: {accuracy_in_words(pair.was.evaluation)}. "
-        f"{_capital(pair.after.name)}: {accuracy_in_words(pair.now.evaluation)}, on the same "
+        f"{capitalised(pair.before.name)}: {accuracy_in_words(pair.was.evaluation)}. "
+        f"{capitalised(pair.after.name)}: {accuracy_in_words(pair.now.evaluation)}, on the same "
         f"{len(flips.labels):,} test images.",
-        f"{_capital(flips_in_words(flips.test))}. Both give the same answer to "
+        f"{capitalised(flips_in_words(flips.test))}. Both give the same answer to "
         f"{percent(flips.agreement)} of the images.",
         on_classes,
     ]
@@ -69,7 +69,3 @@ def _show_words(pair: Pair, flips: Flips, on_classes: str) -> None:
         + ", ".join(f"{count:,} {name}" for name, count in counts.items())
         + ".",
     )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
