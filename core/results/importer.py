@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.errors import InputError
 from core.results.database import Database, StoreError
-from core.results.rows import INSERT, keep_labels, to_row
+from core.results.rows import IMPORT, keep_labels, to_row
 from core.results.shipped import RESULTS_SUFFIX, Shipped, array_file, read_shipped
 
 SECONDS_BETWEEN_TRIES = 60  # after the disk was full or the store locked
@@ -102,7 +102,7 @@ class ShippedImporter:
             _remove(file, connection)
             for each in data:
                 keep_labels(connection, each, shipped.test_labels)
-            connection.executemany(f"INSERT OR IGNORE {INSERT}", rows)
+            connection.executemany(IMPORT, rows)
             connection.execute("INSERT INTO shipped_files VALUES (?, ?)", (file, version))
 
         self._database.write(write)
@@ -110,6 +110,7 @@ class ShippedImporter:
 
 def _remove(file: str, connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM results WHERE file = ?", (file,))
+    connection.execute("UPDATE results SET shipped_as = NULL WHERE shipped_as = ?", (file,))
     connection.execute("DELETE FROM shipped_files WHERE file = ?", (file,))
 
 

@@ -53,6 +53,7 @@ CREATE TABLE results (
     file TEXT NOT NULL, recovery_seconds REAL,
     predictions BLOB NOT NULL,
     codes BLOB, -- of the confidences; NULL where they are not known
+    shipped_as TEXT, -- the shipped file that has this key, also where it was measured again here
     PRIMARY KEY ({", ".join(KEY_COLUMNS)})
 );
 """
@@ -71,18 +72,27 @@ ALTER TABLE results RENAME TO results_1;
 {RESULTS}
 INSERT INTO results ({LAYOUT_1_COLUMNS}) SELECT {LAYOUT_1_COLUMNS} FROM results_1;
 DROP TABLE results_1;
+DELETE FROM shipped_files;
 """
-FROM_LAYOUT_3 = "ALTER TABLE results ADD COLUMN codes BLOB;"
+# Without its files, everything shipped is imported anew, and so marked.
+FROM_LAYOUT_4 = "ALTER TABLE results ADD COLUMN shipped_as TEXT; DELETE FROM shipped_files;"
+FROM_LAYOUT_3 = f"ALTER TABLE results ADD COLUMN codes BLOB; {FROM_LAYOUT_4}"
 FROM_LAYOUT_2 = f"ALTER TABLE results ADD COLUMN recovery_seconds REAL; {FROM_LAYOUT_3}"
 LAYOUT = Layout(
-    version=4,
+    version=5,
     schema=SCHEMA,
-    upgrades={1: FROM_LAYOUT_1, 2: FROM_LAYOUT_2, 3: FROM_LAYOUT_3},
+    upgrades={1: FROM_LAYOUT_1, 2: FROM_LAYOUT_2, 3: FROM_LAYOUT_3, 4: FROM_LAYOUT_4},
 )
 
-INSERT = f"INTO results ({', '.join(COLUMNS)}) VALUES (:{', :'.join(COLUMNS)})"
+IMPORT = (
+    f"INSERT INTO results ({', '.join(COLUMNS)}, shipped_as) "
+    f"VALUES (:{', :'.join(COLUMNS)}, :file) "
+    "ON CONFLICT DO UPDATE SET shipped_as = excluded.shipped_as"
+)
+"""Inserts a shipped row; where there is one of the same key, only notes that it is shipped."""
 UPSERT = (
-    f"INSERT {INSERT} ON CONFLICT DO UPDATE SET "
+    f"INSERT INTO results ({', '.join(COLUMNS)}) VALUES (:{', :'.join(COLUMNS)}) "
+    "ON CONFLICT DO UPDATE SET "
     f"{', '.join(f'{name} = excluded.{name}' for name in VALUE_COLUMNS)}"
 )
 

@@ -124,12 +124,16 @@ class ResultStore:
         return tuple((row["file"], row["version"]) for row in rows)
 
     def shipped_on_everything(self, data: str) -> Iterator[Result]:
-        """Yield the shipped results, of all baselines, on the whole test set of a data set."""
+        """Yield the shipped results, of all baselines, on the whole test set of a data set.
+
+        One that was measured again on this machine is yielded as measured here.
+        """
         labels = self.test_labels(data)
         if labels is None:
             return
         for row in self._query(
-            "SELECT * FROM results WHERE data = :data AND subset = :whole AND file != ''",
+            "SELECT * FROM results "
+            "WHERE data = :data AND subset = :whole AND shipped_as IS NOT NULL",
             {"data": data, "whole": len(labels)},
         ):
             if result := self._read(row, labels):

@@ -63,6 +63,9 @@ PRAGMA user_version = 2;
 LAYOUT_3 = LAYOUT_2.replace(
     "file TEXT NOT NULL,", "file TEXT NOT NULL, recovery_seconds REAL,"
 ).replace("user_version = 2", "user_version = 3")
+LAYOUT_4 = LAYOUT_3.replace(
+    "predictions BLOB NOT NULL,", "predictions BLOB NOT NULL, codes BLOB,"
+).replace("user_version = 3", "user_version = 4")
 RESULTS = [
     result_of(key_of("fine", 0.0)),
     result_of(key_of("channel", 0.3, spec={"criterion": "bn", "allocation": "global"})),
@@ -125,14 +128,19 @@ def test_every_result_is_found_under_its_key(of_layout_1: Path) -> None:
             assert differences(store.get(result.key), result) == []
     with closing(sqlite3.connect(of_layout_1)) as connection:
         assert connection.execute("SELECT count(*) FROM results").fetchone() == (len(KEPT),)
-        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (5,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
         assert {name for (name,) in tables} == {"results", "test_labels", "shipped_files"}
 
 
 @pytest.mark.parametrize(
-    ("layout", "later"), [(LAYOUT_2, {"recovery_seconds", "codes"}), (LAYOUT_3, {"codes"})]
+    ("layout", "later"),
+    [
+        (LAYOUT_2, {"recovery_seconds", "codes", "shipped_as"}),
+        (LAYOUT_3, {"codes", "shipped_as"}),
+        (LAYOUT_4, {"shipped_as"}),
+    ],
 )
 def test_a_file_of_a_later_layout_keeps_its_results(
     path: Path, layout: str, later: set[str]

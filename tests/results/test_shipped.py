@@ -710,6 +710,26 @@ BROKEN: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.parametrize("first", ["shipped", "measured"])
+def test_what_ships_is_known_as_shipped_also_where_it_was_measured_here(
+    tmp_path: Path, path: Path, first: str
+) -> None:
+    here, other = result_of(SHIPPED[1].key, version=1), result_of(key_of("fine", 0.7))
+    if first == "shipped":
+        ship(tmp_path)
+    store = ResultStore(path, tmp_path)
+    put(store, here, other)
+    file = ship(tmp_path)
+    store.refresh()
+    found = {each.key: each for each in store.shipped_on_everything(here.key.data)}
+    assert found.keys() == {each.key for each in SHIPPED}
+    assert differences(found[here.key], here) == []
+    file.unlink()
+    store.refresh()
+    assert list(store.shipped_on_everything(here.key.data)) == []
+    assert differences(store.get(here.key), here) == []
+
+
 @pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
 def test_a_broken_file_leaves_a_note_and_the_rest_at_work(
     tmp_path: Path, path: Path, change: Callable[[Path], None]
