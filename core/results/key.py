@@ -54,20 +54,24 @@ class Key:
 
     @property
     def settings(self) -> str:
-        """Canonical JSON of the spec without the ratio, with the evidence if there is some.
-
-        Defaults are left out, so adding a setting later does not change existing keys.
-        """
-        defaults = {field.name: field.default for field in fields(PruningSpec)}
-        named = {
-            name: value
-            for name, value in asdict(self.spec).items()
-            if name != "ratio" and value != defaults[name]
-        }
-        if self.evidence:
-            named["evidence"] = self.evidence
-        return json.dumps(named, sort_keys=True, separators=(",", ":"))
+        return settings_of(self.spec, self.evidence)
 
     @property
     def recovery_settings(self) -> str:
         return json.dumps(self.recovery.to_json(), sort_keys=True, separators=(",", ":"))
+
+
+def settings_of(spec: PruningSpec, evidence: str = "") -> str:
+    """Return canonical JSON of a spec without the ratio, with the evidence if there is some.
+
+    Defaults are left out, so adding a setting later does not change existing keys.
+    """
+    defaults = {field.name: field.default for field in fields(PruningSpec)}
+    named = {
+        name: value
+        for name, value in asdict(spec).items()
+        if name != "ratio" and value != defaults[name]
+    }
+    if evidence:
+        named["evidence"] = evidence
+    return json.dumps(named, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,67 @@
+"""Compare how long two things take, by timing them alternately. Plain Python, without torch."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import numpy as np
+
+QUARTILES = (0.25, 0.5, 0.75)
+
+Timer = Callable[[], float]
+"""Runs once and returns the seconds that it took."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """The progress of a comparison."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """How many times as fast a candidate is as its reference, over rounds that timed both."""
+
+    low: float  # first quartile of the rounds
+    median: float
+    high: float  # third quartile
+    seconds: float  # median of the candidate
+    reference_seconds: float
+    rounds: int
+
+    @property
+    def differs(self) -> bool:
+        """Whether the middle half of the rounds says the same: faster, or slower."""
+        return self.low > 1 or self.high < 1
+
+    @property
+    def time_saved(self) -> float:
+        """The part of the reference's time that is saved; negative where more is needed."""
+        return 1 - 1 / self.median
+
+
+def alternate(candidate: Timer, reference: Timer, rounds: int) -> Generator[Round, None, Speedup]:
+    """Time both in every round, and return the ratios; can be dropped at any event.
+
+    Whoever goes first takes turns (A B, B A, …), so that neither a machine that gets slower nor
+    what one leaves in the cache favours a side. Both run once before, untimed.
+    """
+    candidate()
+    reference()
+    seconds = np.empty((rounds, 2))
+    for number in range(rounds):
+        sides = [(0, candidate), (1, reference)]
+        for side, timer in sides if number % 2 else reversed(sides):
+            seconds[number, side] = timer()
+        yield Round(number + 1, rounds)
+    low, median, high = np.quantile(seconds[:, 1] / seconds[:, 0], QUARTILES)
+    of_candidate, of_reference = np.median(seconds, 0)
+    return Speedup(
+        float(low),
+        float(median),
+        float(high),
+        float(of_candidate),
+        float(of_reference),
+        rounds,
+    )

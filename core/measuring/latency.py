@@ -1,0 +1,102 @@
+"""Measured latency, and the memory that activations need."""
+
+import weakref
+from collections.abc import Callable, Generator
+from math import ceil
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.benchmark import Timer
+
+from core.measuring.alternating import Round, Speedup, alternate
+
+SECONDS_PER_TIMING = 0.05
+"""At least; a faster network runs several times, since a clock and other programs disturb."""
+ROUNDS = 21
+
+Runner = Callable[[Tensor], object]
+"""Runs a batch of normalised inputs (N, colours, H, W) through a network."""
+
+
+def compare_latency(
+    candidate: Runner, reference: Runner, inputs: Tensor, threads: int, rounds: int = ROUNDS
+) -> Generator[Round, None, Speedup]:
+    """Time both on the same batch, alternately, with PyTorch's benchmark timer.
+
+    The timer sets the number of threads of PyTorch's own runners, and waits for accelerators.
+    Yields after each round; can be dropped at any event.
+    """
+    sides = [_timed(runner, inputs, threads) for runner in (candidate, reference)]
+    return (yield from alternate(*sides, rounds))
+
+
+def _timed(runner: Runner, inputs: Tensor, threads: int) -> Callable[[], float]:
+    timer = Timer(
+        "runner(inputs)", globals={"runner": runner, "inputs": inputs}, num_threads=threads
+    )
+
+    def seconds(number: int) -> float:
+        with torch.inference_mode():
+            return float(timer.timeit(number).mean)
+
+    seconds(1)  # what is compiled or allocated at the first run is not timed
+    number = max(1, ceil(SECONDS_PER_TIMING / max(seconds(2), 1e-9)))
+    return lambda: seconds(number)
+
+
+def peak_activation_bytes(module: nn.Module, inputs: Tensor) -> int:
+    """Return the most bytes that inputs and activations take at any moment of one forward.
+
+    Counted by following every tensor that an operation makes until nothing refers to it any more;
+    tensors that share memory count once, weights do not count. What kernels use within one
+    operation is not seen.
+    """
+    known = {_address(tensor) for tensor in (*module.parameters(), *module.buffers())}
+    with torch.inference_mode():
+        counting = _CountingMode(known)
+        counting.note(inputs)
+        with counting:
+            module(inputs)
+    return counting.peak
+
+
+class _CountingMode(TorchDispatchMode):
+    """Counts the bytes of the storages that are alive."""
+
+    def __init__(self, known: set[int]) -> None:
+        super().__init__()
+        self.peak = 0
+        self._known = known
+        self._alive: dict[int, tuple[int, int]] = {}  # by address: bytes, and tensors that use it
+
+    def note(self, tensor: Tensor) -> None:
+        address = _address(tensor)
+        if address in self._known:
+            return
+        size = tensor.untyped_storage().nbytes()
+        _, users = self._alive.get(address, (size, 0))
+        self._alive[address] = (size, users + 1)
+        weakref.finalize(tensor, self._forget, address)
+        self.peak = max(self.peak, sum(size for size, _ in self._alive.values()))
+
+    def _forget(self, address: int) -> None:
+        size, users = self._alive[address]
+        if users > 1:
+            self._alive[address] = (size, users - 1)
+        else:
+            del self._alive[address]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        before = {id(each) for each in tree_leaves((args, kwargs))}
+        for leaf in tree_leaves(made):
+            if isinstance(leaf, Tensor) and id(leaf) not in before:
+                self.note(leaf)
+        return made
+
+
+def _address(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
