@@ -1,4 +1,8 @@
-"""Choosing the device and the precision."""
+"""Choosing the device and the precision, and naming the machine."""
+
+import os
+import platform
+from pathlib import Path
 
 import torch
 
@@ -63,3 +67,27 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     if precision != "auto":
         return precision
     return "bf16" if has_native_bf16(device) else "fp32"
+
+
+def machine_name(device: torch.device) -> str:
+    """Return the processor that a device computes on, such as "AMD EPYC, 2 cores"."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    cores = usable_cores()
+    return f"{_processor()}, {cores} core{'s' if cores > 1 else ''}"
+
+
+def usable_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(filter(None, [*names, platform.processor(), platform.machine()]), "processor")

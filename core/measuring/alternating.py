@@ -1,6 +1,6 @@
 """Compare how long two things take, by timing them alternately. Plain Python, without torch."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,18 +41,19 @@ class Speedup:
         return 1 - 1 / self.median
 
 
-def alternate(candidate: Timer, reference: Timer, rounds: int) -> Generator[Round, None, Speedup]:
-    """Time both in every round, and return the ratios; can be dropped at any event.
+def alternate(sides: Sequence[Timer], rounds: int) -> Generator[Round, None, Speedup]:
+    """Time a candidate and its reference in every round; can be dropped at any event.
 
     Whoever goes first takes turns (A B, B A, …), so that neither a machine that gets slower nor
     what one leaves in the cache favours a side. Both run once before, untimed.
     """
+    candidate, reference = sides
     candidate()
     reference()
     seconds = np.empty((rounds, 2))
     for number in range(rounds):
-        sides = [(0, candidate), (1, reference)]
-        for side, timer in sides if number % 2 else reversed(sides):
+        order = [(0, candidate), (1, reference)]
+        for side, timer in order if number % 2 else reversed(order):
             seconds[number, side] = timer()
         yield Round(number + 1, rounds)
     low, median, high = np.quantile(seconds[:, 1] / seconds[:, 0], QUARTILES)

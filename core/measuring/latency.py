@@ -30,7 +30,7 @@ def compare_latency(
     Yields after each round; can be dropped at any event.
     """
     sides = [_timed(runner, inputs, threads) for runner in (candidate, reference)]
-    return (yield from alternate(*sides, rounds))
+    return (yield from alternate(sides, rounds))
 
 
 def _timed(runner: Runner, inputs: Tensor, threads: int) -> Callable[[], float]:
@@ -63,11 +63,11 @@ def peak_activation_bytes(module: nn.Module, inputs: Tensor) -> int:
     return counting.peak
 
 
-class _CountingMode(TorchDispatchMode):
+class _CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the storages that are alive."""
 
     def __init__(self, known: set[int]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
         self._known = known
         self._alive: dict[int, tuple[int, int]] = {}  # by address: bytes, and tensors that use it
@@ -99,4 +99,5 @@ class _CountingMode(TorchDispatchMode):
 
 
 def _address(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    address: int = tensor.untyped_storage()._cdata
+    return address

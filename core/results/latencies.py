@@ -105,7 +105,11 @@ COLUMNS: Mapping[str, Callable[[str], Any]] = {
     **{"peak_bytes": _whole, "reference_peak_bytes": _whole, "date": _text},
 }
 KEY_COLUMNS = tuple(COLUMNS)[:11]
-SQL_TYPES = {_text: "TEXT", _whole: "INTEGER", _positive: "REAL"}
+SQL_TYPES: Mapping[Callable[[str], Any], str] = {
+    _text: "TEXT",
+    _whole: "INTEGER",
+    _positive: "REAL",
+}
 SCHEMA = f"""
 CREATE TABLE latencies (
     {", ".join(f"{name} {SQL_TYPES[kind]} NOT NULL" for name, kind in COLUMNS.items())},
@@ -238,7 +242,8 @@ def from_row(row: Mapping[str, Any], file: str = "") -> Latency:
     if not isinstance(settings, dict) or not 0 <= row["hundredths"] <= 100:
         raise ValueError("settings and hundredths should be those of a pruning")
     conditions = Conditions(**{field.name: row[field.name] for field in fields(Conditions)})
-    key = LatencyKey(*(row[name] for name in KEY_COLUMNS[:4]), conditions)
+    named = {name: row[name] for name in KEY_COLUMNS[:4]}
+    key = LatencyKey(**named, conditions=conditions)
     speedup = Speedup(**{field.name: row[field.name] for field in fields(Speedup)})
     return Latency(key, speedup, row["peak_bytes"], row["reference_peak_bytes"], row["date"], file)
 

@@ -1,5 +1,6 @@
 """One measurement: counts, predictions and costs."""
 
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,6 +10,9 @@ from core.data.subsets import sorted_subset
 from core.errors import InputError
 from core.measuring.outcome import Cost, Evaluation
 from core.results.key import Key
+from core.specs.point import Point
+from core.specs.pruning import PruningSpec
+from core.specs.recovery import Recovery
 
 CLASS_DTYPES = (np.uint8, np.uint16)
 
@@ -128,3 +132,30 @@ class CurvePoint:
     macs: int
     precision: str
     file: str  # as in Origin
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The counts and costs of a result of any baseline, without its predictions."""
+
+    checkpoint: str
+    settings: str  # canonical JSON of the spec without its ratio, as in Key
+    recovery: str  # canonical JSON
+    hundredths: int  # the ratio
+    precision: str
+    correct: int
+    parameters: int
+    nonzero: int
+    macs: int
+    macs_nonzero: float
+    bytes: int
+    compressed_bytes: int | None
+    file: str  # as in Origin
+
+    @property
+    def point(self) -> Point:
+        """The pruning and the recovery after it."""
+        settings = json.loads(self.settings)
+        settings.pop("evidence", None)
+        spec = PruningSpec(ratio=self.hundredths / 100, **settings)
+        return Point(spec, Recovery(**json.loads(self.recovery)))

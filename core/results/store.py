@@ -3,7 +3,7 @@
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy as np
 from core import paths
 from core.results.database import Database
 from core.results.importer import ShippedImporter
-from core.results.key import Key
-from core.results.result import CurvePoint, Result
+from core.results.key import ALGORITHM, Key
+from core.results.result import CurvePoint, Outcome, Result
 from core.results.rows import (
     KEY_COLUMNS,
     LAYOUT,
@@ -116,6 +116,17 @@ class ResultStore:
             parameters_of(key),
         )
         return {(row["settings"], row["hundredths"]): row["correct"] for row in rows}
+
+    def on_images(self, data: str, subset: int, seed: int) -> list[Outcome]:
+        """Return the counts of all results, of all baselines, on a subset of a data set."""
+        columns = [field.name for field in fields(Outcome)]
+        rows = self._query(
+            f"SELECT {', '.join(columns)} "
+            "FROM results WHERE data = :data AND subset = :subset AND subset_seed = :seed "
+            "AND algorithm = :algorithm",
+            {"data": data, "subset": subset, "seed": seed, "algorithm": ALGORITHM},
+        )
+        return [Outcome(**dict(row)) for row in rows]
 
     @property
     def shipped_files(self) -> tuple[tuple[str, str], ...]:

@@ -37,7 +37,7 @@ def timers(log: list[str], **seconds: Iterator[float]) -> list[Timer]:
 
 def test_both_are_timed_in_every_round_and_take_turns_in_going_first() -> None:
     log: list[str] = []
-    rounds, _ = finished(alternate(*timers(log, a=cycle([1.0]), b=cycle([1.0])), 4))
+    rounds, _ = finished(alternate(timers(log, a=cycle([1.0]), b=cycle([1.0])), 4))
     assert log[:2] == ["a", "b"]  # untimed
     assert log[2:] == ["b", "a", "a", "b", "b", "a", "a", "b"]
     assert rounds == [Round(number, 4) for number in range(1, 5)]
@@ -47,7 +47,7 @@ def test_the_speedup_is_of_the_rounds_not_of_the_medians() -> None:
     # The machine is ten times as slow in the last rounds; in each, the candidate is twice as fast.
     slow = [1.0, 1.0, 1.0, 10.0, 10.0]
     a, b = iter([9.0, *(each / 2 for each in slow)]), iter([9.0, *slow])
-    _, found = finished(alternate(*timers([], a=a, b=b), 5))
+    _, found = finished(alternate(timers([], a=a, b=b), 5))
     assert (found.low, found.median, found.high) == (2, 2, 2)
     assert (found.seconds, found.reference_seconds, found.rounds) == (0.5, 1, 5)
     assert found.differs
@@ -65,7 +65,7 @@ def test_the_speedup_is_of_the_rounds_not_of_the_medians() -> None:
 )
 def test_a_spread_that_covers_1_is_no_difference(ratios: list[float], differs: bool) -> None:
     a, b = iter([1.0, *(1 / each for each in ratios)]), cycle([1.0])
-    _, found = finished(alternate(*timers([], a=a, b=b), len(ratios)))
+    _, found = finished(alternate(timers([], a=a, b=b), len(ratios)))
     assert found.low == pytest.approx(sorted(ratios)[1])
     assert found.high == pytest.approx(sorted(ratios)[3])
     assert found.differs is differs
@@ -73,7 +73,7 @@ def test_a_spread_that_covers_1_is_no_difference(ratios: list[float], differs: b
 
 def test_a_comparison_can_be_dropped_at_any_round() -> None:
     log: list[str] = []
-    steps = alternate(*timers(log, a=cycle([1.0]), b=cycle([1.0])), 9)
+    steps = alternate(timers(log, a=cycle([1.0]), b=cycle([1.0])), 9)
     next(steps)
     steps.close()
     assert len(log) == 4
@@ -115,7 +115,8 @@ class WithShortcut(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         kept = F.relu(inputs)
-        return kept + self.conv(F.relu(self.conv(kept)))
+        added: Tensor = kept + self.conv(F.relu(self.conv(kept)))
+        return added
 
 
 def test_a_shortcut_keeps_its_activations_alive() -> None:

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from core.results.latencies import (
 from core.specs.pruning import PruningSpec
 
 HERE = Conditions("a laptop, 4 cores", "cpu", "pytorch", "fp32", 1, 4, "torch 2.15.0")
-OTHER_CONDITIONS = {
+OTHER_CONDITIONS: dict[str, Any] = {
     "machine": "a server, 64 cores",
     "device": "cuda",
     "runtime": "onnxruntime",
