@@ -1,7 +1,7 @@
 """Measured latency, and the memory that activations need."""
 
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from math import ceil
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.utils.benchmark import Timer
 from core.measuring.alternating import Round, Speedup, alternate
 
 SECONDS_PER_TIMING = 0.05
-"""At least; a faster network runs several times, since a clock and other programs disturb."""
+"""A faster network runs several times, since a clock is coarse and other programs disturb."""
 ROUNDS = 21
 
 Runner = Callable[[Tensor], object]
@@ -22,18 +22,21 @@ Runner = Callable[[Tensor], object]
 
 
 def compare_latency(
-    candidate: Runner, reference: Runner, inputs: Tensor, threads: int, rounds: int = ROUNDS
+    sides: Sequence[tuple[Runner, Tensor]],
+    threads: int,
+    rounds: int = ROUNDS,
+    least: float = SECONDS_PER_TIMING,
 ) -> Generator[Round, None, Speedup]:
-    """Time both on the same batch, alternately, with PyTorch's benchmark timer.
+    """Time a candidate and its reference, each on its batch, with PyTorch's benchmark timer.
 
-    The timer sets the number of threads of PyTorch's own runners, and waits for accelerators.
-    Yields after each round; can be dropped at any event.
+    The timer sets the number of threads of PyTorch's own runners, and waits for accelerators. Each
+    timing takes `least` seconds or more. Yields after each round; can be dropped at any event.
     """
-    sides = [_timed(runner, inputs, threads) for runner in (candidate, reference)]
-    return (yield from alternate(sides, rounds))
+    timers = [_timed(runner, inputs, threads, least) for runner, inputs in sides]
+    return (yield from alternate(timers, rounds))
 
 
-def _timed(runner: Runner, inputs: Tensor, threads: int) -> Callable[[], float]:
+def _timed(runner: Runner, inputs: Tensor, threads: int, least: float) -> Callable[[], float]:
     timer = Timer(
         "runner(inputs)", globals={"runner": runner, "inputs": inputs}, num_threads=threads
     )
@@ -43,7 +46,7 @@ def _timed(runner: Runner, inputs: Tensor, threads: int) -> Callable[[], float]:
             return float(timer.timeit(number).mean)
 
     seconds(1)  # what is compiled or allocated at the first run is not timed
-    number = max(1, ceil(SECONDS_PER_TIMING / max(seconds(2), 1e-9)))
+    number = max(1, ceil(least / max(seconds(2), 1e-9)))
     return lambda: seconds(number)
 
 

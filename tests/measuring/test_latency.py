@@ -87,7 +87,7 @@ def test_networks_are_run_on_the_inputs_with_the_threads_that_are_asked_for() ->
         seen.append((shape, threads, torch.is_inference_mode_enabled()))
 
     before = torch.get_num_threads()
-    _, found = finished(compare_latency(runner, runner, torch.zeros(3, 1, 2, 2), 2, rounds=1))
+    _, found = finished(compare_latency([(runner, torch.zeros(3, 1, 2, 2))] * 2, 2, rounds=1))
     assert set(seen) == {((3, 1, 2, 2), 2, True)}
     assert found.seconds > 0
     assert torch.get_num_threads() == before

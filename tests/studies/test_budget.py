@@ -227,11 +227,13 @@ def test_one_ratio_for_all_meets_a_budget_from_below_by_less_than_a_hundredth(
 ) -> None:
     pruner = Pruner(random_network())
 
-    def left(ratio: float) -> float:
-        model = pruner.prune(replace(spec, ratio=ratio)).network
-        return quantity_of(cost(model), spec.method, quantity)
+    def quantity_left(network: Network) -> float:
+        return quantity_of(cost(network), spec.method, quantity)
 
-    found = smallest_ratio(pruner, spec, quantity, part)
+    def left(ratio: float) -> float:
+        return quantity_left(pruner.prune(replace(spec, ratio=ratio)).network)
+
+    found = smallest_ratio(pruner, spec, quantity_left, part)
     assert left(found) <= part * left(0)
     assert found == 0 or left(found - 0.01) > part * left(0)
 
@@ -239,7 +241,10 @@ def test_one_ratio_for_all_meets_a_budget_from_below_by_less_than_a_hundredth(
 def test_one_ratio_for_all_may_not_suffice() -> None:
     with pytest.raises(InputError, match="impossible"):
         smallest_ratio(
-            Pruner(random_network()), PruningSpec("channel", 0.5, scope="internal"), "macs", 0.001
+            Pruner(random_network()),
+            PruningSpec("channel", 0.5, scope="internal"),
+            lambda network: cost(network).macs,
+            0.001,
         )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,14 +71,7 @@ def channels_problem(network: Network, quantity: str) -> Problem:
         each.update(name for name, _ in network.module.named_parameters())
         constant = 0
     shapes = {name: tensor.shape for name, tensor in stored_tensors(network.module).items()}
-    # Positions that each dimension loses with one channel of each group.
-    narrowing: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
-    for number, group in enumerate(groups):
-        for member in group.members:
-            if each[member.tensor]:
-                dims = narrowing[member.tensor]
-                per_channel = dims.setdefault(member.dim, np.zeros(len(groups), dtype=np.int64))
-                per_channel[number] += member.positions.shape[1]
+    narrowing = narrowing_of(network, {name for name, count in each.items() if count})
     constant += sum(
         count * shapes[name].numel() for name, count in each.items() if name not in narrowing
     )
@@ -99,6 +92,22 @@ def channels_problem(network: Network, quantity: str) -> Problem:
     return Problem(
         tuple(group.name for group in groups), np.array([group.size for group in groups]), left
     )
+
+
+def narrowing_of(network: Network, names: Set[str]) -> dict[str, dict[int, np.ndarray]]:
+    """Return the positions that each dimension loses with one channel of each group.
+
+    By tensor, of `names`, and dimension: int64 (groups,). What no group narrows is left out.
+    """
+    groups = network.groups
+    narrowing: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
+    for number, group in enumerate(groups):
+        for member in group.members:
+            if member.tensor in names:
+                dims = narrowing[member.tensor]
+                per_channel = dims.setdefault(member.dim, np.zeros(len(groups), dtype=np.int64))
+                per_channel[number] += member.positions.shape[1]
+    return narrowing
 
 
 def problem_of(network: Network, method: str, quantity: str) -> Problem:

@@ -7,24 +7,24 @@ from dataclasses import replace
 from typing import TypeVar
 
 from core.errors import InputError
-from core.measuring.cost import cost
+from core.networks.network import Network
 from core.pruning import Pruner
 from core.pruning.matching import HIGHEST_RATIO
 from core.specs.pruning import PruningSpec
-from core.studies.budget.problem import quantity_of
 
 Event = TypeVar("Event")
 
 
-def smallest_ratio(pruner: Pruner, spec: PruningSpec, quantity: str, part: float) -> float:
+def smallest_ratio(
+    pruner: Pruner, spec: PruningSpec, quantity_of: Callable[[Network], float], part: float
+) -> float:
     """Return the smallest ratio, in hundredths, that leaves at most `part` (0 to 1) of a quantity.
 
     The ratio of `spec` is ignored. Raises InputError if even HIGHEST_RATIO leaves more.
     """
 
     def left(hundredths: int) -> float:
-        network = pruner.prune(replace(spec, ratio=hundredths / 100)).network
-        return quantity_of(cost(network), spec.method, quantity)
+        return quantity_of(pruner.prune(replace(spec, ratio=hundredths / 100)).network)
 
     highest = round(100 * HIGHEST_RATIO)
     budget = part * left(0)
