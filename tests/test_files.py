@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.files import written_atomically, written_once
+from core.files import write_together, written_atomically, written_once
 
 
 def names_in(folder: Path) -> list[str]:
@@ -108,3 +108,53 @@ def test_a_file_system_without_links_is_written_too(
     with pytest.raises(FileExistsError):
         write_new(path, "second")
     assert path.read_text() == "first"
+
+
+def test_several_files_are_written_together(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    write_together({folder / "first": b"1", folder / "second": b"2"})
+    assert (folder / "first").read_bytes() + (folder / "second").read_bytes() == b"12"
+    assert names_in(folder) == ["first", "second"]
+    write_together({folder / "first": b"3", folder / "third": b"4"}, overwrite=True)
+    assert names_in(folder) == ["first", "second", "third"]
+    assert (folder / "first").read_bytes() == b"3"
+
+
+@pytest.mark.parametrize("interruption", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("failing", ["fsync", "replace", "link"])
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_if_one_file_fails_none_is_written(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interruption: type[BaseException],
+    failing: str,
+    call: int,
+) -> None:
+    there = [tmp_path / name for name in ("a", "b")]
+    for path in there:
+        path.write_text("previous")
+    new = [tmp_path / "folder" / name for name in ("c", "d")]
+    works, calls = getattr(os, failing), iter(range(1, 9))
+
+    def fail(*arguments: object) -> None:
+        if next(calls) == call:
+            raise interruption
+        works(*arguments)
+
+    monkeypatch.setattr(os, failing, fail)
+    contents = dict.fromkeys((there[0], new[0], there[1], new[1]), b"next")
+    try:
+        write_together(contents, overwrite=True)
+    except interruption:
+        assert names_in(tmp_path) == ["a", "b"]
+        assert [path.read_text() for path in there] == ["previous", "previous"]
+    else:  # as many calls were not needed
+        assert [path.read_bytes() for path in contents] == 4 * [b"next"]
+
+
+def test_a_file_that_is_there_stops_all_others(tmp_path: Path) -> None:
+    (tmp_path / "second").write_text("previous")
+    with pytest.raises(FileExistsError):
+        write_together({tmp_path / "first": b"1", tmp_path / "second": b"2"})
+    assert names_in(tmp_path) == ["second"]
+    assert (tmp_path / "second").read_text() == "previous"

@@ -5,12 +5,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.device import DTYPES, best_device, resolve_precision
 from core.errors import InputError
 from core.measuring.outcome import Evaluation, confidence_codes
-from core.networks.batch_norm import fold_batch_norms
+from core.networks.inference import for_inference
 from core.networks.network import Network
 
 BATCH_SIZES = {"cpu": 100, "cuda": 1000, "mps": 500}
@@ -19,16 +19,6 @@ BATCH_SIZES = {"cpu": 100, "cuda": 1000, "mps": 500}
 Larger batches outgrow a processor's cache, smaller ones leave a GPU idle. On the CPU the size is
 part of what makes counts repeatable to the bit.
 """
-
-
-def for_inference(network: Network, device: torch.device, precision: str) -> nn.Module:
-    """Return a copy of the module for inference only, in `precision` ("fp32" or "bf16").
-
-    Batch-norms are folded into their convolutions, in fp32. The copy is in channels_last order if
-    the forward supports it.
-    """
-    folded = fold_batch_norms(network).to(device, DTYPES[precision])
-    return folded.to(memory_format=network.memory_format)
 
 
 def evaluate(

@@ -135,12 +135,29 @@ def save(
     written, or if a number is not finite or too large for half precision.
     """
     refuse_to_overwrite(path, overwrite)
+    content = file_content(network, dataset, metadata)
+    try:
+        with (written_atomically if overwrite else written_once)(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and path.exists():
+            raise _exists(path) from error
+        raise CheckpointError(
+            f"{path} cannot be written ({error.strerror}). Choose another place."
+        ) from error
+
+
+def file_content(network: Network, dataset: str, metadata: Mapping[str, Any]) -> bytes:
+    """Return the content of a checkpoint file.
+
+    Raises CheckpointError if a number is not finite or too large for half precision.
+    """
     stored = stored_tensors(network.module)
     for name, tensor in stored.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(
-                f"{path} was not written: {name} holds numbers that are not finite, or larger than "
-                "the 65,504 that the file's half precision can hold."
+                f"The checkpoint was not written: {name} holds numbers that are not finite, or "
+                "larger than the 65,504 that the file's half precision can hold."
             )
     header = {
         **metadata,
@@ -152,16 +169,7 @@ def save(
         "std": network.normalisation.std,
         "dataset": dataset,
     }
-    content = serialise(stored, {name: json.dumps(value) for name, value in header.items()})
-    try:
-        with (written_atomically if overwrite else written_once)(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        if isinstance(error, FileExistsError) and path.exists():
-            raise _exists(path) from error
-        raise CheckpointError(
-            f"{path} cannot be written ({error.strerror}). Choose another place."
-        ) from error
+    return serialise(stored, {name: json.dumps(value) for name, value in header.items()})
 
 
 def refuse_to_overwrite(path: Path, overwrite: bool) -> None:

@@ -1,7 +1,8 @@
 """The registry of architectures by name.
 
-To add one, write a function that builds it from a signature, and add it to ARCHITECTURES. A prefix
-names the networks of others: torchvision:NAME, timm:NAME, and package.module:function.
+To add one, write a function that builds it from a signature and one that writes its code, and add
+both to ARCHITECTURES. A prefix names the networks of others: torchvision:NAME, timm:NAME, and
+package.module:function.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from core.networks.architectures import elsewhere, mobilenet, resnet, small_resn
 from core.networks.meta import meta_copy, tensors_of
 from core.networks.segments import Segment, whole
 from core.networks.signature import Signature
+from core.networks.source import Source
 from core.specs.architecture import Architecture
 
 
@@ -35,6 +37,8 @@ class Entry:
     """Other settings, with tensors of other names or shapes."""
     namesakes: tuple[Architecture, ...] = ()
     """Architectures that compute something else with tensors of the same names and shapes."""
+    source: Callable[..., Source] | None = None
+    """Writes the code that builds it without this project; takes the same as `build`."""
 
 
 ARCHITECTURES: Mapping[str, Entry] = {
@@ -46,6 +50,7 @@ ARCHITECTURES: Mapping[str, Entry] = {
             64,
             last_norm,
             namesakes=(Architecture.of(name, {"pool": "max"}),),
+            source=resnet.source(name),
         )
         for name, label, build, last_norm in (
             ("resnet18", "ResNet-18", resnet.resnet18, "bn2"),
@@ -62,23 +67,41 @@ ARCHITECTURES: Mapping[str, Entry] = {
             "bn2",
             small_resnet.with_zeros,
             variants=({"shortcut": "conv"},),
+            source=small_resnet.source(depth),
         )
         for depth in (20, 32, 44, 56)
     },
-    "vgg11": Entry("VGG-11", vgg.vgg11, vgg.segments, 64, variants=({"head": "mlp"},)),
-    "vgg16": Entry("VGG-16", vgg.vgg16, vgg.segments, 64, variants=({"head": "mlp"},)),
+    **{
+        name: Entry(
+            label,
+            build,
+            vgg.segments,
+            64,
+            variants=({"head": "mlp"},),
+            source=vgg.source(name),
+        )
+        for name, label, build in (
+            ("vgg11", "VGG-11", vgg.vgg11),
+            ("vgg16", "VGG-16", vgg.vgg16),
+        )
+    },
     "mobilenet_v2": Entry(
         "MobileNetV2",
         mobilenet.mobilenet_v2,
         mobilenet.segments,
         32,
         namesakes=(Architecture("torchvision:mobilenet_v2"),),
+        source=mobilenet.source,
     ),
 }
 
 ELSEWHERE: Mapping[str, Callable[[str], elsewhere.Build]] = {
     "torchvision": elsewhere.torchvision_model,
     "timm": elsewhere.timm_model,
+}
+SOURCES: Mapping[str, Callable[[str], Callable[[Signature], Source]]] = {
+    "torchvision": elsewhere.torchvision_source,
+    "timm": elsewhere.timm_source,
 }
 
 OLD_NAMES = {"resnet18-cifar": "resnet18"}
@@ -105,8 +128,11 @@ def entry(architecture: Architecture) -> Entry:
             "torchvision:NAME, timm:NAME or package.module:function."
         )
     library, _, model = name.partition(":")
-    builder = elsewhere.own_code(name) if is_own_code(architecture) else ELSEWHERE[library](model)
-    return Entry(name, builder, initialises_itself=True)
+    if is_own_code(architecture):
+        builder, source = elsewhere.own_code(name), elsewhere.own_source(name)
+    else:
+        builder, source = ELSEWHERE[library](model), SOURCES[library](model)
+    return Entry(name, builder, initialises_itself=True, source=source)
 
 
 def registered(architecture: Architecture) -> Architecture:

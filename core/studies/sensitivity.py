@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.device import DTYPES
-from core.measuring.evaluation import classify, for_inference
+from core.measuring.evaluation import classify
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import (
     Recovering,
@@ -17,6 +17,7 @@ from core.networks.batch_norm import (
     recalibrate,
     statistics,
 )
+from core.networks.inference import for_inference
 from core.networks.layers import copy_with, weight_names
 from core.networks.network import Network
 from core.networks.segments import Segment, run_segments

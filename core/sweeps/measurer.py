@@ -12,10 +12,11 @@ from core.data.dataset import DataSet, subset_indices
 from core.device import DTYPES, best_device, resolve_precision
 from core.evidence import Evidence, kept_saliency, local_evidence
 from core.measuring.cost import compressed_bytes, cost
-from core.measuring.evaluation import BATCH_SIZES, classify, for_inference
+from core.measuring.evaluation import BATCH_SIZES, classify
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering
 from core.networks.checkpoint import Checkpoint
+from core.networks.inference import for_inference
 from core.networks.network import Network
 from core.pruning import Pruned, Pruner
 from core.recovery.recover import recover

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.device import DTYPES, resolve_precision
-from core.measuring.evaluation import for_inference
+from core.networks.inference import for_inference
 from core.networks.network import Network
 from core.training.arranged import arranged_for
 

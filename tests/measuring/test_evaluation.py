@@ -14,11 +14,12 @@ from core import paths
 from core.data.dataset import DataSet, subset_indices
 from core.data.normalisation import CIFAR10
 from core.errors import InputError
-from core.measuring.evaluation import BATCH_SIZES, evaluate, evaluate_fully, for_inference
+from core.measuring.evaluation import BATCH_SIZES, evaluate, evaluate_fully
 from core.measuring.outcome import Evaluation
 from core.measuring.statistics import wilson_interval
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
+from core.networks.inference import for_inference
 from core.networks.network import Network
 from core.training import History, Split, default_recipe, train
 from tests.environment import needs_native_bf16

@@ -10,6 +10,7 @@ from torch import nn
 
 from core.errors import InputError, one_line
 from core.networks.signature import Signature
+from core.networks.source import Source, call
 
 Build = Callable[[Signature], nn.Module]
 
@@ -33,18 +34,38 @@ def torchvision_model(name: str) -> Build:
     builder = models.get_model_builder(name)
 
     def build(signature: Signature) -> nn.Module:
-        size = signature.image_size
-        settings = {
-            "image_size": size,
-            "input_size": (size, size),
-            "aux_logits": False,
-            "init_weights": True,
-        }
-        model = inspect.signature(builder).return_annotation
-        module: nn.Module = builder(num_classes=signature.classes, **_accepted(model, settings))
+        module: nn.Module = builder(**_torchvision_settings(builder, signature))
         return module
 
     return build
+
+
+def torchvision_source(name: str) -> Callable[[Signature], Source]:
+    """Return the function that writes the code of a model of torchvision."""
+
+    def write(signature: Signature) -> Source:
+        from torchvision import models
+
+        settings = _torchvision_settings(models.get_model_builder(name), signature)
+        return Source(
+            (f"from torchvision.models import {name}",), (f"network = {call(name, settings)}",)
+        )
+
+    return write
+
+
+def _torchvision_settings(
+    builder: Callable[..., nn.Module], signature: Signature
+) -> dict[str, object]:
+    size = signature.image_size
+    settings = {
+        "image_size": size,
+        "input_size": (size, size),
+        "aux_logits": False,
+        "init_weights": True,
+    }
+    model = inspect.signature(builder).return_annotation
+    return {"num_classes": signature.classes, **_accepted(model, settings)}
 
 
 def timm_model(name: str) -> Build:
@@ -71,6 +92,26 @@ def timm_model(name: str) -> Build:
     return build
 
 
+def timm_source(name: str) -> Callable[[Signature], Source]:
+    """Return the function that writes the code of a model of timm."""
+
+    def write(signature: Signature) -> Source:
+        settings: dict[str, object] = {"model_name": name, "num_classes": signature.classes}
+        sized = call("timm.create_model", settings | {"img_size": signature.image_size})
+        unsized = call("timm.create_model", settings)
+        return Source(
+            ("import timm",),
+            (
+                "try:",
+                f"    network = {sized}",
+                "except TypeError:  # convolutional networks take no img_size",
+                f"    network = {unsized}",
+            ),
+        )
+
+    return write
+
+
 def allow_own_code(name: str) -> None:
     """Allow `package.module:function` to be imported and called, here and in child processes."""
     os.environ[OWN_CODE] = ",".join([*allowed_own_code(), name])
@@ -88,6 +129,34 @@ def own_code(name: str) -> Build:
     InputError if it was not allowed, since a file that names it is no reason to run it, or if it
     cannot be imported or fails.
     """
+    function = _own_function(name)
+
+    def build(signature: Signature) -> nn.Module:
+        module: nn.Module = function(**_own_settings(function, signature))
+        return module
+
+    return build
+
+
+def own_source(name: str) -> Callable[[Signature], Source]:
+    """Return the function that writes the import and the call of a person's own function.
+
+    Raises InputError as `own_code` does.
+    """
+    function = _own_function(name)
+    module_name, _, function_name = name.partition(":")
+
+    def write(signature: Signature) -> Source:
+        settings = _own_settings(function, signature)
+        return Source(
+            (f"from {module_name} import {function_name}",),
+            (f"network = {call(function_name, settings)}",),
+        )
+
+    return write
+
+
+def _own_function(name: str) -> Callable[..., nn.Module]:
     if _FUNCTION.fullmatch(name) is None:
         raise InputError(f"Own code is named package.module:function, not {name!r}.")
     if name not in allowed_own_code():
@@ -97,15 +166,16 @@ def own_code(name: str) -> Build:
         )
     module_name, _, function_name = name.partition(":")
     try:
-        function = getattr(importlib.import_module(module_name), function_name)
+        function: Callable[..., nn.Module] = getattr(
+            importlib.import_module(module_name), function_name
+        )
     except Exception as error:
         raise InputError(f"{name} cannot be imported ({one_line(error)}).") from error
+    return function
 
-    def build(signature: Signature) -> nn.Module:
-        module: nn.Module = function(**_accepted(function, {"num_classes": signature.classes}))
-        return module
 
-    return build
+def _own_settings(function: Callable[..., object], signature: Signature) -> dict[str, object]:
+    return _accepted(function, {"num_classes": signature.classes})
 
 
 def _accepted(function: Callable[..., object], settings: dict[str, object]) -> dict[str, object]:

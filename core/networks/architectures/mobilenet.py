@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from core.networks.segments import Segment, chain, children_of, flatten
 from core.networks.signature import Signature
+from core.networks.source import Source
 
 if TYPE_CHECKING:
     from torchvision.models import MobileNetV2
@@ -35,6 +36,20 @@ def mobilenet_v2(signature: Signature) -> "MobileNetV2":
     stem = network.features[0][0]
     network.features[0][0] = nn.Conv2d(3, stem.out_channels, 3, padding=1, bias=False)
     return network
+
+
+def source(signature: Signature) -> Source:
+    """Write the code of a MobileNetV2."""
+    return Source(
+        ("from torchvision.models import MobileNetV2",),
+        (
+            "stages = [  # expansion, channels, blocks, stride",
+            *(f"    {stage}," for stage in STAGES),
+            "]",
+            f"network = MobileNetV2({signature.classes}, inverted_residual_setting=stages)",
+            "network.features[0][0] = nn.Conv2d(3, 32, 3, padding=1, bias=False)",
+        ),
+    )
 
 
 def segments(network: nn.Module) -> tuple[Segment, ...]:

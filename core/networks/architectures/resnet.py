@@ -4,6 +4,7 @@ He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", 2015, in th
 for images of 32x32 pixels.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -11,6 +12,7 @@ from torch import nn
 from core.errors import InputError
 from core.networks.segments import Segment, chain, children_of, flatten
 from core.networks.signature import Signature
+from core.networks.source import Source
 
 if TYPE_CHECKING:
     from torchvision.models import ResNet
@@ -51,6 +53,21 @@ def _with_small_stem(network: "ResNet", pool: str) -> "ResNet":
     if pool == "none":
         network.maxpool = nn.Identity()
     return network
+
+
+def source(builder: str) -> Callable[..., Source]:
+    """Return the function that writes the code of one of these, named as torchvision's builder."""
+
+    def write(signature: Signature, pool: str = "none") -> Source:
+        lines = [
+            f"network = {builder}(num_classes={signature.classes})",
+            "network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)",
+        ]
+        if pool == "none":
+            lines.append("network.maxpool = nn.Identity()")
+        return Source((f"from torchvision.models import {builder}",), tuple(lines))
+
+    return write
 
 
 def segments(network: nn.Module) -> tuple[Segment, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from core.errors import InputError
 from core.networks.segments import Segment, chain, children_of, flatten
 from core.networks.signature import Signature
+from core.networks.source import Source, definitions
 
 STAGES = ("layer1", "layer2", "layer3")
 WIDTHS = (16, 32, 64)
@@ -99,9 +100,30 @@ def small_resnet(depth: int) -> Callable[..., SmallResNet]:
         """
         if shortcut not in SHORTCUTS:
             raise InputError(f"A shortcut is {' or '.join(SHORTCUTS)}, not {shortcut!r}.")
-        return SmallResNet((depth - 2) // 6, signature.classes, shortcut)
+        return SmallResNet(_blocks(depth), signature.classes, shortcut)
 
     return build
+
+
+def source(depth: int) -> Callable[..., Source]:
+    """Return the function that writes the code of the network with `depth` layers."""
+
+    def write(signature: Signature, shortcut: str = "zeros") -> Source:
+        return Source(
+            ("from torch import Tensor",),
+            (f"network = SmallResNet({_blocks(depth)}, {signature.classes}, {shortcut!r})",),
+            (
+                f"WIDTHS = {WIDTHS}",
+                *definitions((ZeroPaddedShortcut, SmallResNet, _stage, _shortcut)),
+            ),
+        )
+
+    return write
+
+
+def _blocks(depth: int) -> int:
+    """Return the number of blocks in each stage."""
+    return (depth - 2) // 6
 
 
 def segments(network: nn.Module) -> tuple[Segment, ...]:

@@ -4,6 +4,7 @@ Simonyan, Zisserman: "Very Deep Convolutional Networks for Large-Scale Image Rec
 usual variant for images of 32x32 pixels has one linear layer; some keep three.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -11,11 +12,13 @@ from torch import nn
 from core.errors import InputError
 from core.networks.segments import Segment, chain, flatten
 from core.networks.signature import Signature
+from core.networks.source import Source
 
 if TYPE_CHECKING:
     from torchvision.models import VGG
 
 HEADS = ("linear", "mlp")
+CONFIGURATIONS = {"vgg11": "A", "vgg16": "D"}
 
 
 def vgg11(signature: Signature, head: str = "linear") -> "VGG":
@@ -23,12 +26,12 @@ def vgg11(signature: Signature, head: str = "linear") -> "VGG":
 
     `head` is "linear" or "mlp" (two hidden layers of 512). Raises InputError for another one.
     """
-    return _vgg("A", signature.classes, head)
+    return _vgg(CONFIGURATIONS["vgg11"], signature.classes, head)
 
 
 def vgg16(signature: Signature, head: str = "linear") -> "VGG":
     """Build a VGG-16, like `vgg11`."""
-    return _vgg("D", signature.classes, head)
+    return _vgg(CONFIGURATIONS["vgg16"], signature.classes, head)
 
 
 def _vgg(configuration: str, classes: int, head: str) -> "VGG":
@@ -50,6 +53,32 @@ def _hidden_layers(classes: int) -> nn.Sequential:
         *(nn.Linear(512, 512), nn.ReLU(inplace=True), nn.Dropout()),
         nn.Linear(512, classes),
     )
+
+
+def source(name: str) -> Callable[..., Source]:
+    """Return the function that writes the code of one of these."""
+
+    def write(signature: Signature, head: str = "linear") -> Source:
+        classes = signature.classes
+        mlp = (
+            "network.classifier = nn.Sequential(",
+            "    *(nn.Linear(512, 512), nn.ReLU(), nn.Dropout()),",
+            "    *(nn.Linear(512, 512), nn.ReLU(), nn.Dropout()),",
+            f"    nn.Linear(512, {classes}),",
+            ")",
+        )
+        linear = (f"network.classifier = nn.Linear(512, {classes})",)
+        return Source(
+            ("from torchvision.models.vgg import VGG, cfgs, make_layers",),
+            (
+                f'network = VGG(make_layers(cfgs["{CONFIGURATIONS[name]}"], batch_norm=True), '
+                "init_weights=False)",
+                "network.avgpool = nn.AdaptiveAvgPool2d(1)",
+                *(linear if head == "linear" else mlp),
+            ),
+        )
+
+    return write
 
 
 def segments(network: nn.Module) -> tuple[Segment, ...]:
