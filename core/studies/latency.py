@@ -1,0 +1,99 @@
+"""How fast pruned networks are, beside their baseline, in one of the runtimes."""
+
+from collections.abc import Generator
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import torch
+from torch import Tensor
+
+from core.device import DTYPES, machine_name, resolve_precision
+from core.export.runtimes import Runtime, load
+from core.formatting import decimal
+from core.measuring.alternating import Round, Speedup
+from core.measuring.latency import ROUNDS, compare_latency, peak_activation_bytes
+from core.networks.inference import for_inference
+from core.networks.network import Network
+from core.results import Conditions, Latency, LatencyKey
+
+BATCHES = (1, 64)
+SEED = 0
+
+
+def precision_for(runtime: Runtime, precision: str, device: torch.device) -> str:
+    """Resolve `auto` to the device's precision, or to fp32 where the runtime lacks it."""
+    resolved = resolve_precision(precision, device)
+    if precision == "auto" and resolved not in runtime.precisions:
+        return "fp32"
+    return resolved
+
+
+def conditions_here(
+    runtime: Runtime, precision: str, batch: int, threads: int, device: torch.device
+) -> Conditions:
+    """Return the conditions of a measurement on this machine."""
+    return Conditions(
+        machine_name(device),
+        device.type,
+        runtime.name,
+        precision,
+        batch,
+        threads,
+        f"{runtime.package} {version(runtime.package)}",
+    )
+
+
+def measure_latency(
+    key: LatencyKey,
+    pruned: Network,
+    baseline: Network,
+    runtime: Runtime,
+    device: torch.device,
+    rounds: int = ROUNDS,
+) -> Generator[Round, None, Latency]:
+    """Time a pruned network and its baseline alternately; can be dropped at any event.
+
+    What a network takes of the time does not depend on the pictures: the inputs are random.
+    Raises InputError if the runtime is not installed, or cannot run the networks.
+    """
+    conditions = key.conditions
+    inputs = example_inputs(baseline, conditions.batch)
+    sides = [
+        (
+            load(
+                runtime, network, inputs, conditions.precision, _own_threads(conditions), device
+            ),
+            inputs,
+        )
+        for network in (pruned, baseline)
+    ]
+    speedup = yield from compare_latency(sides, conditions.threads, rounds)
+    peaks = [peak_bytes(network, conditions) for network in (pruned, baseline)]
+    return Latency(key, speedup, *peaks, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def example_inputs(network: Network, batch: int) -> Tensor:
+    """Return random normalised inputs, fp32 (batch, colours, height, width)."""
+    _, *image = network.signature.example
+    generator = torch.Generator().manual_seed(SEED)
+    return torch.randn(batch, *image, generator=generator)
+
+
+def peak_bytes(network: Network, conditions: Conditions) -> int:
+    """Return the most bytes of inputs and activations at once, in PyTorch on the CPU."""
+    module = for_inference(network, torch.device("cpu"), conditions.precision)
+    inputs = example_inputs(network, conditions.batch).to(DTYPES[conditions.precision])
+    return peak_activation_bytes(module, inputs.contiguous(memory_format=network.memory_format))
+
+
+def _own_threads(conditions: Conditions) -> int | None:
+    """Return the threads of a runtime that has its own; the timer sets PyTorch's."""
+    return None if conditions.runtime in ("pytorch", "compile", "csr") else conditions.threads
+
+
+def speedup_in_words(speedup: Speedup) -> str:
+    """Say how fast a network is beside its baseline, with the middle half of the rounds."""
+    spread = f"{decimal(speedup.low, 2)} to {decimal(speedup.high, 2)}"
+    if not speedup.differs:
+        return f"no difference ({spread} times as fast)"
+    return f"{decimal(speedup.median, 2)} times as fast ({spread})"

@@ -1,0 +1,78 @@
+"""Under which conditions latencies were measured, or can be measured here."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+import torch
+
+from core import paths
+from core.device import best_device, usable_cores
+from core.export.runtimes import RUNTIMES
+from core.results import Conditions, Latency, LatencyStore, open_latencies
+from core.studies.latency import BATCHES, conditions_here, precision_for
+from core.ui.bench.workbench import Workbench
+
+
+@st.cache_resource(max_entries=2)
+def _store(folder: str) -> LatencyStore:  # noqa: ARG001, the key
+    return open_latencies()
+
+
+def load_latencies() -> LatencyStore:
+    """Return the latencies of this machine and the shipped ones, shared by all sessions."""
+    return _store(str(paths.CHECKPOINTS))
+
+
+@st.cache_resource(max_entries=1)
+def measurable() -> tuple[Conditions, ...]:
+    """Return the conditions that can be measured here: installed runtimes, usual batches."""
+    device, threads = best_device(), torch.get_num_threads()
+    return tuple(
+        conditions_here(
+            runtime,
+            precision_for(runtime, "auto", device),
+            batch,
+            min(threads, usable_cores()),
+            device,
+        )
+        for runtime in RUNTIMES.values()
+        if not runtime.missing()
+        for batch in BATCHES
+    )
+
+
+def choose_conditions(bench: Workbench, known: Sequence[Latency]) -> Conditions:
+    """Draw the control, and return what is chosen; what has most latencies stands first."""
+    counts: dict[Conditions, int] = dict.fromkeys(measurable(), 0)
+    for latency in known:
+        found = latency.key.conditions
+        counts[found] = counts.get(found, 0) + 1
+    ordered = sorted(counts, key=lambda each: (-counts[each], each not in measurable()))
+    labels = _labels(ordered)
+    st.selectbox(
+        "Measured",
+        list(labels),
+        key="conditions",
+        bind="query-params",
+        help="The machine, what runs the network, its precision, how many images at once, and "
+        "threads. A latency holds for these only.",
+    )
+    chosen = st.session_state.get("conditions")
+    return labels.get(str(chosen), ordered[0])
+
+
+def _labels(conditions: Sequence[Conditions]) -> dict[str, Conditions]:
+    """Return a label for each; two that differ only in versions say them."""
+    labels: dict[str, Conditions] = {}
+    for each in conditions:
+        runtime = RUNTIMES[each.runtime].label if each.runtime in RUNTIMES else each.runtime
+        images = "1 image" if each.batch == 1 else f"{each.batch} images"
+        threads = "1 thread" if each.threads == 1 else f"{each.threads} threads"
+        label = f"{each.machine} · {runtime}, {each.precision} · {images} · {threads}"
+        labels[f"{label} · {each.versions}" if label in labels else label] = each
+    return labels
+
+
+def is_here(conditions: Conditions) -> bool:
+    """Return whether these conditions can be measured on this machine."""
+    return conditions in measurable()

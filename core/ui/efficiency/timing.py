@@ -1,0 +1,245 @@
+"""The view Time: what pruning saves of the time, measured, beside what the MACs promise."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core import charts
+from core.device import best_device
+from core.errors import InputError
+from core.export.runtimes import RUNTIMES
+from core.formatting import decimal, percent
+from core.results import Conditions, Latency, LatencyKey
+from core.specs.pruning import PruningSpec
+from core.specs.vocabulary import GRANULARITIES, METHODS
+from core.studies.latency import measure_latency, speedup_in_words
+from core.ui.bench.turns import evaluation_turn
+from core.ui.bench.workbench import Workbench
+from core.ui.efficiency.conditions import choose_conditions, is_here, load_latencies
+from core.ui.parts.chart import show_chart
+from core.ui.parts.downloads import offer_all
+from core.ui.parts.plain import plain, warn
+from core.ui.sidebar.settings import MULTIPLES
+
+CURVE = tuple(step / 10 for step in range(1, 10))
+STAIRS = tuple(step / 100 for step in range(40, 61, 2))
+PRESENTED_HEIGHT = 520  # pixels
+
+
+def show_times(bench: Workbench) -> None:
+    """Draw the conditions, what they say of the slider's setting, and the charts."""
+    store = load_latencies()
+    known = store.of(bench.checkpoint.fingerprint)
+    conditions = choose_conditions(bench, known)
+    here = {each.key: each for each in known if each.key.conditions == conditions}
+    words = st.container()
+    slot = st.empty()
+    with st.container(key="aside_measure"):
+        asked = _buttons(conditions)
+    if asked:
+        _measure(bench, conditions, asked, set(here), slot)
+        here = {
+            each.key: each
+            for each in store.of(bench.checkpoint.fingerprint)
+            if each.key.conditions == conditions
+        }
+    specs = bench.specs()
+    with words:
+        lines = [_in_words(bench, specs[name], name, here, conditions) for name in GRANULARITIES]
+        st.markdown("  \n".join(f":small[{plain(line)}]" for line in lines))
+    for note in store.notes:
+        st.caption(f":material/info: {plain(note)}")
+    frame = frame_of(bench, here, conditions)
+    if frame.empty:
+        st.caption("Nothing was measured under these conditions yet.")
+        return
+    drawing = charts.time_against_work(frame)
+    show_chart(
+        drawing,
+        "time_against_work",
+        alt="The time that each method saves, measured, against the MACs that it removes.",
+        presented_height=PRESENTED_HEIGHT,
+    )
+    st.caption(
+        "On the dashed line, the time saved would be what the MACs promise. Bars: the middle half "
+        "of the rounds; where they reach 0, nothing is saved that can be told from none. "
+        "Fine-grained pruning counts the MACs on zeros as removed, which a dense kernel multiplies "
+        "all the same. The larger marks are at the slider."
+    )
+    downloads = {"time-against-macs": (drawing, frame)}
+    stairs = stairs_frame(bench, here, conditions)
+    if stairs["multiple"].nunique() > 1:
+        steps = charts.widths(stairs, list(dict.fromkeys(stairs["multiple"])))
+        st.markdown("**Odd widths**: does it pay to keep multiples of 8 or 16 channels?")
+        show_chart(
+            steps,
+            "widths",
+            alt="How many times as fast channel pruning is at each ratio, for widths that are "
+            "multiples of 1, 8 and 16.",
+        )
+        st.caption(
+            "Kernels work on whole blocks of channels. Where the lines of multiples are above that "
+            "of any width, rounding up costs less than it saves."
+        )
+        downloads["odd-widths"] = (steps, stairs)
+    offer_all(downloads)
+
+
+def _buttons(conditions: Conditions) -> str:
+    """Draw the buttons that measure; return what is asked for, or ""."""
+    if not is_here(conditions):
+        st.caption(
+            "Measured on another machine. Choose one of this machine's conditions to measure here."
+        )
+        return ""
+    here, curve, stairs = st.columns(3)
+    asked = ""
+    for column, name, help_text in (
+        (here, "Measure here", "Both methods at the slider's ratio, beside the unpruned network."),
+        (curve, "Measure the curves", "Both methods at 0.1, 0.2 … 0.9: some minutes."),
+        (
+            stairs,
+            "Measure odd widths",
+            "Channels at 0.40, 0.42 … 0.60, with any widths and multiples of 8 and 16.",
+        ),
+    ):
+        if column.button(name, icon=":material/timer:", help=help_text, width="stretch"):
+            asked = name
+    return asked
+
+
+def _measure(
+    bench: Workbench, conditions: Conditions, asked: str, known: set[LatencyKey], slot: DeltaGenerator
+) -> None:
+    """Measure what is asked for, one after the other; moving any control stops it."""
+    specs = list(bench.specs().values())
+    if asked == "Measure the curves":
+        specs = [replace(spec, ratio=ratio) for spec in specs for ratio in CURVE]
+    elif asked == "Measure odd widths":
+        channels = bench.specs()[GRANULARITIES[1]]
+        specs = [
+            replace(channels, ratio=ratio, round_to=multiple).canonical()
+            for multiple in (1, 8, 16)
+            for ratio in STAIRS
+        ]
+    keys = {key_of(bench, spec, conditions): spec for spec in specs if not spec.is_identity}
+    again = asked == "Measure here"
+    wanted = {key: spec for key, spec in keys.items() if again or key not in known}
+    store, runtime = load_latencies(), RUNTIMES[conditions.runtime]
+    try:
+        for number, (key, spec) in enumerate(wanted.items()):
+            label = f"{METHODS[spec.method].label} at {spec.ratio:.2f}"
+            pruned = bench.pruned(spec).network
+            with evaluation_turn(slot):
+                steps = measure_latency(
+                    key, pruned, bench.checkpoint.network, runtime, best_device()
+                )
+                while True:
+                    try:
+                        event = next(steps)
+                    except StopIteration as end:
+                        store.put(end.value)
+                        break
+                    part = (number + event.done / event.total) / len(wanted)
+                    slot.progress(part, f"Timing {label} beside the unpruned network …")
+    except InputError as error:
+        warn(error)
+    slot.empty()
+
+
+def key_of(bench: Workbench, spec: PruningSpec, conditions: Conditions) -> LatencyKey:
+    """Return the key of a pruning's latency."""
+    checkpoint = bench.checkpoint
+    return LatencyKey.of(
+        checkpoint.fingerprint,
+        checkpoint.signature.identity,
+        spec,
+        conditions,
+        bench.known.evidence_of(spec),
+    )
+
+
+def _in_words(
+    bench: Workbench,
+    spec: PruningSpec,
+    name: str,
+    known: Mapping[LatencyKey, Latency],
+    conditions: Conditions,
+) -> str:
+    if spec.is_identity:
+        return f"{name}: nothing is pruned."
+    latency = known.get(key_of(bench, spec, conditions))
+    removed = f"{percent(macs_removed(bench, spec))} of the MACs"
+    start = f"{name} at {spec.ratio:.2f}, {removed} {_gone(spec)}"
+    if latency is None:
+        return f"{start}: not measured under these conditions."
+    speedup = latency.speedup
+    return (
+        f"{start}: {speedup_in_words(speedup)}, {decimal(1e3 * speedup.seconds, 2)} beside "
+        f"{decimal(1e3 * speedup.reference_seconds, 2)} ms; activations take "
+        f"{decimal(latency.peak_bytes / 1e6, 2)} beside "
+        f"{decimal(latency.reference_peak_bytes / 1e6, 2)} MB at most."
+    )
+
+
+def _gone(spec: PruningSpec) -> str:
+    return "on zeros" if METHODS[spec.method].prunes_weights else "gone"
+
+
+def macs_removed(bench: Workbench, spec: PruningSpec) -> float:
+    """Return the part of the MACs that need not be done: removed, or on zeros."""
+    cost, everything = bench.cost(spec), bench.cost(None)
+    left = cost.macs_nonzero if METHODS[spec.method].prunes_weights else cost.macs
+    return 1 - left / everything.macs
+
+
+def frame_of(
+    bench: Workbench, known: Mapping[LatencyKey, Latency], conditions: Conditions
+) -> pd.DataFrame:
+    """Return the frame of `charts.time_against_work`, of the sidebar's settings."""
+    rows = []
+    for name in GRANULARITIES:
+        now = bench.specs()[name]
+        for ratio in sorted({each.hundredths / 100 for each in known}):
+            spec = bench.settings.spec(name, ratio)
+            latency = known.get(key_of(bench, spec, conditions))
+            if latency is None:
+                continue
+            speedup = latency.speedup
+            rows.append(
+                {
+                    "method": name,
+                    "ratio": ratio,
+                    "macs_removed": macs_removed(bench, spec),
+                    "time_saved": speedup.time_saved,
+                    "low": 1 - 1 / speedup.low,
+                    "high": 1 - 1 / speedup.high,
+                    "seconds": speedup.seconds,
+                    "reference_seconds": speedup.reference_seconds,
+                    "current": spec == now,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def stairs_frame(
+    bench: Workbench, known: Mapping[LatencyKey, Latency], conditions: Conditions
+) -> pd.DataFrame:
+    """Return the frame of `charts.widths`, of the sidebar's settings for channels."""
+    channels = bench.specs()[GRANULARITIES[1]]
+    rows = []
+    for multiple in MULTIPLES.values():
+        for ratio in sorted({each.hundredths / 100 for each in known}):
+            spec = replace(channels, ratio=ratio, round_to=multiple).canonical()
+            latency = known.get(key_of(bench, spec, conditions))
+            if latency is not None:
+                speedup = latency.speedup
+                rows.append((_multiple(multiple), ratio, speedup.median, speedup.low, speedup.high))
+    return pd.DataFrame(rows, columns=["multiple", "ratio", "speedup", "low", "high"])
+
+
+def _multiple(number: int) -> str:
+    return "any width" if number == 1 else f"multiples of {number}"
