@@ -1,0 +1,197 @@
+"""Ways to run a network: to check exports here, and to time them elsewhere.
+
+To add one, write functions that say what is missing and that load a network, and add a Runtime to
+RUNTIMES. Nothing of them is imported before it is used.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.device import DTYPES
+from core.errors import InputError, one_line
+from core.export import extras, tensorrt, tracing
+from core.networks.inference import for_inference
+from core.networks.network import Network
+
+CPU = torch.device("cpu")
+COMPILERS = ("g++", "clang++", "c++")
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A network that is ready to run."""
+
+    run: Callable[[Tensor], Tensor]
+    ran_on: str  # what really computes, such as "CPUExecutionProvider"
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Map normalised inputs, fp32 (N, colours, H, W) on any device, to logits in fp32.
+
+        On a GPU the logits may be returned before they are computed: synchronise to time them.
+        """
+        with torch.inference_mode():
+            return self.run(inputs)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A way to run a network.
+
+    `missing` returns one sentence on what must be installed, or "". `load` takes the network, the
+    precision, the number of threads (None for the usual), the device and a batch of normalised
+    inputs, fp32, of the usual size. It raises InputError if it cannot run the network.
+    """
+
+    name: str
+    label: str
+    precisions: tuple[str, ...]
+    missing: Callable[[], str]
+    load: Callable[[Network, str, int | None, torch.device, Tensor], Loaded]
+
+
+def load(
+    runtime: Runtime,
+    network: Network,
+    example_batch: Tensor,
+    precision: str = "fp32",
+    threads: int | None = None,
+    device: torch.device = CPU,
+) -> Loaded:
+    """Load a network in a runtime. Raises InputError for a precision or package it lacks."""
+    if precision not in runtime.precisions:
+        raise InputError(
+            f"{runtime.label} runs networks in {' or '.join(runtime.precisions)} here, not in "
+            f"{precision!r}."
+        )
+    if reason := runtime.missing():
+        raise InputError(f"{runtime.label}: {reason}")
+    return runtime.load(network, precision, threads, device, example_batch)
+
+
+def _pytorch(
+    network: Network, precision: str, threads: int | None, device: torch.device, _: Tensor
+) -> Loaded:
+    """Run the network as evaluations do."""
+    _use_threads(threads)
+    module = for_inference(network, device, precision)
+    return Loaded(_in_precision(module, network, precision, device), device.type)
+
+
+def _compiled(
+    network: Network,
+    precision: str,
+    threads: int | None,
+    device: torch.device,
+    example_batch: Tensor,
+) -> Loaded:
+    """Run what torch.compile makes of the network; compile it for the example's batch size now."""
+    _use_threads(threads)
+    module = torch.compile(for_inference(network, device, precision), dynamic=False)
+    run = _in_precision(module, network, precision, device)
+    try:
+        with torch.inference_mode():
+            run(example_batch)
+    except Exception as error:  # a compiler that is missing or fails can raise anything
+        raise InputError(
+            f"torch.compile does not work here ({one_line(error)[:200]}): it needs a C++ compiler, "
+            "such as g++."
+        ) from error
+    return Loaded(run, device.type)
+
+
+def _in_precision(
+    module: Callable[[Tensor], Tensor], network: Network, precision: str, device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    dtype, memory_format = DTYPES[precision], network.memory_format
+
+    def run(inputs: Tensor) -> Tensor:
+        ready = inputs.to(device, dtype).contiguous(memory_format=memory_format)
+        return module(ready).float()
+
+    return run
+
+
+def _use_threads(threads: int | None) -> None:
+    """Set the threads of PyTorch, which are those of the whole process."""
+    if threads is not None and threads != torch.get_num_threads():
+        torch.set_num_threads(threads)
+
+
+def _without_compiler() -> str:
+    if os.environ.get("CXX") or any(map(shutil.which, COMPILERS)):
+        return ""
+    return "there is no C++ compiler: install one, such as g++, then try again."
+
+
+def _onnxruntime(
+    network: Network, _precision: str, threads: int | None, device: torch.device, _: Tensor
+) -> Loaded:
+    """Run the ONNX file with the first provider that works: TensorRT, CUDA, CPU."""
+    onnxruntime = extras.imported("onnxruntime")
+    wanted = ["CPUExecutionProvider"]
+    if device.type == "cuda":
+        wanted = [tensorrt.PROVIDER, "CUDAExecutionProvider", *wanted]
+    options = onnxruntime.SessionOptions()
+    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = threads or 0  # 0 means the usual number
+    session = onnxruntime.InferenceSession(
+        tracing.traced(network, normalise=False, properties={}),
+        options,
+        providers=[each for each in wanted if each in onnxruntime.get_available_providers()],
+    )
+
+    def run(inputs: Tensor) -> Tensor:
+        images = inputs.float().cpu().contiguous().numpy()
+        return torch.from_numpy(session.run(None, {tracing.INPUT: images})[0])
+
+    return Loaded(run, session.get_providers()[0])  # a provider that fails is left out of these
+
+
+def _openvino(
+    network: Network, precision: str, threads: int | None, _device: torch.device, _: Tensor
+) -> Loaded:
+    """Run the network with OpenVINO on the CPU."""
+    core = extras.imported("openvino").Core()
+    settings: dict[str, object] = {
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    if threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    model = core.read_model(tracing.traced(network, normalise=False, properties={}))
+    compiled = core.compile_model(model, "CPU", settings)
+
+    def run(inputs: Tensor) -> Tensor:
+        images = inputs.float().cpu().contiguous().numpy()
+        return torch.from_numpy(compiled(images)[0].copy())
+
+    precision_used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    return Loaded(run, f"{', '.join(compiled.get_property('EXECUTION_DEVICES'))} {precision_used}")
+
+
+RUNTIMES: Mapping[str, Runtime] = {
+    each.name: each
+    for each in (
+        Runtime("pytorch", "PyTorch", ("fp32", "bf16"), lambda: "", _pytorch),
+        Runtime("compile", "torch.compile", ("fp32", "bf16"), _without_compiler, _compiled),
+        Runtime(
+            "onnxruntime",
+            "ONNX Runtime",
+            ("fp32",),
+            lambda: extras.missing(("onnx", "onnxscript", "onnxruntime")),
+            _onnxruntime,
+        ),
+        Runtime(
+            "openvino",
+            "OpenVINO",
+            ("fp32", "bf16"),
+            lambda: extras.missing(("onnx", "onnxscript", "openvino")),
+            _openvino,
+        ),
+    )
+}

@@ -1,0 +1,89 @@
+"""Trace a network into an ONNX file."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.data.normalisation import Normalisation
+from core.errors import InputError, one_line
+from core.export.extras import imported
+from core.networks.batch_norm import fold_batch_norms
+from core.networks.network import Network
+
+INPUT, OUTPUT = "images", "logits"
+LARGEST = 2**31
+"""Bytes that one file can have; ONNX is a protocol buffer."""
+
+
+class Normalising(nn.Module):
+    """A network with its normalisation: pixels from 0 to 1, fp32 (N, colours, H, W), to logits."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, normalisation: Normalisation):
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(normalisation.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(normalisation.std).view(1, -1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network((images - self.mean) / self.std)
+        return logits
+
+
+def traced(network: Network, normalise: bool, properties: Mapping[str, Any]) -> bytes:
+    """Return one self-contained ONNX file for batches of any size, with batch-norms folded.
+
+    Raises InputError if a package is missing, if the network cannot be traced, or if it is larger
+    than 2 GB.
+    """
+    module = fold_batch_norms(network).to("cpu", torch.float32)
+    size = sum(tensor.nbytes for tensor in module.state_dict().values())
+    if size >= LARGEST:
+        raise InputError(
+            f"The network has {size / 1e9:.1f} GB of weights, but an ONNX file holds at most 2 GB: "
+            "choose another format."
+        )
+    if normalise:
+        module = Normalising(module, network.normalisation).eval()
+    return exported(module, network.signature.example, properties)
+
+
+def exported(
+    module: nn.Module, example: tuple[int, int, int, int], properties: Mapping[str, Any]
+) -> bytes:
+    """Trace a module with a batch of two images of the shape of `example`; check the file."""
+    onnx = imported("onnx")
+    imported("onnxscript")
+    _, *shape = example
+    batch = torch.export.Dim("batch")
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of torch, on its own workings
+            program = torch.onnx.export(
+                module,
+                (torch.zeros(2, *shape),),
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_shapes=({0: batch},),
+                dynamo=True,
+                verbose=False,
+            )
+            assert program is not None
+            model = program.model_proto
+            onnx.helper.set_model_props(
+                model, {name: json.dumps(value) for name, value in properties.items()}
+            )
+            onnx.checker.check_model(model, full_check=True)
+            content: bytes = model.SerializeToString()
+    except Exception as error:  # the exporter can raise anything
+        raise InputError(
+            f"The network cannot be written as ONNX ({one_line(error)[:300]}): choose another "
+            "format."
+        ) from error
+    return content
