@@ -5,6 +5,14 @@ from core.charts.closeup import channel_order, kernel_map, weight_distribution
 from core.charts.contest import contenders
 from core.charts.criteria import criteria
 from core.charts.drawing import Drawing
+from core.charts.efficiency import (
+    METHOD_LABELS,
+    UNPRUNED,
+    pareto,
+    sizes,
+    time_against_work,
+    widths,
+)
 from core.charts.ladder import held_out_curve, ladder
 from core.charts.layers import layers_overview, sensitivity_heatmap
 from core.charts.mixes import mixes, same_size
@@ -24,10 +32,12 @@ from core.charts.versus import SIZES, versus
 
 __all__ = [
     "CURVES",
+    "METHOD_LABELS",
     "MOST_IN_MATRIX",
     "SIDES",
     "SIZES",
     "STUDY",
+    "UNPRUNED",
     "X_AXES",
     "Drawing",
     "accuracy_against",
@@ -44,12 +54,16 @@ __all__ = [
     "layers_overview",
     "loss_curve",
     "mixes",
+    "pareto",
     "reliability",
     "same_size",
     "sensitivity_heatmap",
+    "sizes",
+    "time_against_work",
     "times_wrong",
     "validation_curve",
     "versus",
     "weight_distribution",
     "when_lost",
+    "widths",
 ]

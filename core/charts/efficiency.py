@@ -142,7 +142,8 @@ def pareto(
 
     Columns of `points`: number (which one), method (of METHOD_LABELS), recovery (its label), name
     (of the setting), ratio, `quantity`, accuracy, low, high (0 to 1), correct, seen, on_frontier,
-    current (whether the sidebar stands at it); baselines have the method UNPRUNED. `unit` is a
+    current (whether the sidebar stands at it); baselines have the method UNPRUNED, and own says
+    whether it is the one that is pruned. `unit` is a
     format of d3 with its unit. `picking` is the name of the selection, by number, of the clicked
     point.
     """
@@ -224,9 +225,12 @@ def _pareto_spec(quantity: str, title: str, unit: str, picking: str | None) -> d
                     *of_an_accuracy(),
                 ]
             ),
-            baselines.mark_text(dy=-10, align="center", limit=130).encode(text="name:N"),
+            baselines.mark_text(
+                dy=alt.expr("datum.own ? -12 : 18"), align="right", limit=150
+            ).encode(text="name:N"),
         )
         .properties(height=400)
+        .configure_legend(layout={"top": {"direction": "vertical", "anchor": "start"}})
         .to_dict()
     )
     return spec

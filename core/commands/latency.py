@@ -167,9 +167,7 @@ def _wanted(
                     f"The criterion {spec.criterion} looks at training images, which timing does "
                     "not need: the same widths by another criterion take as long."
                 )
-            key = LatencyKey.of(
-                loaded.fingerprint, loaded.signature.identity, spec, conditions
-            )
+            key = LatencyKey.of(loaded.fingerprint, loaded.signature.identity, spec, conditions)
             found[key] = spec
     return found
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from core.device import DTYPES
 from core.errors import InputError, one_line
 from core.export import extras, tensorrt, tracing
+from core.export.sparse_rows import with_sparse_rows
 from core.networks.inference import for_inference
 from core.networks.network import Network
 
@@ -49,6 +50,7 @@ class Runtime:
 
     name: str
     label: str
+    package: str  # whose version matters
     precisions: tuple[str, ...]
     missing: Callable[[], str]
     load: Callable[[Network, str, int | None, torch.device, Tensor], Loaded]
@@ -79,6 +81,15 @@ def _pytorch(
     """Run the network as evaluations do."""
     _use_threads(threads)
     module = for_inference(network, device, precision)
+    return Loaded(_in_precision(module, network, precision, device), device.type)
+
+
+def _sparse_rows(
+    network: Network, precision: str, threads: int | None, device: torch.device, _: Tensor
+) -> Loaded:
+    """Run the network's weights as sparse matrices in PyTorch."""
+    _use_threads(threads)
+    module = with_sparse_rows(for_inference(network, device, precision))
     return Loaded(_in_precision(module, network, precision, device), device.type)
 
 
@@ -177,11 +188,15 @@ def _openvino(
 RUNTIMES: Mapping[str, Runtime] = {
     each.name: each
     for each in (
-        Runtime("pytorch", "PyTorch", ("fp32", "bf16"), lambda: "", _pytorch),
-        Runtime("compile", "torch.compile", ("fp32", "bf16"), _without_compiler, _compiled),
+        Runtime("pytorch", "PyTorch", "torch", ("fp32", "bf16"), lambda: "", _pytorch),
+        Runtime("csr", "PyTorch, sparse rows", "torch", ("fp32",), lambda: "", _sparse_rows),
+        Runtime(
+            "compile", "torch.compile", "torch", ("fp32", "bf16"), _without_compiler, _compiled
+        ),
         Runtime(
             "onnxruntime",
             "ONNX Runtime",
+            "onnxruntime",
             ("fp32",),
             lambda: extras.missing(("onnx", "onnxscript", "onnxruntime")),
             _onnxruntime,
@@ -189,6 +204,7 @@ RUNTIMES: Mapping[str, Runtime] = {
         Runtime(
             "openvino",
             "OpenVINO",
+            "openvino",
             ("fp32", "bf16"),
             lambda: extras.missing(("onnx", "onnxscript", "openvino")),
             _openvino,

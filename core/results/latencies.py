@@ -70,6 +70,7 @@ class Latency:
 
     key: LatencyKey
     speedup: Speedup
+    work: float  # the part of the baseline's MACs that must be done: not removed, not on zeros
     peak_bytes: int  # of inputs and activations, in PyTorch, at the batch of the conditions
     reference_peak_bytes: int
     date: str  # ISO 8601, UTC
@@ -102,9 +103,10 @@ COLUMNS: Mapping[str, Callable[[str], Any]] = {
     **{"batch": _whole, "threads": _whole, "versions": _text},
     **{"low": _positive, "median": _positive, "high": _positive},
     **{"seconds": _positive, "reference_seconds": _positive, "rounds": _whole},
-    **{"peak_bytes": _whole, "reference_peak_bytes": _whole, "date": _text},
+    **{"work": _positive, "peak_bytes": _whole, "reference_peak_bytes": _whole, "date": _text},
 }
 KEY_COLUMNS = tuple(COLUMNS)[:11]
+MEASURED = ("work", "peak_bytes", "reference_peak_bytes", "date")
 SQL_TYPES: Mapping[Callable[[str], Any], str] = {
     _text: "TEXT",
     _whole: "INTEGER",
@@ -232,8 +234,8 @@ def to_row(latency: Latency) -> dict[str, Any]:
     key, conditions = latency.key, latency.key.conditions
     values = asdict(conditions) | asdict(latency.speedup)
     values |= {name: getattr(key, name) for name in KEY_COLUMNS[:4]}
-    values |= {name: getattr(latency, name) for name in ("peak_bytes", "reference_peak_bytes")}
-    return {name: (values | {"date": latency.date})[name] for name in COLUMNS}
+    values |= {name: getattr(latency, name) for name in MEASURED}
+    return {name: values[name] for name in COLUMNS}
 
 
 def from_row(row: Mapping[str, Any], file: str = "") -> Latency:
@@ -245,7 +247,7 @@ def from_row(row: Mapping[str, Any], file: str = "") -> Latency:
     named = {name: row[name] for name in KEY_COLUMNS[:4]}
     key = LatencyKey(**named, conditions=conditions)
     speedup = Speedup(**{field.name: row[field.name] for field in fields(Speedup)})
-    return Latency(key, speedup, row["peak_bytes"], row["reference_peak_bytes"], row["date"], file)
+    return Latency(key, speedup, **{name: row[name] for name in MEASURED}, file=file)
 
 
 def _ordered(latencies: Iterable[Latency]) -> list[Latency]:

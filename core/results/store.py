@@ -150,6 +150,23 @@ class ResultStore:
             if result := self._read(row, labels):
                 yield result
 
+    def judged_by_all(self, key: Key, least: int) -> Iterator[Result]:
+        """Yield a baseline's results on the whole test set that have `least` images right or more.
+
+        Of `key` the baseline, the data, the algorithm and the precision count.
+        """
+        labels = self.test_labels(key.data)
+        if labels is None:
+            return
+        for row in self._query(
+            "SELECT * FROM results WHERE checkpoint = :checkpoint AND data = :data "
+            "AND architecture = :architecture AND algorithm = :algorithm "
+            "AND precision = :precision AND subset = :whole AND correct >= :least",
+            parameters_of(key, whole=len(labels)) | {"least": least},
+        ):
+            if result := self._read(row, labels):
+                yield result
+
     def put(self, results: Sequence[Result], test_labels: np.ndarray) -> None:
         """Store results in one transaction; replace results with the same key.
 

@@ -11,6 +11,7 @@ from core.device import DTYPES, machine_name, resolve_precision
 from core.export.runtimes import Runtime, load
 from core.formatting import decimal
 from core.measuring.alternating import Round, Speedup
+from core.measuring.cost import cost
 from core.measuring.latency import ROUNDS, compare_latency, peak_activation_bytes
 from core.networks.inference import for_inference
 from core.networks.network import Network
@@ -60,16 +61,20 @@ def measure_latency(
     inputs = example_inputs(baseline, conditions.batch)
     sides = [
         (
-            load(
-                runtime, network, inputs, conditions.precision, _own_threads(conditions), device
-            ),
+            load(runtime, network, inputs, conditions.precision, _own_threads(conditions), device),
             inputs,
         )
         for network in (pruned, baseline)
     ]
     speedup = yield from compare_latency(sides, conditions.threads, rounds)
-    peaks = [peak_bytes(network, conditions) for network in (pruned, baseline)]
-    return Latency(key, speedup, *peaks, datetime.now(UTC).isoformat(timespec="seconds"))
+    return Latency(
+        key,
+        speedup,
+        cost(pruned).macs_nonzero / cost(baseline).macs,
+        peak_bytes(pruned, conditions),
+        peak_bytes(baseline, conditions),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def example_inputs(network: Network, batch: int) -> Tensor:

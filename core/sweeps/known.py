@@ -17,6 +17,7 @@ from core.networks.checkpoint import Checkpoint
 from core.pruning import Pruner
 from core.results import CurvePoint, Key, Result, ResultStore, StoreError
 from core.specs.point import UNPRUNED, Point
+from core.specs.pruning import PruningSpec
 from core.specs.recovery import NOTHING
 from core.specs.vocabulary import PRECISIONS
 from core.sweeps.ask import Answer, Event, Turn, ask
@@ -290,10 +291,11 @@ class KnownResults:
             subset_seed=0 if is_whole else self.seed,
             precision=self._precision,
             architecture=self._checkpoint.signature.identity,
-            evidence=self._evidence_identity if needs_images(point.spec) else "",
+            evidence=self.evidence_of(point.spec),
         )
 
-    @property
-    def _evidence_identity(self) -> str:
-        """Return the identity of what is known from training images; empty if nothing is."""
+    def evidence_of(self, spec: PruningSpec) -> str:
+        """Return the identity of what a pruning needs of training images; "" if nothing."""
+        if not needs_images(spec):
+            return ""
         return kept_identity(self._checkpoint.network, self._checkpoint.fingerprint)

@@ -116,10 +116,13 @@ class Measurer:
         """Collect what criteria that look at training images need, unless it is there."""
         yield from self._evidence.saliency()
 
-    def tune(self, point: Point) -> Generator[Recovering, None, None]:
-        """Fine-tune the network of a point, unless it is kept already, for `measure` to find it."""
+    def network(self, point: Point) -> Generator[Recovering, None, Network]:
+        """Yield progress, and return the pruned and recovered network of a point.
+
+        One that is fine-tuned is kept, for `measure` to find it, and not trained again.
+        """
         pruned = yield from self._pruned(point)
-        yield from self._recover(pruned, point)
+        return (yield from self._recover(pruned, point))
 
     def _pruned(self, point: Point) -> Generator[Recovering, None, Pruned]:
         """Return the pruned network, after collecting what it and its recovery need of images."""

@@ -10,6 +10,7 @@ from core.ui.baseline.panels import import_network, show_baseline, show_data, tr
 from core.ui.bench.workbench import Workbench, open_workbench
 from core.ui.choices import show_choices
 from core.ui.compare.comparison import show_comparison
+from core.ui.efficiency import show_efficiency
 from core.ui.layers import show_layer_views, show_overview
 from core.ui.methods import show_explanation, show_findings
 from core.ui.predictions import show_predictions
@@ -43,6 +44,7 @@ __all__ = [
     "show_choices",
     "show_comparison",
     "show_data",
+    "show_efficiency",
     "show_explanation",
     "show_findings",
     "show_layer_views",

@@ -17,6 +17,7 @@ def navigation() -> StreamlitPage:
             st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
             st.Page("pages/predictions.py", title="Predictions", icon=":material/flip:"),
             st.Page("pages/recovery.py", title="Recovery", icon=":material/healing:"),
+            st.Page("pages/efficiency.py", title="Efficiency", icon=":material/speed:"),
             st.Page("pages/choices.py", title="Choices", icon=":material/alt_route:"),
             st.Page("pages/baseline.py", title="Baseline", icon=":material/model_training:"),
             st.Page("pages/tour.py", title="Tour", icon=":material/tour:"),

@@ -10,7 +10,6 @@ from core.device import best_device, usable_cores
 from core.export.runtimes import RUNTIMES
 from core.results import Conditions, Latency, LatencyStore, open_latencies
 from core.studies.latency import BATCHES, conditions_here, precision_for
-from core.ui.bench.workbench import Workbench
 
 
 @st.cache_resource(max_entries=2)
@@ -41,7 +40,7 @@ def measurable() -> tuple[Conditions, ...]:
     )
 
 
-def choose_conditions(bench: Workbench, known: Sequence[Latency]) -> Conditions:
+def choose_conditions(known: Sequence[Latency]) -> Conditions:
     """Draw the control, and return what is chosen; what has most latencies stands first."""
     counts: dict[Conditions, int] = dict.fromkeys(measurable(), 0)
     for latency in known:

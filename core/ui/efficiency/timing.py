@@ -33,7 +33,7 @@ def show_times(bench: Workbench) -> None:
     """Draw the conditions, what they say of the slider's setting, and the charts."""
     store = load_latencies()
     known = store.of(bench.checkpoint.fingerprint)
-    conditions = choose_conditions(bench, known)
+    conditions = choose_conditions(known)
     here = {each.key: each for each in known if each.key.conditions == conditions}
     words = st.container()
     slot = st.empty()
@@ -48,7 +48,7 @@ def show_times(bench: Workbench) -> None:
         }
     specs = bench.specs()
     with words:
-        lines = [_in_words(bench, specs[name], name, here, conditions) for name in GRANULARITIES]
+        lines = [_in_words(bench, specs[name], name, here, conditions) for name in specs]
         st.markdown("  \n".join(f":small[{plain(line)}]" for line in lines))
     for note in store.notes:
         st.caption(f":material/info: {plain(note)}")
@@ -112,7 +112,11 @@ def _buttons(conditions: Conditions) -> str:
 
 
 def _measure(
-    bench: Workbench, conditions: Conditions, asked: str, known: set[LatencyKey], slot: DeltaGenerator
+    bench: Workbench,
+    conditions: Conditions,
+    asked: str,
+    known: set[LatencyKey],
+    slot: DeltaGenerator,
 ) -> None:
     """Measure what is asked for, one after the other; moving any control stops it."""
     specs = list(bench.specs().values())
@@ -172,10 +176,10 @@ def _in_words(
     if spec.is_identity:
         return f"{name}: nothing is pruned."
     latency = known.get(key_of(bench, spec, conditions))
-    removed = f"{percent(macs_removed(bench, spec))} of the MACs"
-    start = f"{name} at {spec.ratio:.2f}, {removed} {_gone(spec)}"
     if latency is None:
-        return f"{start}: not measured under these conditions."
+        return f"{name} at {spec.ratio:.2f}: not measured under these conditions."
+    where = "on zeros" if METHODS[spec.method].prunes_weights else "gone"
+    start = f"{name} at {spec.ratio:.2f}, {percent(1 - latency.work)} of the MACs {where}"
     speedup = latency.speedup
     return (
         f"{start}: {speedup_in_words(speedup)}, {decimal(1e3 * speedup.seconds, 2)} beside "
@@ -183,17 +187,6 @@ def _in_words(
         f"{decimal(latency.peak_bytes / 1e6, 2)} beside "
         f"{decimal(latency.reference_peak_bytes / 1e6, 2)} MB at most."
     )
-
-
-def _gone(spec: PruningSpec) -> str:
-    return "on zeros" if METHODS[spec.method].prunes_weights else "gone"
-
-
-def macs_removed(bench: Workbench, spec: PruningSpec) -> float:
-    """Return the part of the MACs that need not be done: removed, or on zeros."""
-    cost, everything = bench.cost(spec), bench.cost(None)
-    left = cost.macs_nonzero if METHODS[spec.method].prunes_weights else cost.macs
-    return 1 - left / everything.macs
 
 
 def frame_of(
@@ -213,7 +206,7 @@ def frame_of(
                 {
                     "method": name,
                     "ratio": ratio,
-                    "macs_removed": macs_removed(bench, spec),
+                    "macs_removed": 1 - latency.work,
                     "time_saved": speedup.time_saved,
                     "low": 1 - 1 / speedup.low,
                     "high": 1 - 1 / speedup.high,

@@ -5,17 +5,14 @@ import streamlit as st
 from core.ui.bench.workbench import Workbench
 from core.ui.efficiency.frontier import show_frontier
 from core.ui.efficiency.sizes import show_sizes
-from core.ui.efficiency.taking import show_exports
 from core.ui.efficiency.timing import show_times
 
-VIEWS = ("Time", "Frontier", "Size", "Take away")
+VIEWS = ("Time", "Frontier", "Size")
 
 
 def show_efficiency(bench: Workbench) -> None:
     """Draw the tabs; only the open one is computed."""
-    time, frontier, size, away = st.tabs(
-        VIEWS, key="efficiency", on_change="rerun", bind="query-params"
-    )
+    time, frontier, size = st.tabs(VIEWS, key="efficiency", on_change="rerun", bind="query-params")
     if time.open:
         with time:
             show_times(bench)
@@ -25,6 +22,3 @@ def show_efficiency(bench: Workbench) -> None:
     if size.open:
         with size:
             show_sizes(bench)
-    if away.open:
-        with away:
-            show_exports(bench)

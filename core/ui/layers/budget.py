@@ -10,13 +10,17 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core import charts
 from core.errors import InputError
+from core.formatting import capitalised
+from core.measuring.cost import cost
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering
+from core.networks.network import Network
 from core.results import Result
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies.budget import (
+    LayerTimes,
     Sensitivity,
     minimum_part,
     problem_of,
@@ -30,21 +34,26 @@ from core.sweeps.known import BASELINE
 from core.sweeps.reading import Reading, can_be_paired
 from core.ui.bench.resources import load_pruner
 from core.ui.bench.workbench import Workbench
+from core.ui.layers.budget_times import measured_in_words, times_of
 from core.ui.layers.sensitivity import SCAN_SEED, losses_of
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.notices import explain_missing_images
-from core.ui.parts.plain import warn
+from core.ui.parts.plain import plain, warn
 from core.ui.parts.progress import measured, show_progress
 from core.ui.parts.sentences import describe_contest
 from core.ui.sidebar.settings import LARGEST_SUBSET
 
 SOLVED = "by sensitivity"
 GOALS = {
-    "parameters left": ("parameters", "%"),
-    "MACs left": ("macs", "%"),
-    "accuracy lost": ("parameters", "points"),
+    "parameters left": "parameters",
+    "MACs left": "macs",
+    "accuracy lost": "parameters",
+    "milliseconds": "time",
+    "times as fast": "time",
 }
+"""What a limit is on, and the quantity that is planned in."""
+UNITS = {"parameters": "parameters", "macs": "MACs", "time": "time"}
 STATE = "solved_budget"
 Event = Recovering | Evaluation
 
@@ -55,7 +64,7 @@ class Asked:
 
     method: str  # of GRANULARITIES
     goal: str  # of GOALS
-    limit: float  # percent left, or points lost
+    limit: float  # percent left, points lost, milliseconds, or times as fast
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,8 @@ class Solved:
     recovery: str
     part: float  # largest fraction of the quantity that may be left, 0 to 1
     contenders: Mapping[str, PruningSpec]  # by name, SOLVED and its rivals
+    times: LayerTimes | None = None  # of a budget in time
+    timed: tuple[str, ...] = ()  # how long the contenders take, in words
 
 
 def show_budget(bench: Workbench) -> None:
@@ -112,12 +123,14 @@ def _form() -> Asked | None:
             key="budget_goal",
             help="Parameters (non-zero) and MACs: in percent of the baseline's; for fine-grained "
             "pruning, MACs are theoretical. Accuracy: in points below the baseline's; searches for "
-            "the fewest parameters within this loss.",
+            "the fewest parameters within this loss. Milliseconds for one image on this machine, "
+            "or so many times as fast: planned from the times of single layers, which are "
+            "measured once, and then measured.",
         )
         limit = limit_column.number_input(
-            "Limit (% or points)",
+            "Limit",
             min_value=0.1,
-            max_value=100.0,
+            max_value=1000.0,
             value=30.0,
             step=0.5,
             key="budget_limit",
@@ -132,8 +145,11 @@ def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
     """Solve a budget. Raises InputError if the scan is missing or nothing meets the budget."""
     spec = bench.specs()[asked.method]
     network = bench.checkpoint.network
-    quantity = GOALS[asked.goal][0]
-    problem = problem_of(network, spec.method, quantity)
+    times = _times(bench, asked, progress)
+    if times is None:
+        problem = problem_of(network, spec.method, GOALS[asked.goal])
+    else:
+        problem = times.problem(network)
     sensitivities = _sensitivities(bench, spec, problem.names)
     unpruned = PruningSpec(spec.method, 0.0, spec.criterion, scope=spec.scope, seed=spec.seed)
 
@@ -144,17 +160,48 @@ def _solve(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> Solved:
         least = minimum_part(problem, sensitivities)
         part = _search(bench, solved_for, least, asked.limit / 100, progress)
     else:
-        part = asked.limit / 100
+        part = _part(asked, times)
     contenders = {SOLVED: solved_for(part)}
     pruner = load_pruner(bench.file)
     for allocation in METHODS[spec.method].allocations:
         rival = replace(unpruned, allocation=allocation)
         with suppress(InputError):  # no single ratio may meet a budget that separate ratios meet
             contenders[allocation] = replace(
-                rival, ratio=smallest_ratio(pruner, rival, quantity, part)
+                rival,
+                ratio=smallest_ratio(pruner, rival, _quantity(asked, spec.method, times), part),
             )
+    timed = measured_in_words(bench, contenders, times, progress) if times else []
     recovery = bench.settings.recovery.method
-    return Solved(asked, bench.file, spec, recovery, part, contenders)
+    return Solved(asked, bench.file, spec, recovery, part, contenders, times, tuple(timed))
+
+
+def _times(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> LayerTimes | None:
+    """Return the table of layers' times, where the budget is one in time.
+
+    Raises InputError for a method that saves none.
+    """
+    if GOALS[asked.goal] != "time":
+        return None
+    if bench.specs()[asked.method].method != "channel":
+        raise InputError(
+            "Zeros save no time on dense kernels: a budget in time is for channels removed."
+        )
+    return times_of(bench, progress)
+
+
+def _part(asked: Asked, times: LayerTimes | None) -> float:
+    """Return the largest part of the quantity that may be left, 0 to 1."""
+    if times is None:
+        return asked.limit / 100
+    part = 1 / asked.limit if asked.goal == "times as fast" else asked.limit / 1e3 / times.whole
+    return min(part, 1.0)
+
+
+def _quantity(asked: Asked, method: str, times: LayerTimes | None) -> Callable[[Network], float]:
+    """Return what counts the quantity of a network pruned by the method."""
+    if times is not None:
+        return times.predict
+    return lambda network: quantity_of(cost(network), method, GOALS[asked.goal])
 
 
 def _sensitivities(
@@ -268,12 +315,12 @@ def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> No
     judged = {name: known.evaluate_outside_subset(each) for name, each in results.items()}
     others = {name: each for name, each in judged.items() if each is not None}
     choosing = {name: known.restrict_to_subset(each).evaluation for name, each in results.items()}
-    quantity = GOALS[solved.asked.goal][0]
-    everything = quantity_of(bench.cost(None), solved.spec.method, quantity)
+    quantity = _quantity(solved.asked, solved.spec.method, solved.times)
+    everything = quantity(bench.checkpoint.network)
     rows = []
     for name, result in results.items():
         evaluation = others.get(name, result.evaluation)
-        left = quantity_of(result.cost, solved.spec.method, quantity) / everything
+        left = quantity(bench.pruned(solved.contenders[name]).network) / everything
         rows.append(
             (
                 *(solved.asked.method, name, evaluation.accuracy, *evaluation.interval),
@@ -283,11 +330,12 @@ def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> No
     columns = ["method", "name", "accuracy", "low", "high", "correct", "seen", "left"]
     found = pd.DataFrame(rows, columns=columns)
     drawing = charts.contenders(found)
-    what = "MACs" if quantity == "macs" else "parameters"
     st.markdown(
-        f"At most {solved.part:.1%} of the {what}. "
+        f"At most {solved.part:.1%} of the {UNITS[GOALS[solved.asked.goal]]}. "
         + describe_contest(SOLVED, choosing, others or choosing)
     )
+    if solved.timed:
+        st.markdown("  \n".join(f":small[{plain(capitalised(line))}]" for line in solved.timed))
     if (found["left"] > solved.part).any():
         st.caption(
             "More is left than asked: some channels had to stay, because an operation of this "

@@ -54,7 +54,7 @@ def _tune(
 ) -> None:
     label = METHODS[point.spec.method].label
     looks: list[dict[str, float]] = []
-    for event in yield_to_evaluations(known.measurer().tune(point), waiting):
+    for event in yield_to_evaluations(known.measurer().network(point), waiting):
         bar.progress(min(event.done / event.total, 1.0), _in_words(label, event))
         if isinstance(event, Tuning) and event.seen:
             looks.append(look_row(event))
