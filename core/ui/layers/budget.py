@@ -37,6 +37,8 @@ from core.ui.parts.notices import explain_missing_images
 from core.ui.parts.plain import warn
 from core.ui.parts.progress import measured, show_progress
 from core.ui.parts.sentences import describe_contest
+from core.ui.parts.tables import show_rows
+from core.ui.parts.texts import show_remark, show_title
 from core.ui.sidebar.settings import LARGEST_SUBSET
 
 SOLVED = "by sensitivity"
@@ -284,12 +286,12 @@ def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> No
     found = pd.DataFrame(rows, columns=columns)
     drawing = charts.contenders(found)
     what = "MACs" if quantity == "macs" else "parameters"
-    st.markdown(
+    show_title(
         f"At most {solved.part:.1%} of the {what}. "
         + describe_contest(SOLVED, choosing, others or choosing)
     )
     if (found["left"] > solved.part).any():
-        st.caption(
+        show_remark(
             "More is left than asked: some channels had to stay, because an operation of this "
             "network takes them all together. The page's note on what cannot be pruned names them."
         )
@@ -299,19 +301,18 @@ def _show(bench: Workbench, solved: Solved, results: Mapping[str, Result]) -> No
         alt="The accuracy of each contender within the budget, with its interval.",
     )
     if others:
-        st.caption(
+        show_remark(
             f"The ratios and the strongest rival were chosen on {SCAN_IMAGES:,} test images, "
             "assuming that the losses of single layers add up. All are judged on the other "
             f"{found['seen'].max():,}."
         )
     else:
-        st.caption(
+        show_remark(
             "This data set has no other test images, so the ratios are judged on the images that "
             "chose them: their accuracy is overestimated."
         )
     with st.expander("The ratios that were chosen"):
         ratios = solved.contenders[SOLVED].overrides
-        st.dataframe(
-            pd.DataFrame(ratios, columns=["Layer or group of channels", "Ratio"]), hide_index=True
-        )
+        columns = ["Layer or group of channels", "Ratio"]
+        show_rows("The ratios that were chosen", pd.DataFrame(ratios, columns=columns))
     offer_all({"budget": (drawing, found)})

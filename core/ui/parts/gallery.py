@@ -10,6 +10,8 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from core.ui.parts.record import Pictures, note
+
 RIGHT_COLOR, WRONG_COLOR = (90, 174, 97), (153, 112, 171)
 FRAME_COLOR = (230, 159, 0)
 LINE = 2  # pixels
@@ -38,7 +40,9 @@ class Card:
 
 def show_gallery(cards: Sequence[Card]) -> None:
     """Draw the cards; texts are shown as they are, without reading markup in them."""
-    st.html(f'{STYLE}<div class="gallery">{"".join(map(_item, cards))}</div>')
+    content = f'<div class="gallery">{"".join(map(_item, cards))}</div>'
+    st.html(STYLE + content)
+    note("gallery", Pictures(content))
 
 
 def _item(card: Card) -> str:
