@@ -231,7 +231,7 @@ def show_data(settings: Settings) -> DataSet | None:
     )
     if dataset.classes <= MOST_CLASSES_IN_WORDS:
         text += f" Classes: {', '.join(dataset.class_names)}."
-    show_remark(plain(text))
+    st.caption(plain(text))
     for each in dataset.notes:
         st.caption(plain(each))
     if dataset.classes > MOST_CLASSES_IN_WORDS or is_folder(dataset.name):

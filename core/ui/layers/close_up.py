@@ -21,6 +21,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.layers.seeing import show_what_it_sees
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
+from core.ui.parts.gallery import show_picture
 from core.ui.parts.plain import plain
 from core.ui.parts.tables import show_named_rows
 from core.ui.parts.texts import show_remark
@@ -55,7 +56,8 @@ def show_close_up(bench: Workbench, layer: str) -> None:
                 "channels; pruned channels come last.",
             )
             if pictures := kernel_pictures(bench.file, spec, layer):
-                st.image(pictures, caption="Kernels in colour; grey: 0, cross: removed filter")
+                caption = "Kernels in colour; grey: 0, cross: removed filter"
+                show_picture(pictures, caption, f"pictures_{name}")
             stem = f"{layer}-{name.lower()}"
             downloads[f"weights-{stem}"] = (distribution, bins)
             downloads[f"kernels-{stem}"] = (kernels, maps[name])

@@ -72,7 +72,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A gallery as HTML, with its texts escaped."""
+    """Pictures as HTML, with their texts escaped."""
 
     content: str
 

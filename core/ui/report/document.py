@@ -38,7 +38,8 @@ h3 { margin: 1rem 0 0.5rem; font-size: 1rem; font-weight: 400; }
 p { margin: 0.5rem 0; }
 a { color: #00598C; }
 .remark, footer { color: #555; font-size: 0.875rem; }
-table { margin: 1rem 0; border-collapse: collapse; font-size: 0.875rem;
+.wide { margin: 1rem 0; overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.875rem;
   font-variant-numeric: tabular-nums; overflow-wrap: break-word; }
 caption { padding-bottom: 0.25rem; font-weight: 600; text-align: left; }
 th, td { padding: 0.25rem 1rem 0.25rem 0; border-top: 1px solid #ddd; text-align: left;
@@ -47,12 +48,14 @@ thead :is(th, td) { border-top: 0; }
 tbody th { font-weight: 400; color: #555; }
 td.number, th.number { text-align: right; }
 figure { margin: 1rem 0 0.75rem; }
-figure svg { display: block; max-width: 100%; height: auto; }
+figure :is(svg, img) { display: block; max-width: 100%; height: auto; }
 figcaption { margin-top: 0.5rem; color: #555; font-size: 0.875rem; }
 footer { margin-top: 2rem; padding-top: 0.5rem; border-top: 1px solid #ddd; }
 @page { margin: 15mm; }
 @media print {
-  body { margin: 0; padding: 0; max-width: none; font-size: 10pt; }
+  html { font-size: 10pt; }
+  body { margin: 0; padding: 0; max-width: none; }
+  .wide { overflow: visible; }
   figure, tr, caption { break-inside: avoid; }
   h1, h2, h3, caption, thead, p:has(+ figure) { break-after: avoid; }
   p { orphans: 3; widows: 3; }
@@ -181,4 +184,5 @@ def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     caption = f"<caption>{html.escape(title)}</caption>" if title else ""
     head = f"<thead><tr>{''.join(header)}</tr></thead>" if header else ""
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return f"<table>{caption}{head}<tbody>{body}</tbody></table>"
+    table = f"<table>{caption}{head}<tbody>{body}</tbody></table>"
+    return f'<div class="wide">{table}</div>'
