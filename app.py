@@ -13,8 +13,11 @@ ui.drop_invalid_parameters()
 page = ui.navigation()
 with st.sidebar.container(gap="xsmall"):
     above, controls, below = st.container(), st.container(gap="xsmall"), st.container()
-    with below:
+    with below.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
         ui.present_control()
+        beside = st.container(width="content")
     with controls:
         ui.shared_controls()
     with above:
@@ -22,4 +25,6 @@ with st.sidebar.container(gap="xsmall"):
 ui.leave_button()
 ui.tour_banner()
 ui.warn_about_unknown_baseline()
-ui.run_page(page)
+record = ui.new_record()
+if ui.run_page(page):
+    ui.offer_report(beside, page, record)

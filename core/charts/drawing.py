@@ -1,6 +1,7 @@
 """The common form of all charts, for pages and for print."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from core.specs.vocabulary import GRANULARITIES
 AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 SHAPES = ("circle", "square")
+NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+REPLACEMENT = "\ufffd"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,10 @@ class Drawing:
         return {**content, "config": {**self.spec.get("config", {}), **config}}
 
     def for_print(self, colors: Sequence[str], width: int = 720) -> dict[str, Any]:
-        """Return a standalone specification on white, with the theme's `colors`."""
+        """Return a standalone specification on white, with the theme's `colors`.
+
+        Characters of names that XML cannot hold are replaced: the renderer would end the process.
+        """
         config = {
             **self.spec.get("config", {}),
             "background": "white",
@@ -53,7 +59,18 @@ class Drawing:
         datasets = {
             name: json.loads(frame.to_json(orient="records")) for name, frame in self.frames.items()
         }
-        return {**self.spec, "width": width, "config": config, "datasets": datasets}
+        content = {**self.spec, "width": width, "config": config, "datasets": datasets}
+        return {key: _without_control_characters(value) for key, value in content.items()}
+
+
+def _without_control_characters(value: Any) -> Any:
+    if isinstance(value, str):
+        return NOT_IN_XML.sub(REPLACEMENT, value)
+    if isinstance(value, Mapping):
+        return {key: _without_control_characters(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_control_characters(each) for each in value]
+    return value
 
 
 def named(frame: str) -> alt.Chart:

@@ -54,6 +54,7 @@ class Runtime:
     precisions: tuple[str, ...]
     missing: Callable[[], str]
     load: Callable[[Network, str, int | None, torch.device, Tensor], Loaded]
+    beside: str = ""  # what runs the unpruned network that it is compared with; "" for itself
 
 
 def load(
@@ -189,7 +190,11 @@ RUNTIMES: Mapping[str, Runtime] = {
     each.name: each
     for each in (
         Runtime("pytorch", "PyTorch", "torch", ("fp32", "bf16"), lambda: "", _pytorch),
-        Runtime("csr", "PyTorch, sparse rows", "torch", ("fp32",), lambda: "", _sparse_rows),
+        Runtime(
+            *("csr", "PyTorch, sparse rows beside dense", "torch"),
+            *(("fp32",), lambda: "", _sparse_rows),
+            beside="pytorch",
+        ),
         Runtime(
             "compile", "torch.compile", "torch", ("fp32", "bf16"), _without_compiler, _compiled
         ),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.device import DTYPES, machine_name, resolve_precision
-from core.export.runtimes import Runtime, load
+from core.export.runtimes import RUNTIMES, Runtime, load
 from core.formatting import decimal
 from core.measuring.alternating import Round, Speedup
 from core.measuring.cost import cost
@@ -59,12 +59,13 @@ def measure_latency(
     """
     conditions = key.conditions
     inputs = example_inputs(baseline, conditions.batch)
+    threads = None if runtime.package == "torch" else conditions.threads  # the timer sets torch's
     sides = [
-        (
-            load(runtime, network, inputs, conditions.precision, _own_threads(conditions), device),
-            inputs,
+        (load(how, network, inputs, conditions.precision, threads, device), inputs)
+        for how, network in (
+            (runtime, pruned),
+            (RUNTIMES[runtime.beside or runtime.name], baseline),
         )
-        for network in (pruned, baseline)
     ]
     speedup = yield from compare_latency(sides, conditions.threads, rounds)
     return Latency(
@@ -89,11 +90,6 @@ def peak_bytes(network: Network, conditions: Conditions) -> int:
     module = for_inference(network, torch.device("cpu"), conditions.precision)
     inputs = example_inputs(network, conditions.batch).to(DTYPES[conditions.precision])
     return peak_activation_bytes(module, inputs.contiguous(memory_format=network.memory_format))
-
-
-def _own_threads(conditions: Conditions) -> int | None:
-    """Return the threads of a runtime that has its own; the timer sets PyTorch's."""
-    return None if conditions.runtime in ("pytorch", "compile", "csr") else conditions.threads
 
 
 def speedup_in_words(speedup: Speedup) -> str:

@@ -13,8 +13,10 @@ from core.ui.compare.comparison import show_comparison
 from core.ui.efficiency import show_efficiency
 from core.ui.layers import show_layer_views, show_overview
 from core.ui.methods import show_explanation, show_findings
+from core.ui.parts.record import new_record
 from core.ui.predictions import show_predictions
 from core.ui.recovery import show_recovery
+from core.ui.report import offer_report
 from core.ui.sidebar.presets import preset_control
 from core.ui.sidebar.settings import (
     Settings,
@@ -33,6 +35,8 @@ __all__ = [
     "import_network",
     "leave_button",
     "navigation",
+    "new_record",
+    "offer_report",
     "open_workbench",
     "page_icon",
     "present_control",

@@ -312,6 +312,17 @@ def test_many_channels_share_bars_of_one_state(number: int) -> None:
     assert (widths * bars["stays"]).sum() == sum(stays)
 
 
+def test_names_with_characters_that_xml_cannot_hold_can_be_printed() -> None:
+    losses = pd.DataFrame({"unit": ["a\x00\x1b\ufffe"], "ratio": [0.5], "lost": [0.1]})
+    losses = losses.assign(accuracy=0.8, low=0.7, high=0.9, correct=8, seen=10)
+    shown = charts.sensitivity_heatmap(losses, {losses["unit"][0]: "b\x07\x85\uffff"}, "")
+    svg = vl_convert.vegalite_to_svg(shown.for_print(COLORS))
+    (label,) = [
+        each.text for each in ElementTree.fromstring(svg).iter() if "b" in (each.text or "")
+    ]
+    assert label == "b\ufffd\x85\ufffd"
+
+
 def test_a_training_is_drawn() -> None:
     curve = pd.DataFrame({"epoch": [0.5, 1.0], "loss": [2.0, 1.0], "rate": [0.1, 0.0]})
     ends = pd.DataFrame({"epoch": [1], "accuracy": [0.5], "low": [0.4], "high": [0.6], "seen": [9]})

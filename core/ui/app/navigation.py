@@ -27,12 +27,17 @@ def navigation() -> StreamlitPage:
     )
 
 
-def run_page(page: StreamlitPage) -> None:
-    """Run a page; show an InputError raised anywhere in it as a warning."""
+def run_page(page: StreamlitPage) -> bool:
+    """Run a page, and return whether it ran to its end.
+
+    An InputError raised anywhere in it is shown as a warning.
+    """
     try:
         page.run()
     except InputError as error:
         warn(error)
+        return False
+    return True
 
 
 def restart_app() -> None:

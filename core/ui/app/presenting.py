@@ -10,6 +10,7 @@ from core.pruning.matching import HIGHEST_RATIO
 from core.specs.vocabulary import GRANULARITIES
 from core.ui.app.address import set_query_parameter
 from core.ui.bench.workbench import Workbench
+from core.ui.parts.record import Heading, note
 
 PARAMETER = "present"
 TOGGLE = "presenting"
@@ -66,6 +67,7 @@ def leave_button() -> None:
 @contextmanager
 def presented(bench: Workbench, question: str) -> Iterator[None]:
     """Draw the question, and while presenting the buttons; after the view, move on if playing."""
+    note("question", Heading(question))
     if not is_presenting():
         st.subheader(question)
         yield

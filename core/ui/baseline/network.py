@@ -16,6 +16,7 @@ from core.ui.layers.rows import rows_of
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain, warn
+from core.ui.parts.tables import show_named_rows
 from core.ui.sidebar.settings import Settings
 
 COUPLED = "coupled"
@@ -33,7 +34,8 @@ def show_network(settings: Settings) -> None:
         return
     st.subheader("The network")
     facts = {name: [plain(text)] for name, text in describe_network(network).items()}
-    st.table(pd.DataFrame.from_dict(facts, orient="index"), hide_header=True)
+    described = pd.DataFrame.from_dict(facts, orient="index", columns=["What it is"])
+    show_named_rows("The network", described, has_header=False)
     frame = layer_frame(network)
     downloads: dict[str, tuple[Drawing, pd.DataFrame]] = {}
     names = {"parameters": "parameters", "macs": "multiply-accumulates"}

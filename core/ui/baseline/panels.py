@@ -30,7 +30,9 @@ from core.ui.parts.downloads import offer_all
 from core.ui.parts.networks import choose_architecture
 from core.ui.parts.notices import offer_download
 from core.ui.parts.plain import plain, warn
-from core.ui.sidebar.settings import Settings, select_baseline
+from core.ui.parts.record import NamedRows, Numbers, note
+from core.ui.parts.texts import show_remark
+from core.ui.sidebar.settings import Settings, baseline_name, select_baseline
 
 NOT_RECORDED = "not recorded"
 MOST_CLASSES_IN_WORDS = 10
@@ -61,17 +63,20 @@ def show_baseline(settings: Settings) -> None:
         return
     accuracy = loaded.metadata["accuracy"]
     low, high = wilson_interval(accuracy["correct"], accuracy["seen"])
+    share = percent(accuracy["correct"] / accuracy["seen"])
+    interval = f"{percent(low)} to {percent(high)}"
+    right = f"{accuracy['correct']:,} of {accuracy['seen']:,}"
     numbers = st.container(key="numbers").columns([3, 4, 2, 2])
     numbers[0].metric(
         "Test accuracy",
-        percent(accuracy["correct"] / accuracy["seen"]),
-        delta=f"{percent(low)} to {percent(high)} (95%)",
+        share,
+        delta=f"{interval} (95%)",
         delta_color="off",
         delta_arrow="off",
         help="On the whole test set. The interval accounts for the choice of test images, "
         "not the training seed.",
     )
-    numbers[1].metric("Test images right", f"{accuracy['correct']:,} of {accuracy['seen']:,}")
+    numbers[1].metric("Test images right", right)
     in_all = epochs_in_all(loaded.metadata)
     last = loaded.metadata.get("epochs", in_all)
     numbers[2].metric(
@@ -81,19 +86,26 @@ def show_baseline(settings: Settings) -> None:
         delta_color="off",
         delta_arrow="off",
     )
-    numbers[3].metric("File", f"{settings.baseline.stat().st_size / 1e6:.1f} MB")
+    size = f"{settings.baseline.stat().st_size / 1e6:.1f} MB"
+    numbers[3].metric("File", size)
+    values = {
+        "Test accuracy": share,
+        "95% interval": interval,
+        "Test images right": right,
+        "Epochs": str(in_all or NOT_RECORDED),
+        "File": size,
+    }
+    note("baseline", Numbers(baseline_name(settings.baseline, settings.dataset), values))
     _training_curve(loaded)
     if in_all > last:
-        st.caption(
+        show_remark(
             f"These {last} epochs continued from a network of {in_all - last} epochs, with a high "
             "learning rate again (a warm restart): accuracy first drops, then ends higher."
         )
     with st.expander("Where it comes from"):
-        st.table(
-            pd.DataFrame(_provenance(loaded), columns=["", "as recorded in the file"]),
-            hide_index=True,
-            hide_header=True,
-        )
+        recorded = pd.DataFrame(_provenance(loaded), columns=["", "as recorded in the file"])
+        st.table(recorded, hide_index=True, hide_header=True)
+        note("provenance", NamedRows("Where it comes from", recorded.set_index("")))
 
 
 def _training_curve(loaded: Checkpoint) -> None:
@@ -220,8 +232,8 @@ def show_data(settings: Settings) -> DataSet | None:
     if dataset.classes <= MOST_CLASSES_IN_WORDS:
         text += f" Classes: {', '.join(dataset.class_names)}."
     st.caption(plain(text))
-    for note in dataset.notes:
-        st.caption(plain(note))
+    for each in dataset.notes:
+        st.caption(plain(each))
     if dataset.classes > MOST_CLASSES_IN_WORDS or is_folder(dataset.name):
         with st.expander(f"The {dataset.classes:,} classes"):
             st.dataframe(classes_frame(dataset), hide_index=True)

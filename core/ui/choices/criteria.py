@@ -23,8 +23,8 @@ from core.ui.choices.missing import look_up, offer_to_measure
 from core.ui.parts.chart import show_chart
 from core.ui.parts.columns import result_columns
 from core.ui.parts.downloads import offer_all
-from core.ui.parts.plain import plain
 from core.ui.parts.sentences import accuracy_in_words
+from core.ui.parts.texts import show_remark, show_sentences
 
 Found = Mapping[Recovery, Sequence[Standing]]
 
@@ -60,7 +60,7 @@ def show_criteria(bench: Workbench) -> None:
         return
     frame = frame_of(found, ratio)
     drawing = charts.criteria(frame, 1 / bench.classes)
-    words.markdown("  \n".join(f":small[{plain(each)}]" for each in describe(found)))
+    show_sentences(describe(found), "criteria", words)
     with place:
         show_chart(
             drawing,
@@ -69,7 +69,7 @@ def show_criteria(bench: Workbench) -> None:
             "and after each recovery.",
         )
         seen = next(iter(found.values()))[0].result.key.subset
-        st.caption(
+        show_remark(
             f"At a ratio of {ratio:.2f}, with the sidebar's allocation and groups, on the same "
             f"{seen:,} test images. What each criterion scores is said on the page Methods."
         )

@@ -28,7 +28,7 @@ from core.ui.choices.path import Path, show_path
 from core.ui.parts.chart import show_chart
 from core.ui.parts.columns import result_columns
 from core.ui.parts.downloads import offer_all
-from core.ui.parts.plain import plain
+from core.ui.parts.texts import show_remark, show_sentences
 from core.ui.sidebar.settings import CHANNEL_METHODS
 
 CHART = "mixes"
@@ -63,7 +63,7 @@ def show_mixes(bench: Workbench) -> None:
     drawing = charts.mixes(
         cells, lines, path_frame(path), (settings.ratio, settings.rest_ratio), PICKED
     )
-    words.markdown("  \n".join(f":small[{plain(each)}]" for each in describe(cells)))
+    show_sentences(describe(cells), "mixes", words)
     with place:
         show_chart(
             drawing,
@@ -74,7 +74,7 @@ def show_mixes(bench: Workbench) -> None:
             selection=PICKED,
             presented_height=PRESENTED_HEIGHT,
         )
-        st.caption(
+        show_remark(
             f"On {int(cells['seen'].iloc[0]):,} test images, {_after(settings.recovery.method)}. "
             "Dashed: equal numbers of parameters left. White: the best mix of each size. Orange: "
             "the sidebar's mix; a click on a cell chooses it. The best were chosen on these "

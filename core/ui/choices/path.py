@@ -21,7 +21,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.choices.missing import look_up, offer_to_measure
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
-from core.ui.parts.plain import plain
+from core.ui.parts.texts import show_remark, show_sentences, show_title
 from core.ui.sidebar.settings import LARGEST_SUBSET, is_studied
 
 DESCRIBED = (0.3, 0.1, 0.05)
@@ -38,7 +38,7 @@ def show_path(bench: Workbench, spec: PruningSpec, path: Path) -> None:
     `spec` removes channels, with the settings of the mixes.
     """
     recovery = bench.settings.recovery
-    st.markdown("**The best mix of each size, judged on images that did not choose it**")
+    show_title("**The best mix of each size, judged on images that did not choose it**")
     if has_few_images(bench):
         st.caption(f"It takes more than {MIX_IMAGES:,} test images: these chose the mixes.")
         return
@@ -65,14 +65,14 @@ def show_path(bench: Workbench, spec: PruningSpec, path: Path) -> None:
     frame = frame_of(judged, bench.cost(None).nonzero)
     drawing = charts.same_size(frame, CONTENDERS)
     with place:
-        st.markdown("  \n".join(f":small[{plain(each)}]" for each in describe(judged)))
+        show_sentences(describe(judged), "path")
         show_chart(
             drawing,
             "same_size",
             alt="The accuracy of the best mix of each size, beside that of weights alone and of "
             "channels alone that leave about as many parameters.",
         )
-        st.caption(
+        show_remark(
             f"{RECOVERIES[recovery.method].phrase.capitalize()}, on the "
             f"{int(frame['seen'].max()):,} test images outside the {MIX_IMAGES:,} that chose the "
             "mixes. Weights alone are zeroed with one threshold for all layers."

@@ -1,20 +1,14 @@
 """The views of the page Choices, as tabs."""
 
-import streamlit as st
-
 from core.ui.bench.workbench import Workbench
 from core.ui.choices.criteria import show_criteria
 from core.ui.choices.mixes import show_mixes
-
-VIEWS = ("Criteria", "Hybrid")
+from core.ui.parts.tabs import show_tabs
 
 
 def show_choices(bench: Workbench) -> None:
     """Draw the tabs; only the open one is computed."""
-    criteria, hybrid = st.tabs(VIEWS, key="choice", on_change="rerun", bind="query-params")
-    if criteria.open:
-        with criteria:
-            show_criteria(bench)
-    if hybrid.open:
-        with hybrid:
-            show_mixes(bench)
+    show_tabs(
+        "choice",
+        {"Criteria": lambda: show_criteria(bench), "Hybrid": lambda: show_mixes(bench)},
+    )

@@ -25,6 +25,7 @@ from core.ui.parts.notices import explain_missing_images
 from core.ui.parts.plain import plain
 from core.ui.parts.progress import measured, show_progress
 from core.ui.parts.sentences import Side, describe, describe_choice
+from core.ui.parts.texts import show_sentences
 from core.ui.sidebar.presets import BEST, is_set
 
 CURVE_RATIOS = tuple(step / 10 for step in range(10))
@@ -216,10 +217,10 @@ class Comparison:
             )
         # At ratio 0 both sides are the same network. Always draw two lines, so the chart stays put.
         lines = list(dict.fromkeys(describe([side]) for side in sides))
-        lines += ["\u00a0"] * (len(GRANULARITIES) - len(lines))
+        lines += [""] * (len(GRANULARITIES) - len(lines))
         if is_set(BEST):
-            lines.append(self._describe_held_out_accuracy() or "\u00a0")
-        self._words.markdown("  \n".join(f":small[{line}]" for line in lines))
+            lines.append(self._describe_held_out_accuracy() or "")
+        show_sentences(lines, "comparison", self._words)
 
     def _describe_held_out_accuracy(self) -> str | None:
         """Describe the preset's accuracy on the images it was not chosen on, or return None."""

@@ -23,6 +23,7 @@ from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain, warn
 from core.ui.parts.sentences import accuracy_in_words
+from core.ui.parts.texts import show_remark, show_title
 from core.ui.sidebar.settings import Settings, baseline_name
 
 NOBODY = "no other baseline"
@@ -89,13 +90,13 @@ def show_versus(bench: Workbench) -> None:
 def _draw(settings: Settings, names: tuple[str, str], found: list[Found], size: str) -> None:
     frame = frame_of(found)
     recovery = settings.recovery.method
-    st.markdown(plain(verdict(found, names, RECOVERIES[recovery].label)))
+    show_title(plain(verdict(found, names, RECOVERIES[recovery].label)))
     downloads: dict[str, tuple[charts.Drawing, pd.DataFrame]] = {}
     for column, method in zip(st.columns(len(GRANULARITIES)), GRANULARITIES, strict=True):
         points = frame[frame["method"] == method]
         drawing = charts.versus(points, names, size)
         with column:
-            st.caption(f"**{method}**. Large marks: unpruned")
+            show_remark(f"**{method}**. Large marks: unpruned")
             show_chart(
                 drawing,
                 f"versus_{method}",
@@ -105,14 +106,14 @@ def _draw(settings: Settings, names: tuple[str, str], found: list[Found], size: 
         downloads[f"{names[0]}-{names[1]}-{method.lower()}"] = (drawing, points)
     missing = missing_curves(found, names)
     if missing:
-        st.caption(
+        show_remark(
             plain(
                 f"Not measured with these settings, so not drawn: {'; '.join(missing)}. To measure "
                 "them, choose the baseline in the sidebar and fill in the curves, or run sweep."
             )
         )
     if found:
-        st.caption(f"All on the same {found[0].result.key.subset:,} test images.")
+        show_remark(f"All on the same {found[0].result.key.subset:,} test images.")
     offer_all(downloads)
 
 

@@ -25,6 +25,8 @@ from core.ui.efficiency.conditions import choose_conditions, load_latencies
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain
+from core.ui.parts.tables import show_rows
+from core.ui.parts.texts import show_remark, show_title
 from core.ui.sidebar.standing import stand_at
 
 CHART, PICKED = "pareto", "picked_network"
@@ -78,16 +80,16 @@ def show_frontier(bench: Workbench) -> None:
     )
     if name := st.session_state.pop(MISSING, ""):
         st.info(f"The sidebar has no controls for {plain(name)}.", icon=":material/tune:")
-    st.caption(
+    show_remark(
         f"{len(shown):,} networks on {unpruned.evaluation.seen:,} test images; those that another "
         "one beats are pale. The grey line is the frontier, picked on these very images, so it "
         "flatters by about the width of an interval. A click sets the sidebar."
     )
     table = winners(bench, unpruned, frame)
     if len(table):
-        st.markdown(f"**Within {decimal(100 * WITHIN, 0)} point of the unpruned network**")
-        st.dataframe(table, hide_index=True)
-        st.caption(
+        show_title(f"**Within {decimal(100 * WITHIN, 0)} point of the unpruned network**")
+        show_rows("Within a point of the unpruned network", table)
+        show_remark(
             "Chosen on 2,000 of the test images; the accuracy is on the others, and compared with "
             "that of the unpruned network. Latency under the conditions above."
         )

@@ -12,7 +12,7 @@ from core.ui.bench.resources import FileVersion, load_pruned
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
-from core.ui.parts.plain import plain
+from core.ui.parts.texts import show_remark, show_sentences
 
 UNPRUNED = "Unpruned"
 
@@ -20,7 +20,7 @@ UNPRUNED = "Unpruned"
 def show_sizes(bench: Workbench) -> None:
     """Draw the size of both methods' networks and of the unpruned one, in each storage."""
     frame = frame_of(bench)
-    st.markdown("  \n".join(f":small[{plain(line)}]" for line in _in_words(frame)))
+    show_sentences(_in_words(frame), "in words")
     drawing = charts.sizes(
         frame,
         [storage.label for storage in STORAGES.values()],
@@ -31,7 +31,7 @@ def show_sizes(bench: Workbench) -> None:
         "sizes",
         alt="What the unpruned network and both pruned ones weigh in each storage, in megabytes.",
     )
-    st.caption(
+    show_remark(
         "Each file was written and weighed, as pruned: a recovery changes numbers, not sizes. "
         + " ".join(f"{storage.label}: {storage.sentence}" for storage in STORAGES.values())
     )

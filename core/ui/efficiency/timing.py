@@ -22,6 +22,7 @@ from core.ui.efficiency.conditions import choose_conditions, is_here, load_laten
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain, warn
+from core.ui.parts.texts import show_remark, show_sentences, show_title
 from core.ui.sidebar.settings import MULTIPLES
 
 CURVE = tuple(step / 10 for step in range(1, 10))
@@ -49,7 +50,7 @@ def show_times(bench: Workbench) -> None:
     specs = bench.specs()
     with words:
         lines = [_in_words(bench, specs[name], name, here, conditions) for name in specs]
-        st.markdown("  \n".join(f":small[{plain(line)}]" for line in lines))
+        show_sentences(lines, "in words")
     for note in store.notes:
         st.caption(f":material/info: {plain(note)}")
     frame = frame_of(bench, here, conditions)
@@ -63,7 +64,7 @@ def show_times(bench: Workbench) -> None:
         alt="The time that each method saves, measured, against the MACs that it removes.",
         presented_height=PRESENTED_HEIGHT,
     )
-    st.caption(
+    show_remark(
         "On the dashed line, the time saved would be what the MACs promise. Bars: the middle half "
         "of the rounds; where they reach 0, nothing is saved that can be told from none. "
         "Fine-grained pruning counts the MACs on zeros as removed, which a dense kernel multiplies "
@@ -73,14 +74,14 @@ def show_times(bench: Workbench) -> None:
     stairs = stairs_frame(bench, here, conditions)
     if stairs["multiple"].nunique() > 1:
         steps = charts.widths(stairs, list(dict.fromkeys(stairs["multiple"])))
-        st.markdown("**Odd widths**: does it pay to keep multiples of 8 or 16 channels?")
+        show_title("**Odd widths**: does it pay to keep multiples of 8 or 16 channels?")
         show_chart(
             steps,
             "widths",
             alt="How many times as fast channel pruning is at each ratio, for widths that are "
             "multiples of 1, 8 and 16.",
         )
-        st.caption(
+        show_remark(
             "Kernels work on whole blocks of channels. Where the lines of multiples are above that "
             "of any width, rounding up costs less than it saves."
         )

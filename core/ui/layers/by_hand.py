@@ -19,6 +19,8 @@ from core.ui.layers.sensitivity import losses_of
 from core.ui.parts.cards import method_card
 from core.ui.parts.notices import explain_missing_images
 from core.ui.parts.progress import measured
+from core.ui.parts.record import Rows, note
+from core.ui.parts.texts import show_title
 
 MOST_IN_SIGHT = 25  # rows of the table; a longer one scrolls
 PIXELS_OF_A_LONG_TABLE = 700
@@ -35,7 +37,7 @@ class TableDefaults:
 
 def show_by_hand(bench: Workbench) -> None:
     """Draw a table of ratios, and compare the resulting network with the slider's ratio."""
-    st.markdown("**Ratios by hand**: empty rows use the slider's ratio")
+    show_title("**Ratios by hand**: empty rows use the slider's ratio")
     name = st.segmented_control(
         "Method", list(GRANULARITIES), default=GRANULARITIES[0], required=True, key="by_hand"
     )
@@ -104,6 +106,9 @@ def _table(bench: Workbench, name: str, spec: PruningSpec) -> dict[str, float]:
             ),
         },
     )
+    chosen = edited[edited["ratio"].notna()]
+    if len(chosen):
+        note(key, Rows("Ratios by hand", chosen))
     rows = zip(edited["name"], edited["ratio"], strict=True)
     return {unit: round(float(ratio), 2) for unit, ratio in rows if not pd.isna(ratio)}
 

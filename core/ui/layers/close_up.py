@@ -21,7 +21,10 @@ from core.ui.bench.workbench import Workbench
 from core.ui.layers.seeing import show_what_it_sees
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
+from core.ui.parts.gallery import show_picture
 from core.ui.parts.plain import plain
+from core.ui.parts.tables import show_named_rows
+from core.ui.parts.texts import show_remark
 
 CHANNELS = GRANULARITIES[1]
 MOST_NAMES = 6
@@ -31,7 +34,7 @@ def show_close_up(bench: Workbench, layer: str) -> None:
     """Show a layer's numbers, weight distribution, kernel map and channel ranking."""
     specs = bench.specs()
     st.markdown(f"**{plain(layer)}**, before and after")
-    st.table(_numbers(bench, specs, layer))
+    show_named_rows(f"{layer}, before and after", _numbers(bench, specs, layer))
     maps = {name: map_frame(bench.file, spec, layer) for name, spec in specs.items()}
     largest_norm = max(float(cells["norm"].max()) for cells in maps.values())
     downloads: dict[str, tuple[charts.Drawing, pd.DataFrame]] = {}
@@ -39,7 +42,7 @@ def show_close_up(bench: Workbench, layer: str) -> None:
         with column:
             bins, threshold = distribution_frame(bench.file, spec, layer)
             distribution = charts.weight_distribution(bins.assign(method=name), threshold)
-            st.caption(f"{name}: {_cut_in_words(threshold, int(bins['cut'].sum()))}")
+            show_remark(f"{name}: {_cut_in_words(threshold, int(bins['cut'].sum()))}")
             show_chart(
                 distribution,
                 f"distribution_{name}",
@@ -53,12 +56,13 @@ def show_close_up(bench: Workbench, layer: str) -> None:
                 "channels; pruned channels come last.",
             )
             if pictures := kernel_pictures(bench.file, spec, layer):
-                st.image(pictures, caption="Kernels in colour; grey: 0, cross: removed filter")
+                caption = "Kernels in colour; grey: 0, cross: removed filter"
+                show_picture(pictures, caption, f"pictures_{name}")
             stem = f"{layer}-{name.lower()}"
             downloads[f"weights-{stem}"] = (distribution, bins)
             downloads[f"kernels-{stem}"] = (kernels, maps[name])
     coupled = coupling(bench.checkpoint.network.structure, layer, specs[CHANNELS].method)
-    st.caption(plain(coupled))
+    show_remark(plain(coupled))
     order = order_frame(bench.file, specs[CHANNELS], layer)
     if order is not None:
         ranking = charts.channel_order(order.assign(method=CHANNELS))

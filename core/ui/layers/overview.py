@@ -16,6 +16,8 @@ from core.ui.layers.rows import FOLDED, Rows, foldable, rows_of
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain
+from core.ui.parts.record import Remark, note
+from core.ui.parts.texts import show_remark
 
 CHART = "overview"
 PICKED = "picked_layer"
@@ -34,15 +36,13 @@ def show_overview(bench: Workbench) -> str:
     layers = list(dict.fromkeys(together["layer"]))
     sections = foldable(layers)
     slot = st.container(gap="xsmall")
-    slot.markdown(
-        ":small[**How much of each layer is removed** at every ratio. White frame: the current "
-        "ratio. Orange: the selected layer. Grey bars: weights per layer."
-        + (
-            " A row with (3) stands for 3 layers together; a click unfolds it.]"
-            if sections
-            else "]"
-        )
+    legend = (
+        "**How much of each layer is removed** at every ratio. White frame: the current ratio. "
+        "Orange: the selected layer. Grey bars: weights per layer."
+        + (" A row with (3) stands for 3 layers together; a click unfolds it." if sections else "")
     )
+    slot.markdown(f":small[{legend}]")
+    note(CHART, Remark(legend))
     words, chosen = st.columns([5, 3], vertical_alignment="bottom")
     # Draw the select boxes before the chart, which marks the selected layer.
     unfolded = FOLDED
@@ -79,9 +79,9 @@ def show_overview(bench: Workbench) -> str:
         for name, spec in specs.items():
             now = sparsity_frame(bench.file, settings.spec(name, 0.0), (spec.ratio,))
             losses = plain(describe_losses(now))
-            st.caption(f"**{name}** at {spec.ratio:.2f}: {losses}{_reason(spec)}")
-        if note := scope_note(bench.checkpoint.network.groups, specs[CHANNELS]):
-            st.caption(note)
+            show_remark(f"**{name}** at {spec.ratio:.2f}: {losses}{_reason(spec)}")
+        if no_effect := scope_note(bench.checkpoint.network.groups, specs[CHANNELS]):
+            show_remark(no_effect)
         _show_notes(bench, specs.values())
         offer_all({"sparsity": (drawing, together)})
     return selected
@@ -89,11 +89,11 @@ def show_overview(bench: Workbench) -> str:
 
 def _show_notes(bench: Workbench, specs: Iterable[PruningSpec]) -> None:
     """Show what cannot be pruned, and why."""
-    notes = dict.fromkeys(note for spec in specs for note in bench.pruned(spec).notes)
-    if notes:
-        with st.expander(f"What cannot be pruned, and why ({len(notes)})"):
-            for note in notes:
-                st.text(note)
+    reasons = dict.fromkeys(each for spec in specs for each in bench.pruned(spec).notes)
+    if reasons:
+        with st.expander(f"What cannot be pruned, and why ({len(reasons)})"):
+            for reason in reasons:
+                st.text(reason)
 
 
 def _reason(spec: PruningSpec) -> str:

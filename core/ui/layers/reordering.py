@@ -15,6 +15,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.layers.close_up import coupling, kernel_frame
 from core.ui.parts.chart import show_chart
 from core.ui.parts.plain import plain
+from core.ui.parts.texts import show_remark, show_title
 from core.ui.sidebar.settings import usable
 
 CHANNELS = GRANULARITIES[1]
@@ -39,16 +40,16 @@ def show_reordering(bench: Workbench, layer: str) -> None:
     spec = PruningSpec("channel", 0.0, usable("channel", settings.criterion), seed=settings.seed)
     found = _sorted(bench.file, spec, layer)
     criterion = CRITERIA[spec.criterion].label
-    st.markdown(f"**{plain(layer)}**, as trained, and with all channels sorted by {criterion}")
-    st.caption(_in_words(found))
-    st.caption(plain(coupling(bench.checkpoint.network.structure, layer, spec.method)))
+    show_title(f"**{plain(layer)}**, as trained, and with all channels sorted by {criterion}")
+    show_remark(_in_words(found))
+    show_remark(plain(coupling(bench.checkpoint.network.structure, layer, spec.method)))
     largest = float(found.before["norm"].max())
     columns = st.columns(2)
     for column, name, cells in zip(
         columns, ("As trained", "Sorted"), (found.before, found.after), strict=True
     ):
         with column:
-            st.caption(name)
+            show_remark(name)
             show_chart(
                 charts.kernel_map(cells.assign(method=CHANNELS), largest),
                 f"reordered_{name}",

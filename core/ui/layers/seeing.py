@@ -14,6 +14,7 @@ from core.ui.bench.resources import FileVersion, load_checkpoint
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.gallery import Card, framed, show_gallery
 from core.ui.parts.plain import plain, warn
+from core.ui.parts.texts import show_remark
 
 LOOKED_AT = 1000  # training images
 SHOWN = 12
@@ -54,7 +55,7 @@ def show_what_it_sees(bench: Workbench, layer: str, gone: frozenset[int]) -> Non
         )
     show_gallery(cards)
     where = "Framed: where in its map; what it sees around that place is larger. "
-    st.caption(
+    show_remark(
         f"Channel {channel} of {plain(layer)}, which "
         + ("goes" if channel in gone else "stays")
         + f" at this ratio: the {len(cards)} of {LOOKED_AT:,} training images with its largest "

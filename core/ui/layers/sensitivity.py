@@ -31,6 +31,7 @@ from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.notices import explain_missing_images
 from core.ui.parts.plain import plain, warn
+from core.ui.parts.texts import show_remark, show_title
 
 HALF = 0.5  # the ratio that the sentences describe
 SCANNED_LABELS = {RECOVERIES[each].label: Recovery.named(each) for each in SCANNED}
@@ -162,7 +163,7 @@ def _how_long(bench: Workbench, scans: Mapping[str, Scan]) -> str:
 
 
 def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
-    st.markdown("**Sensitivity of each layer**: accuracy lost when only that layer is pruned")
+    show_title("**Sensitivity of each layer**: accuracy lost when only that layer is pruned")
     shown = st.segmented_control(
         "Accuracy",
         list(SCANNED_LABELS),
@@ -193,9 +194,9 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
                 losses[losses["unit"].isin(near)], {unit: labels[unit] for unit in near}, selected
             )
         with column:
-            st.caption(f"**{name}**: {plain(describe_scan(losses, labels, others))}")
+            show_remark(f"**{name}**: {plain(describe_scan(losses, labels, others))}")
             if len(labels) > MOST_UNITS:
-                st.caption(f"The {MOST_UNITS} rows around the selected layer, of {len(labels)}.")
+                show_remark(f"The {MOST_UNITS} rows around the selected layer, of {len(labels)}.")
             if not len(losses):
                 continue
             show_chart(
@@ -204,7 +205,7 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
                 alt=f"Heatmap of the accuracy lost by {name} pruning of one layer alone.",
             )
         downloads[f"sensitivity-{name.lower()}"] = (drawing, losses)
-    st.caption(
+    show_remark(
         WHY_THEY_DIFFER
         + (COUPLED if coupled else "")
         + (STALE if any(group.batch_norms for group in groups) else "")
@@ -214,7 +215,7 @@ def _draw(bench: Workbench, layer: str, scans: Mapping[str, Scan]) -> None:
         of_layer = charts.accuracy_against(
             "ratio", curves, None, 1 / bench.classes, {}, study=False
         )
-        st.caption(f"Accuracy of the network if only **{plain(layer)}** is pruned")
+        show_remark(f"Accuracy of the network if only **{plain(layer)}** is pruned")
         show_chart(
             of_layer,
             "sensitivity_curves",

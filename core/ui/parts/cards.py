@@ -15,6 +15,9 @@ from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import METHODS, RECOVERIES
 from core.sweeps.reading import Reading
+from core.ui.parts.record import Numbers, note
+from core.ui.parts.tables import show_named_rows
+from core.ui.parts.texts import show_remark
 
 NEW_LINE = "  \n"  # Markdown's
 
@@ -34,13 +37,15 @@ def method_card(
     test = reading.test if reading else None
     source = "stored" if reading and not reading.is_live else "live"
     how, after = METHODS[spec.method], RECOVERIES[recovery.method]
+    what = (
+        f"{how.short}{after.short} · ratio {spec.ratio:.2f}"
+        + (f", then {spec.rest_ratio:.2f}" if spec.rest_ratio else "")
+        + (" (nearest measured)" if reading and reading.is_nearest else "")
+    )
+    parameters_left = f"{percent(cost.nonzero / baseline_cost.nonzero)} left"
+    macs_left = f"{percent(cost.macs / baseline_cost.macs)} left"
     with slot.container(border=True, gap="xsmall"):
-        st.markdown(
-            f"**{name}**, {how.short}{after.short} · ratio {spec.ratio:.2f}"
-            + (f", then {spec.rest_ratio:.2f}" if spec.rest_ratio else "")
-            + (" (nearest measured)" if reading and reading.is_nearest else ""),
-            help=f"{how.sentence} {after.sentence}".strip(),
-        )
+        st.markdown(f"**{name}**, {what}", help=f"{how.sentence} {after.sentence}".strip())
         # A horizontal container, because st.columns would be stacked on a phone.
         row = st.container(horizontal=True, gap="xsmall")
         with row:
@@ -48,7 +53,7 @@ def method_card(
         row.metric(
             "Parameters",
             millions(cost.nonzero),
-            delta=f"{percent(cost.nonzero / baseline_cost.nonzero)} left",
+            delta=parameters_left,
             delta_color="off",
             delta_arrow="off",
             help="Parameters that remain and are not zero.",
@@ -56,7 +61,7 @@ def method_card(
         row.metric(
             "MACs",
             millions(cost.macs),
-            delta=f"{percent(cost.macs / baseline_cost.macs)} left",
+            delta=macs_left,
             delta_color="off",
             delta_arrow="off",
             help="Multiply-accumulates executed for one image. Zeros in a dense tensor are "
@@ -66,6 +71,30 @@ def method_card(
             _interval(evaluation, source) + NEW_LINE + _compared(reading),
             help=_provenance(reading.result) if reading else None,
         )
+    values = {
+        "Pruned": what,
+        **_accuracy_in_full(evaluation, reading),
+        "Parameters": f"{millions(cost.nonzero)}, {parameters_left}",
+        "MACs": f"{millions(cost.macs)}, {macs_left}",
+        **({"Source": _provenance(reading.result)} if reading else {}),
+    }
+    note(name, Numbers(name, values))
+
+
+def _accuracy_in_full(evaluation: Evaluation | None, reading: Reading | None) -> dict[str, str]:
+    """Return what a card says about the accuracy, by what each part is."""
+    if evaluation is None:
+        return {"Accuracy": "not measured"}
+    low, high = evaluation.interval
+    said = {
+        "Accuracy": percent(evaluation.accuracy),
+        "95% interval": f"{percent(low)} to {percent(high)}",
+        "Test images": f"{evaluation.seen:,}",
+        "Against the baseline": _change(evaluation, reading),
+    }
+    if reading is None:
+        return said
+    return {**said, "Paired test": _compared(reading)}
 
 
 def _accuracy(evaluation: Evaluation | None, difference: str, test: PairedTest | None) -> None:
@@ -154,8 +183,9 @@ def cost_table(costs: dict[str, Cost], compressed: dict[str, int]) -> None:
             f"{compressed[name] / 1e6:.2f} MB" if name in compressed else "…" for name in costs
         ],
     }
-    st.table(pd.DataFrame.from_dict(rows, orient="index", columns=list(costs)))
-    st.caption(
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=list(costs))
+    show_named_rows("Costs in full", frame)
+    show_remark(
         "Zeros don't shrink a dense file and don't speed up a dense network. Fine-grained pruning "
         "saves bytes only in the compressed file, and its theoretical MACs assume a kernel that "
         "skips every zero. Removing channels makes the tensors themselves smaller."

@@ -8,6 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.charts import Drawing
 from core.ui.app.presenting import TYPE_SCALE, is_presenting
+from core.ui.parts.record import Figure, note
 
 
 def show_chart(
@@ -23,7 +24,8 @@ def show_chart(
 
     Pass no key for a chart that is drawn several times in one run. `on_select` is called when the
     drawing's parameter named `selection` selects a mark. `presented_height`, in pixels, is for a
-    chart that has the page to itself while presenting.
+    chart that has the page to itself while presenting. The report has the last drawing of each alt
+    text.
     """
     content: dict[str, Any] = drawing.for_page(TYPE_SCALE if is_presenting() else 1)
     if is_presenting() and presented_height is not None:
@@ -36,3 +38,4 @@ def show_chart(
         on_select=on_select or "ignore",
         selection_mode=selection if on_select else None,
     )
+    note(alt, Figure(drawing, alt))

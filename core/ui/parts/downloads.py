@@ -1,6 +1,6 @@
 """Download buttons: numbers as CSV, charts as SVG and PNG."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,9 +19,9 @@ def offer_downloads(drawing: Drawing, points: pd.DataFrame, name: str, key: str 
 
     `key` keeps widget keys unique if buttons with the same `name` were drawn earlier in this run.
     """
-    contents = {
+    contents: dict[str, Callable[[], str | bytes]] = {
         "CSV": partial(_as_csv, points),
-        "SVG": partial(_as_svg, drawing),
+        "SVG": partial(svg_of, drawing),
         "PNG": partial(_as_png, drawing),
     }
     for column, (kind, content) in zip(st.columns(3), contents.items(), strict=True):
@@ -62,8 +62,9 @@ def _as_csv(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index=False).encode()
 
 
-def _as_svg(drawing: Drawing) -> bytes:
-    return vl_convert.vegalite_to_svg(_printed(drawing)).encode()
+def svg_of(drawing: Drawing) -> str:
+    svg: str = vl_convert.vegalite_to_svg(_printed(drawing))
+    return svg
 
 
 def _as_png(drawing: Drawing) -> bytes:

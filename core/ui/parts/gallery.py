@@ -10,6 +10,8 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from core.ui.parts.record import Pictures, note
+
 RIGHT_COLOR, WRONG_COLOR = (90, 174, 97), (153, 112, 171)
 FRAME_COLOR = (230, 159, 0)
 LINE = 2  # pixels
@@ -38,7 +40,16 @@ class Card:
 
 def show_gallery(cards: Sequence[Card]) -> None:
     """Draw the cards; texts are shown as they are, without reading markup in them."""
-    st.html(f'{STYLE}<div class="gallery">{"".join(map(_item, cards))}</div>')
+    content = f'<div class="gallery">{"".join(map(_item, cards))}</div>'
+    st.html(STYLE + content)
+    note("gallery", Pictures(content))
+
+
+def show_picture(png: bytes, caption: str, place: str) -> None:
+    """Draw one picture at its size; `place` names it within the page."""
+    st.image(png, caption=caption)
+    said = f"<figcaption>{html.escape(caption)}</figcaption>"
+    note(place, Pictures(f'<figure><img src="{_source(png)}" alt="">{said}</figure>'))
 
 
 def _item(card: Card) -> str:
@@ -71,10 +82,13 @@ def sized(picture: np.ndarray) -> np.ndarray:
 def _image(pixels: np.ndarray, kind: str, alt: str, width: int | None = None) -> str:
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG")
-    content = base64.b64encode(file.getvalue()).decode()
     size = "" if width is None else f' width="{width}"'
     text = html.escape(alt, quote=True)
-    return f'<img class="{kind}"{size} src="data:image/png;base64,{content}" alt="{text}">'
+    return f'<img class="{kind}"{size} src="{_source(file.getvalue())}" alt="{text}">'
+
+
+def _source(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def framed(picture: np.ndarray, box: tuple[float, float, float, float] | None) -> np.ndarray:

@@ -12,6 +12,7 @@ from core.results import Result
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain
+from core.ui.parts.texts import show_remark, show_sentences
 from core.ui.predictions.sides import Pair, Side, measure_here
 
 
@@ -33,11 +34,8 @@ def show_calibration(pair: Pair) -> None:
     if not known:
         return
     names = {when: side.name for when, side in sides.items()}
-    st.markdown(
-        "  \n".join(
-            f":small[{plain(describe(names[when], result))}]" for when, result in known.items()
-        )
-    )
+    lines = [describe(names[when], result) for when, result in known.items()]
+    show_sentences(lines, "calibration")
     frame = frame_of(known)
     drawing = charts.reliability(frame)
     show_chart(
@@ -46,7 +44,7 @@ def show_calibration(pair: Pair) -> None:
         alt="The accuracy at each confidence, before and after, beside the diagonal of a network "
         "that is right as often as it says.",
     )
-    st.caption(
+    show_remark(
         "Below the dashed line a network says more than it holds. The larger a mark, the more "
         "images. Confidences are kept in steps of 0.4%."
     )

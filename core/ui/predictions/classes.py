@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import pandas as pd
-import streamlit as st
 
 from core import charts
 from core.measuring.flips import ClassChange
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
+from core.ui.parts.texts import show_remark
 
 MOST_ROWS = 40  # of a chart, which more would make too high
 
@@ -19,7 +19,7 @@ def show_classes(changes: Sequence[ClassChange], names: Sequence[str]) -> None:
     shown = ends_of([names[each.label] for each in changes])
     drawing = charts.class_changes(frame[frame["name"].isin(shown)])
     if len(shown) < len(changes):
-        st.caption(f"The {len(shown) // 2} classes that lost most and those that lost least.")
+        show_remark(f"The {len(shown) // 2} classes that lost most and those that lost least.")
     show_chart(
         drawing,
         "class_changes",

@@ -10,6 +10,8 @@ from core import charts
 from core.measuring.flips import Flips, confusion
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all, offer_table
+from core.ui.parts.tables import show_rows
+from core.ui.parts.texts import show_remark
 from core.ui.predictions.filters import filter_by, options_of
 
 PICKED = "picked_confusion"
@@ -37,9 +39,10 @@ def show_confusions(flips: Flips, names: Sequence[str]) -> None:
     options = options_of(names)
     if len(names) > charts.MOST_IN_MATRIX:
         frame = largest_of(counts, options)
-        st.caption(f"The {len(frame)} largest confusions of {len(names)} classes.")
+        title = f"The {len(frame)} largest confusions of {len(names)} classes"
+        st.caption(f"{title}.")
         columns = {"true": "True class", "answer": "Answer", "images": "Images"}
-        st.dataframe(frame.rename(columns=columns), hide_index=True)
+        show_rows(title, frame.rename(columns=columns))
         offer_table("confusions", frame)
         return
     frame = frame_of(counts, options)
@@ -52,7 +55,7 @@ def show_confusions(flips: Flips, names: Sequence[str]) -> None:
         on_select=_filter_clicked,
         selection=PICKED,
     )
-    st.caption(
+    show_remark(
         "Purple: more wrong answers, or fewer right ones. Green: the reverse. A click shows the "
         "images with this answer: after where it is given more often, before where less."
         if is_shift

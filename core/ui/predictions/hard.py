@@ -15,6 +15,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.gallery import Card, show_gallery
+from core.ui.parts.texts import show_sentences
 from core.ui.predictions.pictures import pictures_of
 
 BINS = 40
@@ -39,12 +40,13 @@ def show_hard(bench: Workbench, names: tuple[str, ...]) -> None:
     was_right = known.evaluation.is_right
     never, hardest = int(np.sum(found.wrong == 0)), found.hardest(SHOWN)
     of = "one baseline" if found.baselines == 1 else f"{found.baselines} baselines"
-    st.markdown(
-        f":small[Of {len(found.wrong):,} test images, {never:,} are right in every one of "
+    words = (
+        f"Of {len(found.wrong):,} test images, {never:,} are right in every one of "
         f"{found.settings:,} shipped settings of {of}: those on all test images that keep at least "
         f"{WORTHY:.0%} of the best accuracy. The {len(hardest)} below are wrong most often; the "
-        f"unpruned network has {int(was_right[hardest].sum())} of them right.]"
+        f"unpruned network has {int(was_right[hardest].sum())} of them right."
     )
+    show_sentences([words], "hard")
     frame = frame_of(found, was_right)
     drawing = charts.times_wrong(frame, found.settings)
     show_chart(

@@ -21,6 +21,7 @@ from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all, offer_table
 from core.ui.parts.gallery import Card, show_gallery
 from core.ui.parts.plain import plain
+from core.ui.parts.texts import show_remark, show_title
 from core.ui.predictions.classes import ends_of
 from core.ui.predictions.filters import PAGE, choose_filter
 from core.ui.predictions.pictures import pictures_of
@@ -61,7 +62,7 @@ def show_images(bench: Workbench, pair: Pair, flips: Flips, names: Sequence[str]
         st.session_state[PAGE] = 1
     number = page.number_input("Page", 1, pages, key=PAGE, bind="query-params", disabled=pages == 1)
     shown = found[(int(number) - 1) * ON_A_PAGE : int(number) * ON_A_PAGE]
-    st.caption(
+    show_remark(
         f"{len(found):,} images, {len(shown)} of them on page {number} of {pages}."
         + (
             " Below each picture: right (green) or wrong (purple) from ratio "
@@ -78,13 +79,13 @@ def show_images(bench: Workbench, pair: Pair, flips: Flips, names: Sequence[str]
     if over is not None:
         frame, rows = lost_frame(over, flips, names)
         drawing = charts.when_lost(frame, rows, pair.after.point.spec.ratio)
-        st.markdown(f"**When images are lost** · {plain(pair.after.name)}")
+        show_title(f"**When images are lost** · {plain(pair.after.name)}")
         show_chart(
             drawing,
             "when_lost",
             alt="How many images of each class are first lost at which pruning ratio.",
         )
-        st.caption(
+        show_remark(
             "Of the images that were right before, at each measured ratio those that are wrong for "
             "the first time; a few are right again at a higher one. Orange: the ratio compared."
         )

@@ -1,7 +1,5 @@
 """The page Predictions: what flipped between two networks, and who paid."""
 
-import streamlit as st
-
 from core import charts
 from core.baselines.naming import class_names
 from core.formatting import capitalised, percent
@@ -9,16 +7,15 @@ from core.measuring.flips import DIRECTIONS, Flips, spread
 from core.studies.paying import classes_in_words, flips_in_words
 from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
-from core.ui.parts.plain import plain
 from core.ui.parts.sentences import accuracy_in_words
+from core.ui.parts.tabs import show_tabs
+from core.ui.parts.texts import show_sentences
 from core.ui.predictions.calibration import show_calibration
 from core.ui.predictions.classes import show_classes
 from core.ui.predictions.confusion import show_confusions
 from core.ui.predictions.hard import show_hard
 from core.ui.predictions.images import show_images
 from core.ui.predictions.sides import Pair, choose_sides, paired
-
-VIEWS = ("Classes", "Confusions", "Images", "Hard images", "Calibration")
 
 
 def show_predictions(bench: Workbench) -> None:
@@ -31,24 +28,16 @@ def show_predictions(bench: Workbench) -> None:
     names = class_names(bench.checkpoint)
     changes = sorted(flips.classes(len(names)), key=lambda each: each.change)
     _show_words(pair, flips, classes_in_words(changes, spread(tuple(changes)), names))
-    classes, confusions, images, hard, calibration = st.tabs(
-        VIEWS, key="predictions", on_change="rerun", bind="query-params"
+    show_tabs(
+        "predictions",
+        {
+            "Classes": lambda: show_classes(changes, names),
+            "Confusions": lambda: show_confusions(flips, names),
+            "Images": lambda: show_images(bench, pair, flips, names),
+            "Hard images": lambda: show_hard(bench, names),
+            "Calibration": lambda: show_calibration(pair),
+        },
     )
-    if classes.open:
-        with classes:
-            show_classes(changes, names)
-    if confusions.open:
-        with confusions:
-            show_confusions(flips, names)
-    if images.open:
-        with images:
-            show_images(bench, pair, flips, names)
-    if hard.open:
-        with hard:
-            show_hard(bench, names)
-    if calibration.open:
-        with calibration:
-            show_calibration(pair)
 
 
 def _show_words(pair: Pair, flips: Flips, on_classes: str) -> None:
@@ -61,7 +50,7 @@ def _show_words(pair: Pair, flips: Flips, on_classes: str) -> None:
         f"{percent(flips.agreement)} of the images.",
         on_classes,
     ]
-    st.markdown("  \n".join(f":small[{plain(line)}]" for line in lines))
+    show_sentences(lines, "flips")
     show_chart(
         charts.flow(counts),
         "flow",

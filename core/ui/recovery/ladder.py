@@ -26,8 +26,9 @@ from core.ui.bench.workbench import Workbench
 from core.ui.parts.chart import show_chart
 from core.ui.parts.columns import result_columns
 from core.ui.parts.downloads import offer_all
-from core.ui.parts.plain import plain
 from core.ui.parts.progress import duration
+from core.ui.parts.tables import show_rows
+from core.ui.parts.texts import show_remark, show_sentences
 from core.ui.recovery.live import tune_live
 from core.ui.recovery.words import Climbed, describe
 from core.ui.sidebar.settings import is_studied
@@ -63,7 +64,7 @@ def show_recovery(bench: Workbench) -> None:
             "training on more and more images.",
             presented_height=PRESENTED_HEIGHT,
         )
-        st.caption(_WHY)
+        show_remark(_WHY)
     if bench.settings.ratio == 0:
         st.caption("Nothing is pruned at a ratio of 0, so there is nothing to bring back.")
         return
@@ -71,7 +72,7 @@ def show_recovery(bench: Workbench) -> None:
         _next_rung(bench, found, images)
         if not frame.empty:
             with st.expander("The rungs as a table"):
-                st.dataframe(_table(frame), hide_index=True)
+                show_rows("The rungs", _table(frame))
             offer_all({"recovery": (drawing, frame)})
 
 
@@ -99,7 +100,7 @@ def _show_words(bench: Workbench, found: Mapping[str, Climbed], baseline: Result
         for name, of_one in found.items()
         for line in describe(name, bench.specs()[name].ratio, of_one, baseline)
     ]
-    st.markdown("  \n".join(f":small[{plain(line)}]" for line in lines))
+    show_sentences(lines, "ladder")
 
 
 def frame_of(found: Mapping[str, Climbed]) -> pd.DataFrame:
