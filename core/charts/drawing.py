@@ -38,7 +38,8 @@ class Drawing:
         if type_scale == 1:
             return content
         sizes = {"labelFontSize": 12 * type_scale, "titleFontSize": 14 * type_scale}
-        config = {"axis": sizes, "legend": sizes, "text": {"fontSize": 12 * type_scale}}
+        legend = {**self.spec.get("config", {}).get("legend", {}), **sizes}
+        config = {"axis": sizes, "legend": legend, "text": {"fontSize": 12 * type_scale}}
         return {**content, "config": {**self.spec.get("config", {}), **config}}
 
     def for_print(self, colors: Sequence[str], width: int = 720) -> dict[str, Any]:
@@ -53,7 +54,7 @@ class Drawing:
             "padding": 12,
             "range": {"category": list(colors)},
             "axis": {"labelFontSize": 12, "titleFontSize": 12},
-            "legend": {"labelFontSize": 12},
+            "legend": {**self.spec.get("config", {}).get("legend", {}), "labelFontSize": 12},
             "view": {"stroke": None},
         }
         datasets = {

@@ -101,8 +101,8 @@ def _widths_spec(multiples: tuple[str, ...]) -> dict[str, Any]:
     across = alt.X(
         "ratio:Q",
         title="Pruning ratio of channels",
-        scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(format=".1f", tickCount=11, grid=False),
+        scale=alt.Scale(zero=False, padding=12),
+        axis=alt.Axis(format=".2~f", tickCount=11, grid=False),
     )
     color = alt.Color(
         "multiple:N", scale=alt.Scale(domain=multiples), legend=top_legend(symbolOpacity=1)
@@ -230,9 +230,11 @@ def _pareto_spec(quantity: str, title: str, unit: str, picking: str | None) -> d
             ).encode(text="name:N"),
         )
         .properties(height=400)
-        .configure_legend(layout={"top": {"direction": "vertical", "anchor": "start"}})
         .to_dict()
     )
+    # Altair knows no type for this setting of Vega-Lite: one legend below the other.
+    layout = {"top": {"direction": "vertical", "anchor": "start"}}
+    spec["config"] = {**spec.get("config", {}), "legend": {"layout": layout}}
     return spec
 
 

@@ -48,14 +48,15 @@ def choose_conditions(known: Sequence[Latency]) -> Conditions:
         counts[found] = counts.get(found, 0) + 1
     ordered = sorted(counts, key=lambda each: (-counts[each], each not in measurable()))
     labels = _labels(ordered)
-    st.selectbox(
-        "Measured",
-        list(labels),
-        key="conditions",
-        bind="query-params",
-        help="The machine, what runs the network, its precision, how many images at once, and "
-        "threads. A latency holds for these only.",
-    )
+    with st.container(key="aside_conditions"):
+        st.selectbox(
+            "Measured",
+            list(labels),
+            key="conditions",
+            bind="query-params",
+            help="The machine, what runs the network, its precision, how many images at once, and "
+            "threads. A latency holds for these only.",
+        )
     chosen = st.session_state.get("conditions")
     return labels.get(str(chosen), ordered[0])
 
