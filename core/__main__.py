@@ -10,6 +10,7 @@ from core.commands.choose import add_choose
 from core.commands.common import Parser
 from core.commands.compare import add_compare
 from core.commands.evaluate import add_evaluate
+from core.commands.export import add_export
 from core.commands.import_network import add_import
 from core.commands.ladder import add_ladder
 from core.commands.latency import add_latency
@@ -32,11 +33,13 @@ EXAMPLES = """examples:
   python -m core compare unpruned 'channel 0.5 recovery=bn'
   python -m core scan --methods channel --subset 1000
   python -m core latency --methods channel --ratios 0.5,0.7 --batches 1
+  python -m core export 'channel 0.5 recovery=reconstruct' --out exported
 """
 
 COMMANDS = (
     *(add_train, add_import, add_prune, add_evaluate),
-    *(add_sweep, add_scan, add_choose, add_mixes, add_ladder, add_compare, add_latency),
+    *(add_sweep, add_scan, add_choose, add_mixes, add_ladder, add_compare),
+    *(add_latency, add_export),
 )
 
 

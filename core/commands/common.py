@@ -28,7 +28,10 @@ from core.networks.checkpoint import Checkpoint
 from core.networks.network import Network
 from core.networks.registry import ARCHITECTURES, entry, is_own_code
 from core.specs.architecture import Architecture
+from core.specs.point import UNPRUNED, Point
+from core.specs.recovery import NOTHING
 from core.specs.vocabulary import DATASETS, FOLDER, METHODS, data_set_name, is_folder
+from core.specs.written import point_of
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # commands add their parsers here
 
@@ -268,6 +271,18 @@ def _choice(text: str) -> Choice:
         return Choice.of(text)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from error
+
+
+def named_network(text: str, baseline: Path | None, dataset: str) -> tuple[Path, Point]:
+    """Return the file of the network that a text names, and the pruning of it.
+
+    The text is a checkpoint's path, or a point that is pruned from `baseline`, by default from the
+    data set's default one. Raises InputError if it is neither.
+    """
+    if text.endswith(".safetensors") or Path(text).is_file():
+        return Path(text), Point(UNPRUNED, NOTHING)
+    point = point_of(text)
+    return baseline or require_default_baseline(dataset), point
 
 
 def load_images_for(loaded: Checkpoint, choice: Choice | None) -> DataSet:

@@ -16,7 +16,7 @@ from core.commands.common import (
     dataset_option,
     evaluation_options,
     load_images_for,
-    require_default_baseline,
+    named_network,
 )
 from core.commands.measuring import open_chosen_store, store_option
 from core.errors import InputError
@@ -27,9 +27,9 @@ from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 from core.results import Result, ResultStore
 from core.specs.point import Point
-from core.specs.written import UNPRUNED_TEXT, point_of
+from core.specs.written import UNPRUNED_TEXT
 from core.studies.paying import classes_in_words, flips_in_words
-from core.sweeps.known import BASELINE, KnownResults
+from core.sweeps.known import KnownResults
 from core.sweeps.measurer import new_pruner
 from core.sweeps.reading import Reading, can_be_paired
 
@@ -61,7 +61,10 @@ def add_compare(commands: Commands) -> None:
 
 def run_compare(options: argparse.Namespace) -> dict[str, Any]:
     store = open_chosen_store(options)
-    sides = [_side(text, options) for text in (options.before, options.after)]
+    sides = [
+        named_network(text, options.baseline, options.dataset.name)
+        for text in (options.before, options.after)
+    ]
     load = cache(lambda each: checkpoint.load(each, options.dataset.name))
     networks = [load(path) for path, _ in sides]
     results = _paired(
@@ -96,14 +99,6 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
         "classes": [asdict(each) | {"name": names[each.label]} for each in changes],
         "spread": asdict(found),
     }
-
-
-def _side(text: str, options: argparse.Namespace) -> tuple[Path, Point]:
-    """Return the file of the network that is pruned, and the pruning."""
-    if text.endswith(".safetensors") or Path(text).is_file():
-        return Path(text), BASELINE
-    point = point_of(text)
-    return options.baseline or require_default_baseline(options.dataset.name), point
 
 
 def _known(network: Checkpoint, store: ResultStore, options: argparse.Namespace) -> KnownResults:

@@ -1,12 +1,9 @@
 """Prune a baseline and evaluate the pruned network."""
 
 import argparse
-from collections.abc import Generator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from core.commands.common import (
     Commands,
@@ -21,17 +18,12 @@ from core.commands.common import (
     print_costs,
     require_default_baseline,
 )
+from core.commands.making import ACCURACY, make, pruned_metadata
 from core.data.dataset import DataSet
 from core.errors import InputError
-from core.evidence import Evidence, local_evidence
 from core.networks import checkpoint
-from core.networks.batch_norm import Recovering, finished
 from core.networks.checkpoint import Checkpoint
-from core.networks.metadata import provenance
 from core.networks.network import Network
-from core.pruning import Pruned
-from core.recovery.recover import recover_fully, recover_without_images
-from core.recovery.tuning import Tuning
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import STARTS, TARGETS, Recovery
@@ -43,13 +35,6 @@ from core.specs.vocabulary import (
     NO_RECOVERY,
     SCOPES,
 )
-from core.sweeps.measurer import needs_images, new_pruner
-from core.sweeps.tuned import tuned
-
-ACCURACY = ("correct", "seen", "precision")
-"""The keys of the accuracy in a pruned network's metadata."""
-KEPT = ("class_names",)
-"""The baseline's metadata that a pruned network keeps."""
 
 
 def add_prune(commands: Commands) -> None:
@@ -158,30 +143,12 @@ def run_prune(options: argparse.Namespace) -> dict[str, Any]:
     )
     recovery = _chosen_recovery(options)
     dataset = _load_images(source, options)
-    evidence = None
-    if dataset is not None:
-        evidence = local_evidence(source, dataset.training, options.precision, options.device)
-        if needs_images(spec):
-            finished(evidence.saliency())
-    pruned = new_pruner(source).prune(spec)
-    for note in pruned.notes:
-        print(note)
-    network = pruned.network
-    if not recovery.needs_images:
-        network = recover_without_images(pruned, recovery, source.network)
-    elif evidence is not None:
-        network = _recovered(pruned, Point(spec, recovery), source, evidence, options.json)
+    point = Point(spec, recovery)
+    pruned, network = make(point, source, dataset, options)
     result = _report_costs_only(network) if dataset is None else measure(network, dataset, options)
     if options.out is not None:
-        metadata = {
-            "kind": "pruned",
-            "spec": asdict(spec.canonical()),
-            "recovery": recovery.to_json(),
-            "baseline": {"file": source.path.name, "fingerprint": source.fingerprint},
-            **{name: source.metadata[name] for name in KEPT if name in source.metadata},
-            "accuracy": None if dataset is None else {name: result[name] for name in ACCURACY},
-            **provenance(),
-        }
+        accuracy = None if dataset is None else {name: result[name] for name in ACCURACY}
+        metadata = pruned_metadata(point, source, accuracy)
         checkpoint.save(network, options.out, source.dataset, metadata, overwrite=options.overwrite)
         print(f"Saved as {options.out}.")
     return result | {
@@ -210,26 +177,6 @@ def _chosen_recovery(options: argparse.Namespace) -> Recovery:
         targets=options.targets,
         prunings=options.prunings,
     )
-
-
-def _recovered(
-    pruned: Pruned, point: Point, source: Checkpoint, evidence: Evidence, quiet: bool
-) -> Network:
-    """Recover the network; with a progress bar where it is trained."""
-    if not point.recovery.trains:
-        return recover_fully(pruned, point.recovery, evidence)
-    network: list[Network] = []
-
-    def steps() -> Generator[Recovering, None, None]:
-        network.append((yield from tuned(pruned, point, source, evidence)))
-
-    with tqdm(desc="Fine-tuning", unit="image", disable=quiet, dynamic_ncols=True) as bar:
-        for progress in steps():
-            bar.total = progress.total
-            bar.update(progress.done - bar.n)
-            if isinstance(progress, Tuning) and progress.seen:
-                bar.set_postfix_str(f"{progress.correct / progress.seen:.1%} of held-out images")
-    return network[0]
 
 
 def _load_images(source: Checkpoint, options: argparse.Namespace) -> DataSet | None:

@@ -38,7 +38,7 @@ def checked(run: Callable[[Tensor], Tensor], subject: Subject, where: str) -> st
     found = f"logits within {difference:.1g} of PyTorch's, in batches of {sizes} too"
     if subject.labels is None:
         return (
-            f"{where}: {found}, on {len(inputs)} random images; no accuracy was compared, because "
+            f"in {where}, {found}, on {len(inputs)} random images; no accuracy was compared, because "
             "the test images are not on this machine."
         )
     right, expected_right = (correct(each, subject.labels) for each in (logits, expected))
@@ -48,7 +48,7 @@ def checked(run: Callable[[Tensor], Tensor], subject: Subject, where: str) -> st
             f"{len(inputs)} test images, but in PyTorch about {expected_right}. Choose another "
             "format."
         )
-    return f"{where}: {found}, and right about {right} of {len(inputs)} test images in both."
+    return f"in {where}, {found}, and right about {right} of {len(inputs)} test images in both."
 
 
 def largest_difference(logits: Tensor, expected: Tensor) -> float:

@@ -76,6 +76,7 @@ def exported(
             )
             assert program is not None
             model = program.model_proto
+            _strip(model.graph)
             onnx.helper.set_model_props(
                 model, {name: json.dumps(value) for name, value in properties.items()}
             )
@@ -87,3 +88,11 @@ def exported(
             "format."
         ) from error
     return content
+
+
+def _strip(graph: Any) -> None:
+    """Remove the exporter's notes, such as stack traces with the paths of this machine."""
+    for each in (*graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        each.ClearField("metadata_props")
+        each.ClearField("doc_string")
+    graph.ClearField("metadata_props")

@@ -18,7 +18,7 @@ def make(subject: Subject, name: str) -> Made:
     with torch.inference_mode():
         logits = torch.cat([read(network.inputs(each)) for each in batches])
     difference = largest_difference(logits, subject.logits)
-    check = f"Read back: weights in half precision, logits within {difference:.1g} of the network's"
+    check = f"read back: weights in half precision, logits within {difference:.1g} of the network's"
     if subject.labels is not None:
         right, before = (correct(each, subject.labels) for each in (logits, subject.logits))
         check += f", right about {right} of {len(logits)} test images (before: {before})"

@@ -46,7 +46,7 @@ def make(subject: Subject, name: str) -> Made:
     compile(code, f"{name}.py", "exec")
     return Made(
         {f"{name}.pt": stored.getvalue(), f"{name}.py": code.encode()},
-        f"Read back: {len(state)} tensors, equal to the bit.",
+        f"read back: {len(state)} tensors, equal to the bit.",
     )
 
 
