@@ -191,7 +191,7 @@ RUNTIMES: Mapping[str, Runtime] = {
     for each in (
         Runtime("pytorch", "PyTorch", "torch", ("fp32", "bf16"), lambda: "", _pytorch),
         Runtime(
-            *("csr", "PyTorch, sparse rows beside dense", "torch"),
+            *("csr", "PyTorch in sparse rows", "torch"),
             *(("fp32",), lambda: "", _sparse_rows),
             beside="pytorch",
         ),

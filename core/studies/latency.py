@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from core.device import DTYPES, machine_name, resolve_precision
+from core.errors import InputError
 from core.export.runtimes import RUNTIMES, Runtime, load
 from core.formatting import decimal
 from core.measuring.alternating import Round, Speedup
@@ -22,11 +23,19 @@ SEED = 0
 
 
 def precision_for(runtime: Runtime, precision: str, device: torch.device) -> str:
-    """Resolve `auto` to the device's precision, or to fp32 where the runtime lacks it."""
+    """Resolve `auto` to the device's precision, or to fp32 where the runtime lacks it.
+
+    Raises InputError for a precision that the runtime lacks.
+    """
     resolved = resolve_precision(precision, device)
-    if precision == "auto" and resolved not in runtime.precisions:
-        return "fp32"
-    return resolved
+    if resolved in runtime.precisions:
+        return resolved
+    if precision != "auto":
+        raise InputError(
+            f"{runtime.label} runs networks in {' or '.join(runtime.precisions)} here, not in "
+            f"{precision}: choose another precision."
+        )
+    return "fp32"
 
 
 def conditions_here(

@@ -13,10 +13,14 @@ SECONDS_TO_WAIT = 120
 
 
 class SocketViewer:
-    """One session of the app at `address`; `query` is what would stand after the question mark."""
+    """One session of the app at `address`; `query` is what would stand after the question mark.
 
-    def __init__(self, address: str, query: str = ""):
+    `page` is the path of the page, "" for the first.
+    """
+
+    def __init__(self, address: str, query: str = "", page: str = ""):
         self._query = query
+        self._page = page
         self._ids: dict[str, str] = {}  # of the widgets seen, by label
         self._values: dict[str, float] = {}  # of the sliders moved, by id
         self.waited: list[str] = []  # what the last run's place in the queue was called, in order
@@ -56,6 +60,7 @@ class SocketViewer:
         started = time.perf_counter()
         message = BackMsg()
         message.rerun_script.query_string = self._query
+        message.rerun_script.page_name = self._page
         for widget, value in self._values.items():
             state = message.rerun_script.widget_states.widgets.add()
             state.id = widget

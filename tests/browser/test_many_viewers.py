@@ -80,6 +80,45 @@ def test_twenty_viewers_move_sliders_at_once(
     )
 
 
+PREDICTIONS = "predictions?dataset=digits&baseline=resnet18-digits-2ep&ratio=0.5"
+
+
+def test_twenty_viewers_look_at_predictions_at_once(
+    visitors: Callable[..., Visitor], tell: Tell
+) -> None:
+    browser = visitors().open(f"/{PREDICTIONS}&predictions=Images")
+    address = browser.address
+    all_are_there = threading.Barrier(SOCKETS + 1)
+
+    def moving(number: int) -> list[float]:
+        view = ("Classes", "Confusions", "Images", "Hard+images", "Calibration")[number % 5]
+        query = PREDICTIONS.partition("?")[2] + f"&predictions={view}"
+        with SocketViewer(address, query, page="predictions") as viewer:
+            viewer.run()
+            all_are_there.wait(240)
+            seconds = []
+            for move in range(MOVES):
+                ratio = SHIPPED_RATIOS[1 + (number + 5 * move) % 19]
+                seconds.append(viewer.move_slider(ratio))
+                assert any("same answer to" in text for text in viewer.said)
+            assert viewer.errors == []
+            return seconds
+
+    with ThreadPoolExecutor(SOCKETS) as pool:
+        moved = [pool.submit(moving, number) for number in range(SOCKETS)]
+        all_are_there.wait(240)
+        browser.page.focus("[data-testid='stSlider'] input[type=range]")
+        browser.page.keyboard.press("ArrowRight")
+        seconds = [each for one in moved for each in one.result()]
+    browser.settle()
+    browser.expect_calm()
+    assert len(seconds) == SOCKETS * MOVES
+    tell(
+        f"{SOCKETS + 1} viewers of Predictions, {len(seconds)} moves of the slider: median "
+        f"{statistics.median(seconds):.2f} s, 95th percentile {percentile_95(seconds):.2f} s."
+    )
+
+
 def percentile_95(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=20)[-1]
 

@@ -18,7 +18,10 @@ from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
-PAGES = ("compare", "layers", "predictions", "recovery", "choices", "baseline", "tour", "methods")
+PAGES = (
+    *("compare", "layers", "predictions", "recovery", "efficiency"),
+    *("choices", "baseline", "tour", "methods"),
+)
 OpenApp = Callable[..., AppTest]
 
 

@@ -40,6 +40,8 @@ def assert_page_shows_its_content(app: AppTest, page: str, baseline: Checkpoint)
     elif page == "recovery":
         said = words(app)
         assert "stay zero at every step" in said or "nothing to bring back" in said
+    elif page == "efficiency":
+        assert "nothing is pruned" in words(app) or "measured under these" in words(app)
     elif page == "choices":
         said = words(app)
         assert "on the same 500 test images" in said or "points are not measured yet" in said

@@ -137,6 +137,7 @@ def test_every_width_is_timed_once_a_shape(monkeypatch: pytest.MonkeyPatch) -> N
     built: list[tuple[int, ...]] = []
 
     def prepare(layer: nn.Module, inputs: Tensor) -> tuple[nn.Module, Tensor]:
+        assert isinstance(layer, nn.Conv2d | nn.Linear)
         built.append(tuple(layer.weight.shape[:2]))
         return layer, inputs
 

@@ -68,7 +68,7 @@ def show_times(bench: Workbench) -> None:
         "On the dashed line, the time saved would be what the MACs promise. Bars: the middle half "
         "of the rounds; where they reach 0, nothing is saved that can be told from none. "
         "Fine-grained pruning counts the MACs on zeros as removed, which a dense kernel multiplies "
-        "all the same. The larger marks are at the slider."
+        "all the same. The larger marks are at the slider." + _on_runtime(conditions)
     )
     downloads = {"time-against-macs": (drawing, frame)}
     stairs = stairs_frame(bench, here, conditions)
@@ -89,6 +89,14 @@ def show_times(bench: Workbench) -> None:
         )
         downloads["odd-widths"] = (steps, stairs)
     offer_all(downloads)
+
+
+def _on_runtime(conditions: Conditions) -> str:
+    """Say what the unpruned network runs in, where that is something else."""
+    runtime = RUNTIMES.get(conditions.runtime)
+    if runtime is None or not runtime.beside:
+        return ""
+    return f" Here the unpruned network runs in {RUNTIMES[runtime.beside].label}, dense."
 
 
 def _buttons(conditions: Conditions) -> str:
