@@ -7,7 +7,17 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks import app, evaluation, files, layers, pruning, recovery, results, training
+from benchmarks import (
+    app,
+    evaluation,
+    files,
+    layers,
+    pruning,
+    recovery,
+    results,
+    runtimes,
+    training,
+)
 from benchmarks.benchmark import Benchmark, Result
 from benchmarks.material import network
 from core.commands.common import Parser
@@ -18,6 +28,11 @@ from core.process import keep_freed_memory
 BENCHMARKS = (
     Benchmark("evaluate", evaluation.against_plain, "times as fast as plain", at_least=2.2),
     Benchmark("evaluate-rate", evaluation.rate, "of matrix products", at_least=0.9),
+    Benchmark(
+        "evaluate-vs-onnxruntime", runtimes.against("onnxruntime"), "times as fast as ONNX Runtime"
+    ),
+    Benchmark("evaluate-vs-openvino", runtimes.against("openvino"), "times as fast as OpenVINO"),
+    Benchmark("evaluate-vs-compile", runtimes.against("compile"), "times as fast as compiled"),
     Benchmark("prune-fine", pruning.fine, "ms", at_most=100),
     Benchmark("prune-channel", pruning.channel, "ms", at_most=100),
     Benchmark(
