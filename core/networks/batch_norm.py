@@ -27,8 +27,8 @@ class Recovering:
     total: int
 
 
-def finished(steps: Generator[Recovering, None, Made]) -> Made:
-    """Run a recovery to its end, ignoring progress, and return what it makes."""
+def finished(steps: Generator[object, None, Made]) -> Made:
+    """Run a recovery or the like to its end, ignoring progress, and return what it makes."""
     while True:
         try:
             next(steps)
