@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import os
 import zipfile
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,18 +87,18 @@ def write(contents: Mapping[Path, bytes], overwrite: bool = False) -> None:
     """Write all files or none. Raises InputError if one exists or cannot be written."""
     try:
         write_together(contents, overwrite)
-    except FileExistsError as error:
-        there = next((path for path in contents if path.exists()), next(iter(contents)))
-        raise InputError(
-            f"{there} exists already. Choose another name, or replace it (--overwrite on the "
-            "command line)."
-        ) from error
     except OSError as error:
-        folder = next(iter(contents)).parent
-        raise InputError(_what_failed(folder, error)) from error
+        raise InputError(_what_failed(list(contents), error)) from error
 
 
-def _what_failed(folder: Path, error: OSError) -> str:
+def _what_failed(paths: Sequence[Path], error: OSError) -> str:
+    there = [path for path in paths if os.path.lexists(path)]
+    if isinstance(error, FileExistsError) and there:
+        return (
+            f"{there[0]} exists already. Choose another name, or replace it (--overwrite on the "
+            "command line)."
+        )
+    folder = paths[0].parent
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return (
             f"There is no space for the files in {folder} ({error.strerror}): nothing was written. "

@@ -38,8 +38,8 @@ def checked(run: Callable[[Tensor], Tensor], subject: Subject, where: str) -> st
     found = f"logits within {difference:.1g} of PyTorch's, in batches of {sizes} too"
     if subject.labels is None:
         return (
-            f"in {where}, {found}, on {len(inputs)} random images; no accuracy was compared, because "
-            "the test images are not on this machine."
+            f"in {where}, {found}, on {len(inputs)} random images; no accuracy was compared, "
+            "because the test images are not on this machine."
         )
     right, expected_right = (correct(each, subject.labels) for each in (logits, expected))
     if right != expected_right:

@@ -743,7 +743,7 @@ def test_a_pruned_file_is_replaced_only_when_asked(
     )
     with monkeypatch.context() as patch:
         patch.setattr(
-            "core.commands.prune.new_pruner", lambda *_: pytest.fail("it was pruned for nothing")
+            "core.commands.making.new_pruner", lambda *_: pytest.fail("it was pruned for nothing")
         )
         assert_refused(run(*command), str(out), "exists already", "--overwrite")
     assert out.read_text() == "precious"
