@@ -28,7 +28,8 @@ def against(name: str) -> Callable[[int], Measured]:
             raise CannotRunError(missing)
         model, _ = network()
         images, _ = test_images()
-        batches = [model.inputs(batch) for batch in images[:IMAGES].split(BATCH_SIZES[device.type])]
+        size = BATCH_SIZES[device.type]
+        batches = [model.inputs(images[start : start + size]) for start in range(0, IMAGES, size)]
         precision = resolve_precision("auto", device)
         other = precision_for(runtime, "auto", device)
         threads = torch.get_num_threads()

@@ -1,13 +1,11 @@
 """Export a network as files that work without this project."""
 
 import argparse
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,31 +23,40 @@ from core.commands.common import (
     measure,
     named_network,
 )
-from core.commands.making import ACCURACY, make, pruned_metadata
+from core.commands.making import make
 from core.commands.measuring import open_chosen_store, store_option
-from core.data.dataset import DataMissingError, DataSet, subset_indices
+from core.data.dataset import DataMissingError, DataSet
 from core.errors import InputError
-from core.export import tensorrt
 from core.export.bundle import Bundle, check_formats, export, write
-from core.export.card import Accuracy, File, Origin, card_text, run_card
+from core.export.card import Accuracy, Origin, run_card
 from core.export.names import check_name, suggested_name
-from core.export.subject import MOST_IMAGES, Subject
+from core.export.subject import Subject
 from core.export.vocabulary import FORMATS
 from core.formatting import listed, percent_within
 from core.networks import checkpoint
 from core.networks.checkpoint import Checkpoint, refuse_to_overwrite
-from core.networks.metadata import provenance
 from core.networks.network import Network
 from core.results import Result
 from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
-from core.specs.vocabulary import data_set_name
 from core.specs.written import UNPRUNED_TEXT, text_of
+from core.studies.taking import (
+    CARDS,
+    accuracy_in_metadata,
+    accuracy_of,
+    description,
+    files_of,
+    images_in_words,
+    images_to_check,
+    notes,
+    pruned_metadata,
+    versions,
+    with_cards,
+)
 from core.sweeps.known import BASELINE, KnownResults
 from core.sweeps.measurer import new_pruner
 
-CARDS = (".card.json", ".card.md")
 ZIP = ".zip"
 USUAL_FORMAT = "onnx"
 EVERYTHING = 2**31
@@ -143,11 +150,13 @@ def run_export(options: argparse.Namespace) -> dict[str, Any]:
     baseline = source if not is_file else _baseline(source, options)
     subject = Subject(
         network,
-        _description(source, point),
+        description(source, point),
         source.dataset,
         class_names(source),
-        source.metadata if is_file else pruned_metadata(asked, source, _of_file(accuracy)),
-        *_test_images(dataset),
+        source.metadata
+        if is_file
+        else pruned_metadata(asked, source, accuracy_in_metadata(accuracy)),
+        *images_to_check(dataset),
         normalise=options.normalise,
     )
     bundle = _exported(subject, to, options.json)
@@ -163,12 +172,12 @@ def run_export(options: argparse.Namespace) -> dict[str, Any]:
         before,
         costs(network),
         None if baseline is None else costs(baseline.network),
-        [File(name, len(content), bundle.hashes[name]) for name, content in bundle.files.items()],
+        files_of(bundle),
         bundle.checks,
-        _versions(to.formats),
+        versions(to.formats),
         datetime.now(UTC).isoformat(timespec="seconds"),
         options.command_line,
-        notes=_notes(subject, to),
+        notes=notes(subject, to.formats, to.name),
     )
     written = _write(bundle, card, to, options.overwrite)
     for name, check in bundle.checks.items():
@@ -244,9 +253,7 @@ def _write(
     bundle: Bundle, card: Mapping[str, Any], to: Destination, overwrite: bool
 ) -> dict[Path, int]:
     """Write files and card, all or none; return the size of each in bytes."""
-    texts = (json.dumps(card, indent=2) + "\n", card_text(card))
-    cards = {f"{to.name}{each}": text.encode() for each, text in zip(CARDS, texts, strict=True)}
-    files = Bundle({**bundle.files, **cards}, bundle.checks)
+    files = with_cards(bundle, card, to.name)
     contents = {f"{to.name}{ZIP}": files.zipped()} if to.is_zip else files.files
     by_path = {to.folder / name: content for name, content in contents.items()}
     write(by_path, overwrite)
@@ -264,14 +271,13 @@ def _accuracies(
 
     The baseline's is None where it is not stored, or is the same.
     """
-    title = data_set_name(source.dataset).title
     known = _known(point, source, dataset, options)
     if known is not None:
         result, reference = known
-        accuracy = _as_accuracy(result, title)
+        accuracy = accuracy_of(result, source.dataset)
         within = percent_within(accuracy.correct / accuracy.seen, *accuracy.interval)
         print(f"accuracy {within}, as measured before on {accuracy.images}")
-        return accuracy, None if reference is None else _as_accuracy(reference, title)
+        return accuracy, None if reference is None else accuracy_of(reference, source.dataset)
     if dataset is None:
         print("The accuracy was not measured, because the images are not on this machine.")
         return None, None
@@ -281,7 +287,7 @@ def _accuracies(
             measured["correct"],
             measured["seen"],
             measured["interval"],
-            _images(measured["seen"], options.seed, title),
+            images_in_words(measured["seen"], options.seed, source.dataset),
             measured["precision"],
         ),
         None,
@@ -321,33 +327,6 @@ def _known(
     )
 
 
-def _as_accuracy(result: Result, title: str) -> Accuracy:
-    evaluation, key = result.evaluation, result.key
-    return Accuracy(
-        evaluation.correct,
-        evaluation.seen,
-        evaluation.interval,
-        _images(evaluation.seen, key.subset_seed, title),
-        key.precision,
-    )
-
-
-def _images(seen: int, seed: int, title: str) -> str:
-    return f"{seen:,} test images of {title}{f', drawn with seed {seed}' if seed else ''}"
-
-
-def _of_file(accuracy: Accuracy | None) -> dict[str, Any] | None:
-    return None if accuracy is None else {name: getattr(accuracy, name) for name in ACCURACY}
-
-
-def _test_images(dataset: DataSet | None) -> tuple[Any, Any]:
-    """Return the test images that files are checked on, stratified by class, and their labels."""
-    if dataset is None:
-        return None, None
-    chosen = subset_indices(dataset.test_labels, min(MOST_IMAGES, len(dataset.test_labels)))
-    return dataset.test_images[chosen], dataset.test_labels[chosen]
-
-
 def _recorded(source: Checkpoint) -> Point | None:
     """Return the point that a file records; that of a baseline is the unpruned one."""
     if source.metadata.get("kind") == "baseline":
@@ -382,31 +361,3 @@ def _baseline_name(source: Checkpoint) -> str:
 
 def _baseline_fingerprint(source: Checkpoint) -> str:
     return _of_baseline(source, "fingerprint", source.fingerprint)
-
-
-def _description(source: Checkpoint, point: Point | None) -> str:
-    said = "pruned" if point is None else text_of(point)
-    return f"{source.signature.architecture} on {data_set_name(source.dataset).title}, {said}"
-
-
-def _versions(formats: Sequence[str]) -> dict[str, str]:
-    packages = dict.fromkeys(each for name in formats for each in FORMATS[name].packages)
-    return {**provenance()["versions"], **{each: version(each) for each in packages}}
-
-
-def _notes(subject: Subject, to: Destination) -> list[str]:
-    """Return what a person who runs the files must know."""
-    signature = subject.network.signature
-    _, *shape = signature.example
-    mean, std = signature.normalisation.mean, signature.normalisation.std
-    pixels = "pixels from 0 to 1, colours first"
-    outside = f"{pixels}, less the mean {mean} and divided by the std {std}"
-    size = "x".join(map(str, ("N", *shape)))
-    notes = []
-    for name in to.formats:
-        inside = subject.normalise and FORMATS[name].can_normalise
-        notes.append(f"{FORMATS[name].label}: fp32 inputs {size}, {pixels if inside else outside}.")
-    if "onnx" in to.formats:
-        command = tensorrt.command_text(Path(f"{to.name}.onnx"), signature)
-        notes.append(f"TensorRT: `{command}` builds an engine from the ONNX file.")
-    return notes

@@ -1,9 +1,7 @@
-"""Make the network of a point, and tell of it in a file."""
+"""Make the network of a point."""
 
 import argparse
-from collections.abc import Generator, Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Generator
 
 from tqdm import tqdm
 
@@ -11,7 +9,6 @@ from core.data.dataset import DataSet
 from core.evidence import Evidence, local_evidence
 from core.networks.batch_norm import Recovering, finished
 from core.networks.checkpoint import Checkpoint
-from core.networks.metadata import provenance
 from core.networks.network import Network
 from core.pruning import Pruned
 from core.recovery.recover import recover_fully, recover_without_images
@@ -19,11 +16,6 @@ from core.recovery.tuning import Tuning
 from core.specs.point import Point
 from core.sweeps.measurer import needs_images, new_pruner
 from core.sweeps.tuned import tuned
-
-ACCURACY = ("correct", "seen", "precision")
-"""The keys of the accuracy in a pruned network's metadata."""
-KEPT = ("class_names",)
-"""The baseline's metadata that a pruned network keeps."""
 
 
 def make(
@@ -47,21 +39,6 @@ def make(
     elif evidence is not None:
         network = _recovered(pruned, point, source, evidence, options.json)
     return pruned, network
-
-
-def pruned_metadata(
-    point: Point, source: Checkpoint, accuracy: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Return the metadata of a pruned network's checkpoint."""
-    return {
-        "kind": "pruned",
-        "spec": asdict(point.spec.canonical()),
-        "recovery": point.recovery.to_json(),
-        "baseline": {"file": source.path.name, "fingerprint": source.fingerprint},
-        **{name: source.metadata[name] for name in KEPT if name in source.metadata},
-        "accuracy": accuracy,
-        **provenance(),
-    }
 
 
 def _recovered(

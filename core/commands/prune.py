@@ -18,7 +18,7 @@ from core.commands.common import (
     print_costs,
     require_default_baseline,
 )
-from core.commands.making import ACCURACY, make, pruned_metadata
+from core.commands.making import make
 from core.data.dataset import DataSet
 from core.errors import InputError
 from core.networks import checkpoint
@@ -35,6 +35,7 @@ from core.specs.vocabulary import (
     NO_RECOVERY,
     SCOPES,
 )
+from core.studies.taking import ACCURACY, pruned_metadata
 
 
 def add_prune(commands: Commands) -> None:

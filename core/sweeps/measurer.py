@@ -73,7 +73,7 @@ class Measurer:
             subset_seed=self._seed,
             precision=self._precision,
             architecture=self.checkpoint.signature.identity,
-            evidence=self._evidence.identity if needs_images(point.spec) else "",
+            evidence=self.evidence.identity if needs_images(point.spec) else "",
         )
 
     @property
@@ -114,7 +114,7 @@ class Measurer:
 
     def prepare(self) -> Generator[Recovering, None, None]:
         """Collect what criteria that look at training images need, unless it is there."""
-        yield from self._evidence.saliency()
+        yield from self.evidence.saliency()
 
     def network(self, point: Point) -> Generator[Recovering, None, Network]:
         """Yield progress, and return the pruned and recovered network of a point.
@@ -129,19 +129,20 @@ class Measurer:
         if needs_images(point.spec):
             yield from self.prepare()
         if fitted := point.recovery.fitted:
-            yield from self._evidence.moments(fitted.images, fitted.seed)
+            yield from self.evidence.moments(fitted.images, fitted.seed)
         return self._prune(point.spec)
 
     def _recover(self, pruned: Pruned, point: Point) -> Generator[Recovering, None, Network]:
         if point.recovery.trains:
-            return (yield from tuned(pruned, point, self.checkpoint, self._evidence))
-        return (yield from recover(pruned, point.recovery, self._evidence))
+            return (yield from tuned(pruned, point, self.checkpoint, self.evidence))
+        return (yield from recover(pruned, point.recovery, self.evidence))
 
     def _seconds_of_training(self, point: Point) -> float | None:
-        return seconds_of_training(tuned_file(point, self.checkpoint, self._evidence))
+        return seconds_of_training(tuned_file(point, self.checkpoint, self.evidence))
 
     @cached_property
-    def _evidence(self) -> Evidence:
+    def evidence(self) -> Evidence:
+        """What is known of the baseline from training images."""
         return self._shared_evidence or local_evidence(
             self.checkpoint, self._dataset.training, self._precision, self._device
         )

@@ -3,6 +3,7 @@
 from core.ui.bench.workbench import Workbench
 from core.ui.efficiency.frontier import show_frontier
 from core.ui.efficiency.sizes import show_sizes
+from core.ui.efficiency.taking import show_exports
 from core.ui.efficiency.timing import show_times
 from core.ui.parts.tabs import show_tabs
 
@@ -15,5 +16,6 @@ def show_efficiency(bench: Workbench) -> None:
             "Time": lambda: show_times(bench),
             "Frontier": lambda: show_frontier(bench),
             "Size": lambda: show_sizes(bench),
+            "Take away": lambda: show_exports(bench),
         },
     )
