@@ -176,12 +176,12 @@ def _pareto_spec(quantity: str, title: str, unit: str, picking: str | None) -> d
     color = alt.Color(
         "method:N",
         scale=alt.Scale(domain=METHOD_LABELS),
-        legend=top_legend(symbolOpacity=1, symbolType="circle"),
+        legend=_in_two_columns(symbolType="circle"),
     )
     shape = alt.Shape(
         "recovery:N",
         scale=alt.Scale(domain=RECOVERY_LABELS, range=RECOVERY_SHAPES),
-        legend=top_legend(symbolOpacity=1),
+        legend=_in_two_columns(symbolFillColor="gray", symbolStrokeColor="gray"),
     )
     marks = (
         named("points")
@@ -229,13 +229,19 @@ def _pareto_spec(quantity: str, title: str, unit: str, picking: str | None) -> d
                 dy=alt.expr("datum.own ? -12 : 18"), align="right", limit=150
             ).encode(text="name:N"),
         )
-        .properties(height=400)
+        .properties(height=430)
         .to_dict()
     )
     # Altair knows no type for this setting of Vega-Lite: one legend below the other.
     layout = {"top": {"direction": "vertical", "anchor": "start"}}
     spec["config"] = {**spec.get("config", {}), "legend": {"layout": layout}}
     return spec
+
+
+def _in_two_columns(**options: Any) -> alt.Legend:
+    """Return a legend above the chart, in one row, or in two columns on a phone."""
+    columns = alt.ExprRef("width < 400 ? 2 : 0")
+    return alt.Legend(orient="top", title=None, columns=columns, symbolOpacity=1, **options)
 
 
 def sizes(stored: pd.DataFrame, storages: Sequence[str], names: Sequence[str]) -> Drawing:

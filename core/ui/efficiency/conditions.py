@@ -65,12 +65,18 @@ def _labels(conditions: Sequence[Conditions]) -> dict[str, Conditions]:
     """Return a label for each; two that differ only in versions say them."""
     labels: dict[str, Conditions] = {}
     for each in conditions:
-        runtime = RUNTIMES[each.runtime].label if each.runtime in RUNTIMES else each.runtime
-        images = "1 image" if each.batch == 1 else f"{each.batch} images"
-        threads = "1 thread" if each.threads == 1 else f"{each.threads} threads"
-        label = f"{each.machine} · {runtime}, {each.precision} · {images} · {threads}"
+        label = in_words(each)
         labels[f"{label} · {each.versions}" if label in labels else label] = each
     return labels
+
+
+def in_words(conditions: Conditions) -> str:
+    """Return the conditions in words, without versions."""
+    found = RUNTIMES.get(conditions.runtime)
+    runtime = conditions.runtime if found is None else found.label
+    images = "1 image" if conditions.batch == 1 else f"{conditions.batch} images"
+    threads = "1 thread" if conditions.threads == 1 else f"{conditions.threads} threads"
+    return f"{conditions.machine} · {runtime}, {conditions.precision} · {images} · {threads}"
 
 
 def is_here(conditions: Conditions) -> bool:

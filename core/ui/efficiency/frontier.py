@@ -220,6 +220,8 @@ def winners(bench: Workbench, unpruned: Result, frame: pd.DataFrame) -> pd.DataF
             continue
         result, row = known[best]
         whole = float(everything[quantity].iloc[0])
+        if row[quantity] >= whole:  # nothing is saved within a point
+            continue
         rows.append(
             {
                 "Fewest": quantity,

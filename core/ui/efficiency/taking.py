@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from core.specs.point import Point
 from core.specs.vocabulary import ALL_RECOVERIES, GRANULARITIES
 from core.specs.written import text_of
 from core.studies.ladder import rungs
+from core.studies.latency import speedup_in_words
 from core.studies.taking import (
     accuracy_in_metadata,
     accuracy_of,
@@ -42,7 +43,7 @@ from core.sweeps.measurer import needs_images
 from core.sweeps.tuned import tuned_file
 from core.ui.bench.turns import evaluation_turn
 from core.ui.bench.workbench import Workbench
-from core.ui.efficiency.conditions import load_latencies
+from core.ui.efficiency.conditions import in_words, load_latencies
 from core.ui.efficiency.timing import key_of
 from core.ui.parts.plain import plain, warn
 from core.ui.recovery.ladder import training_images
@@ -225,17 +226,15 @@ def _latency(bench: Workbench, point: Point) -> Mapping[str, Any] | None:
     for each in load_latencies().of(bench.checkpoint.fingerprint):
         conditions = each.key.conditions
         if each.key == key_of(bench, point.spec, conditions):
-            speedup = asdict(each.speedup)
-            found[", ".join(map(str, asdict(conditions).values()))] = (
-                f"{speedup['median']:.2f} times as fast as the baseline (middle half "
-                f"{speedup['low']:.2f} to {speedup['high']:.2f}), {1e3 * speedup['seconds']:.2f} "
-                "ms a batch"
+            found[f"{in_words(conditions)} · {conditions.versions}"] = (
+                f"{speedup_in_words(each.speedup)}, {1e3 * each.speedup.seconds:.2f} ms"
             )
     return found or None
 
 
 def _offer(made: Made) -> None:
-    st.success("  \n".join(map(plain, made.bundle.checks.values())), icon=":material/verified:")
+    checks = [f"{FORMATS[name].label}: {said}" for name, said in made.bundle.checks.items()]
+    st.success("  \n".join(map(plain, checks)), icon=":material/verified:")
     with st.container(horizontal=True):
         st.download_button(
             f"{made.name}.zip",
