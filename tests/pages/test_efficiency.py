@@ -1,5 +1,8 @@
 """The page Efficiency: what it says is what was stored, measured and weighed."""
 
+import hashlib
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from core.studies.pareto import frontier
 from core.sweeps.known import BASELINE
 from core.sweeps.measurer import Measurer
 from core.ui.efficiency import conditions as ui_conditions
+from core.ui.efficiency.taking import MADE
 from core.ui.sidebar.standing import options_of
 from tests.conftest import MeasureInto
 from tests.pages.conftest import OpenApp, assert_calm
@@ -219,3 +223,76 @@ def test_the_sidebar_can_stand_at_what_it_has_controls_for(
 def test_the_table_of_latencies_is_in_the_folder_of_checkpoints(timed: list[Latency]) -> None:
     assert timed
     assert (paths.CHECKPOINTS / "local" / "latencies.sqlite").exists()
+
+
+def press(app: AppTest, label: str) -> None:
+    (button,) = [each for each in app.button if each.label == label]
+    button.click().run()
+    assert_calm(app)
+
+
+def files_of(app: AppTest) -> dict[str, bytes]:
+    """What the page offers to take, by file name."""
+    return dict(app.session_state[MADE].bundle.files)
+
+
+def test_the_files_are_of_the_network_and_come_with_a_card(
+    open_app: OpenApp, baseline: Checkpoint, results: list[tuple[Point, int, int, int]]
+) -> None:
+    app = open_app("efficiency", **SETTINGS, efficiency="Take away", recovery="BN recalibrated")
+    app.multiselect(key="formats").set_value(["Checkpoint", "PyTorch", "ONNX"]).run()
+    press(app, "Make the files")
+    files = files_of(app)
+    name = "resnet18_digits_2ep_channel_0_5_bn"
+    endings = (".safetensors", ".pt", ".py", ".onnx", ".card.json", ".card.md")
+    assert files.keys() == {name + ending for ending in endings}
+    card = json.loads(files[f"{name}.card.json"])
+    by_point = {row[0]: row for row in results}
+    point = Point(PruningSpec("channel", 0.5), RECALIBRATED)
+    assert card["setting"] == "channel 0.5 recovery=bn"
+    assert card["accuracy"]["correct"] == by_point[point][1]
+    assert card["baseline_accuracy"]["correct"] == by_point[BASELINE][1]
+    assert card["costs"]["macs"] == by_point[point][3]
+    assert card["baseline"]["fingerprint"] == baseline.fingerprint
+    for each in card["files"]:
+        assert hashlib.sha256(files[each["name"]]).hexdigest() == each["sha256"]
+    assert card["command"].startswith("python -m core export 'channel 0.5 recovery=bn' --baseline")
+    said = [each.value for each in app.success]
+    assert len(said) == 1
+    assert said[0].count("test images") == 2  # the third has the same tensors, to the bit
+    labels = [element.proto.label for element in app.get("download_button")]
+    assert labels[0] == f"{name}.zip"
+
+
+def test_other_settings_take_what_was_made_away(
+    open_app: OpenApp, small_baselines: dict[str, Path]
+) -> None:
+    assert small_baselines
+    app = open_app("efficiency", **SETTINGS, efficiency="Take away")
+    app.multiselect(key="formats").set_value(["Checkpoint"]).run()
+    press(app, "Make the files")
+    assert app.success
+    app.slider(key="ratio").set_value(0.6).run()
+    assert_calm(app)
+    assert not app.success
+
+
+@pytest.mark.usefixtures("small_baselines", "no_images")
+def test_without_images_files_are_checked_on_random_ones(open_app: OpenApp) -> None:
+    chosen = {"dataset": "cifar10", "ratio": "0.5", "efficiency": "Take away"}
+    app = open_app("efficiency", **chosen)
+    press(app, "Make the files")  # as ONNX
+    assert "random images; no accuracy was compared" in app.success[0].value
+    app = open_app("efficiency", **chosen, recovery="BN recalibrated")
+    app.multiselect(key="formats").set_value(["PyTorch"]).run()
+    press(app, "Make the files")
+    assert not app.success
+    assert "CIFAR-10" in app.warning[0].value
+
+
+@pytest.mark.usefixtures("small_baselines")
+def test_what_is_not_installed_is_said(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    app = open_app("efficiency", **SETTINGS, efficiency="Take away")
+    assert "pip install -r requirements-export.txt" in words(app)
+    assert app.multiselect(key="formats").options == ["Checkpoint", "PyTorch"]
