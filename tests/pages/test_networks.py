@@ -153,8 +153,9 @@ def test_a_scan_and_a_budget_of_another_network(
 ) -> None:
     from core.studies.sensitivity import scan_points
 
-    for module in ("sensitivity", "budget"):
+    for module in ("sensitivity", "budget_solving"):
         monkeypatch.setattr(f"core.ui.layers.{module}.SCAN_RATIOS", (0.5,))
+    for module in ("sensitivity", "budget", "budget_solving"):
         monkeypatch.setattr(f"core.ui.layers.{module}.SCAN_IMAGES", 20)
     monkeypatch.setattr(
         "core.ui.layers.sensitivity.scan_points",

@@ -37,6 +37,8 @@ from core.specs.point import Point
 from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import GRANULARITIES
+from core.studies import latency
+from core.studies.budget import LayerTimes, kept, times
 from core.studies.sensitivity import ScanMeasurer, scan_points
 from core.studies.shipped_grid import FIVE_EPOCHS, FULL
 from core.sweeps.measurer import Measurer
@@ -524,8 +526,9 @@ def scanned(
 
 @pytest.fixture
 def small_scan(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("sensitivity", "budget"):
+    for module in ("sensitivity", "budget_solving"):
         monkeypatch.setattr(f"core.ui.layers.{module}.SCAN_RATIOS", SOME_RATIOS)
+    for module in ("sensitivity", "budget", "budget_solving"):
         monkeypatch.setattr(f"core.ui.layers.{module}.SCAN_IMAGES", 100)
 
 
@@ -570,6 +573,48 @@ def test_a_budget_is_solved_and_judged_on_other_images(
         assert (found["left"] <= 0.4).all()
     assert "judged on the other 400" in words(app)
     assert "Ratios by sensitivity keep" in words(app)
+
+
+@pytest.fixture
+def quick_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time each layer once: what matters here is where the numbers go."""
+    monkeypatch.setattr(times, "ROUNDS", 1)
+    monkeypatch.setattr(times, "LEAST_SECONDS", 0)
+    monkeypatch.setattr(kept, "WHOLE_ROUNDS", 1)
+    monkeypatch.setattr(latency.measure_latency, "__defaults__", (1,))
+
+
+@pytest.mark.usefixtures("small_scan", "scanned", "quick_times")
+def test_a_budget_in_time_is_planned_measured_and_kept(
+    open_app: OpenApp, checkpoints: Path
+) -> None:
+    app = open_app("layers", dataset="digits", view="Budget")
+    app.button_group(key="budget_method").set_value("Channels")
+    app.selectbox(key="budget_goal").set_value("times as fast")
+    app.number_input(key="budget_limit").set_value(1.25)
+    next(button for button in app.button if button.label == "Solve").click().run()
+    assert_calm(app)
+    (found,) = [frames["contenders"] for frames in frames_of(app) if "contenders" in frames]
+    assert (found["left"] <= 0.8).all()
+    said = words(app)
+    assert "At most 80.0% of the time" in said
+    predicted = [float(each) for each in re.findall(r"predicted ([\d.]+) ms", said)]
+    assert len(predicted) == len(found)
+    assert said.count("measured ") >= len(found)
+    (table,) = (checkpoints / "local" / "times").glob("*.json")
+    whole = 1e3 * LayerTimes.from_json(table.read_text()).whole
+    planned = sorted(whole * found["left"])
+    assert sorted(predicted) == pytest.approx(planned, abs=0.02)
+
+
+@pytest.mark.usefixtures("small_scan", "scanned")
+def test_a_budget_in_time_is_for_channels(open_app: OpenApp) -> None:
+    app = open_app("layers", dataset="digits", view="Budget")
+    app.button_group(key="budget_method").set_value("Fine-grained")
+    app.selectbox(key="budget_goal").set_value("milliseconds")
+    next(button for button in app.button if button.label == "Solve").click().run()
+    assert_calm(app)
+    assert "Zeros save no time on dense kernels" in words(app)
 
 
 @pytest.mark.usefixtures("small_baselines")
