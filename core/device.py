@@ -89,5 +89,10 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux
         lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(filter(None, [*names, platform.processor(), platform.machine()]), "processor")
+    facts = {
+        name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
+    numbers = [facts[name] for name in ("CPU implementer", "CPU part") if name in facts]  # on ARM
+    numbered = " ".join([platform.machine(), *numbers]) if numbers else ""
+    names = (facts.get("model name"), numbered, platform.processor(), platform.machine())
+    return next(filter(None, names), "processor")

@@ -320,6 +320,8 @@ def _known(
         return None
     if reading is None or options.precision not in ("auto", reading.result.key.precision):
         return None
+    if point.recovery.needs_images and reading.result.origin.file:
+        return None  # fitted to images elsewhere, it is another network's
     reference = None if point == BASELINE else reading.reference
     return (
         known.restrict_to_subset(reading.result),

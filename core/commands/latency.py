@@ -17,7 +17,7 @@ from core.commands.common import (
     require_default_baseline,
 )
 from core.commands.measuring import add_lists, ratios
-from core.device import PRECISIONS, usable_cores
+from core.device import PRECISIONS
 from core.errors import InputError
 from core.export.runtimes import RUNTIMES
 from core.networks import checkpoint
@@ -37,6 +37,7 @@ from core.studies.latency import (
     measure_latency,
     precision_for,
     speedup_in_words,
+    usual_threads,
 )
 from core.sweeps.measurer import needs_images, new_pruner
 
@@ -81,9 +82,7 @@ def add_latency(commands: Commands) -> None:
         metavar="N",
         help=f"images at once; default: {' '.join(map(str, BATCHES))}",
     )
-    timing.add_argument(
-        "--threads", type=int, metavar="N", help="default: one for each core that can be used"
-    )
+    timing.add_argument("--threads", type=int, metavar="N", help="default: those of evaluations")
     timing.add_argument("--precision", choices=PRECISIONS, default="auto")
     timing.add_argument("--again", action="store_true", help="measure also what is stored")
 
@@ -99,7 +98,9 @@ def _files() -> Parser:
         metavar="FILE",
         help="where latencies are stored; default: checkpoints/local/latencies.sqlite",
     )
-    parser.add_argument("--export", type=Path, metavar="FILE.csv", help="write all latencies")
+    parser.add_argument(
+        "--export", type=Path, metavar="FILE.csv", help="write the latencies that are asked for"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE.csv if it exists")
     return parser
 
@@ -107,7 +108,7 @@ def _files() -> Parser:
 def run_latency(options: argparse.Namespace) -> dict[str, Any]:
     if options.export is not None:
         checkpoint.refuse_to_overwrite(options.export, options.overwrite)
-    threads = usable_cores() if options.threads is None else options.threads
+    threads = usual_threads() if options.threads is None else options.threads
     if min(threads, *options.batches) < 1:
         raise InputError("Batches and threads are whole numbers from 1 on.")
     for name in options.runtimes:
@@ -164,8 +165,8 @@ def _wanted(
             spec = point.spec
             if needs_images(spec):
                 raise InputError(
-                    f"The criterion {spec.criterion} looks at training images, which timing does "
-                    "not need: the same widths by another criterion take as long."
+                    f"The criterion {spec.criterion} looks at training images: time it on the page "
+                    "Efficiency, or another criterion here."
                 )
             key = LatencyKey.of(loaded.fingerprint, loaded.signature.identity, spec, conditions)
             found[key] = spec

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,6 +18,15 @@ def missing(packages: Sequence[str]) -> str:
         return ""
     are = "is" if len(lacking) == 1 else "are"
     return f"{' and '.join(lacking)} {are} not installed: {INSTALL}, then try again."
+
+
+def version_of(package: str) -> str:
+    """Return the version of an installed package, whatever its distribution is called."""
+    try:
+        return version(package)
+    except PackageNotFoundError:  # onnxruntime is also distributed as onnxruntime-gpu, and more
+        distributions = packages_distributions().get(package, [])
+        return version(distributions[0]) if distributions else "of unknown version"
 
 
 def imported(package: str) -> Any:

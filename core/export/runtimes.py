@@ -55,6 +55,8 @@ class Runtime:
     missing: Callable[[], str]
     load: Callable[[Network, str, int | None, torch.device, Tensor], Loaded]
     beside: str = ""  # what runs the unpruned network that it is compared with; "" for itself
+    device: Callable[[torch.device], torch.device] = lambda device: device
+    """Returns the device that it computes on, where that one is wanted."""
 
 
 def load(
@@ -73,7 +75,18 @@ def load(
         )
     if reason := runtime.missing():
         raise InputError(f"{runtime.label}: {reason}")
-    return runtime.load(network, precision, threads, device, example_batch)
+    device = runtime.device(device)
+    try:
+        loaded = runtime.load(network, precision, threads, device, example_batch)
+        loaded(example_batch)  # some fail only when they run
+    except InputError:
+        raise
+    except Exception as error:  # what others wrote can raise anything
+        raise InputError(
+            f"{runtime.label} cannot run this network here ({one_line(error)[:200]}): choose "
+            "another runtime."
+        ) from error
+    return loaded
 
 
 def _pytorch(
@@ -103,6 +116,9 @@ def _compiled(
 ) -> Loaded:
     """Run what torch.compile makes of the network; compile it for the example's batch size now."""
     _use_threads(threads)
+    # What was compiled before counts towards the number after which PyTorch silently runs a network
+    # as it is; whatever is still used is compiled again.
+    torch._dynamo.reset()
     module = torch.compile(for_inference(network, device, precision), dynamic=False)
     run = _in_precision(module, network, precision, device)
     try:
@@ -132,6 +148,19 @@ def _use_threads(threads: int | None) -> None:
     """Set the threads of PyTorch, which are those of the whole process."""
     if threads is not None and threads != torch.get_num_threads():
         torch.set_num_threads(threads)
+
+
+def _on_cuda_or_cpu(device: torch.device) -> torch.device:
+    """Return where ONNX Runtime computes: on CUDA only with the provider for it."""
+    if device.type == "cuda" and not extras.missing(("onnxruntime",)):
+        providers = extras.imported("onnxruntime").get_available_providers()
+        if "CUDAExecutionProvider" in providers:
+            return device
+    return CPU
+
+
+def _on_cpu(_: torch.device) -> torch.device:
+    return CPU
 
 
 def _without_compiler() -> str:
@@ -183,6 +212,8 @@ def _openvino(
         return torch.from_numpy(compiled(images)[0].copy())
 
     precision_used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    if precision_used != settings["INFERENCE_PRECISION_HINT"]:
+        raise InputError(f"OpenVINO computes in {precision_used} here, not in {precision}.")
     return Loaded(run, f"{', '.join(compiled.get_property('EXECUTION_DEVICES'))} {precision_used}")
 
 
@@ -205,6 +236,7 @@ RUNTIMES: Mapping[str, Runtime] = {
             ("fp32",),
             lambda: extras.missing(("onnx", "onnxscript", "onnxruntime")),
             _onnxruntime,
+            device=_on_cuda_or_cpu,
         ),
         Runtime(
             "openvino",
@@ -213,6 +245,7 @@ RUNTIMES: Mapping[str, Runtime] = {
             ("fp32", "bf16"),
             lambda: extras.missing(("onnx", "onnxscript", "openvino")),
             _openvino,
+            device=_on_cpu,
         ),
     )
 }

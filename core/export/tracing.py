@@ -1,6 +1,10 @@
 """Trace a network into an ONNX file."""
 
 import json
+import os
+import pickle
+import subprocess
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core import paths
 from core.data.normalisation import Normalisation
 from core.errors import InputError, one_line
 from core.export.extras import imported
@@ -15,6 +20,8 @@ from core.networks.batch_norm import fold_batch_norms
 from core.networks.network import Network
 
 INPUT, OUTPUT = "images", "logits"
+REFUSED = 2
+"""The exit status of the process that traces, where its last line is for the user."""
 LARGEST = 2**31
 """Bytes that one file can have; ONNX is a protocol buffer."""
 
@@ -51,7 +58,38 @@ def traced(network: Network, normalise: bool, properties: Mapping[str, Any]) -> 
         )
     if normalise:
         module = Normalising(module, network.normalisation).eval()
-    return exported(module, network.signature.example, properties)
+    return exported_elsewhere(module, network.signature.example, properties)
+
+
+def exported_elsewhere(
+    module: nn.Module, example: tuple[int, int, int, int], properties: Mapping[str, Any]
+) -> bytes:
+    """Run `exported` in a process of its own.
+
+    While it traces, PyTorch replaces methods of `nn.Module` for the whole process, which would
+    spoil what other threads prune or run meanwhile.
+    """
+    try:
+        asked = pickle.dumps((module, example, dict(properties)))
+    except (pickle.PicklingError, TypeError, AttributeError, RuntimeError) as error:
+        raise InputError(
+            f"The network cannot be handed to another process ({one_line(error)[:200]}): choose "
+            "another format than ONNX."
+        ) from error
+    done = subprocess.run(
+        [sys.executable, "-m", "core.export.tracing_process"],
+        input=asked,
+        capture_output=True,
+        check=False,
+        cwd=paths.ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    if done.returncode == 0:
+        return done.stdout
+    lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it was stopped"]
+    if done.returncode == REFUSED:
+        raise InputError(lines[-1])
+    raise InputError(f"The network cannot be written as ONNX ({lines[-1][:300]}).")
 
 
 def exported(

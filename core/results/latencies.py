@@ -90,6 +90,13 @@ def _positive(text: str) -> float:
     return number
 
 
+def _part(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError(text)
+    return number
+
+
 def _whole(text: str) -> int:
     number = int(text)
     if not 0 <= number < 2**63:
@@ -103,7 +110,7 @@ COLUMNS: Mapping[str, Callable[[str], Any]] = {
     **{"batch": _whole, "threads": _whole, "versions": _text},
     **{"low": _positive, "median": _positive, "high": _positive},
     **{"seconds": _positive, "reference_seconds": _positive, "rounds": _whole},
-    **{"work": _positive, "peak_bytes": _whole, "reference_peak_bytes": _whole, "date": _text},
+    **{"work": _part, "peak_bytes": _whole, "reference_peak_bytes": _whole, "date": _text},
 }
 KEY_COLUMNS = tuple(COLUMNS)[:11]
 MEASURED = ("work", "peak_bytes", "reference_peak_bytes", "date")
@@ -111,6 +118,7 @@ SQL_TYPES: Mapping[Callable[[str], Any], str] = {
     _text: "TEXT",
     _whole: "INTEGER",
     _positive: "REAL",
+    _part: "REAL",
 }
 SCHEMA = f"""
 CREATE TABLE latencies (
@@ -156,7 +164,7 @@ class LatencyStore:
                 (checkpoint,),
             ).fetchall()
         )
-        local = [from_row(dict(row)) for row in rows]
+        local = list(filter(None, map(_readable, rows)))
         known = {latency.key for latency in local}
         shipped = [
             latency
@@ -165,12 +173,10 @@ class LatencyStore:
         ]
         return [*local, *shipped]
 
-    def find(self, key: LatencyKey) -> Latency | None:
-        return next((each for each in self.of(key.checkpoint) if each.key == key), None)
-
     def _read_shipped(self) -> list[Latency]:
         files = self._folder.glob(f"*{LATENCY_SUFFIX}") if self._folder is not None else ()
-        self._refusals, found = [], []
+        refusals: list[str] = []
+        found: list[Latency] = []
         for path in sorted(files):
             try:
                 stat = path.stat()
@@ -178,9 +184,10 @@ class LatencyStore:
                 if self._shipped.get(path, ((0, 0), []))[0] != version:
                     self._shipped[path] = (version, read_latencies(path))
             except (OSError, InputError) as error:
-                self._refusals.append(str(error))
+                refusals.append(str(error))
                 continue
             found += self._shipped[path][1]
+        self._refusals = refusals
         return found
 
 
@@ -250,6 +257,14 @@ def from_row(row: Mapping[str, Any], file: str = "") -> Latency:
     return Latency(key, speedup, **{name: row[name] for name in MEASURED}, file=file)
 
 
+def _readable(row: sqlite3.Row) -> Latency | None:
+    """Return the latency of a row; None for one that is damaged, or of a later version."""
+    try:
+        return from_row(dict(row))
+    except (ValueError, TypeError):
+        return None
+
+
 def _ordered(latencies: Iterable[Latency]) -> list[Latency]:
     return sorted(
         latencies,
@@ -265,5 +280,6 @@ def _ordered(latencies: Iterable[Latency]) -> list[Latency]:
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:
     """Round times and ratios to four digits: more are noise."""
     return {
-        name: f"{value:.4g}" if COLUMNS[name] is _positive else value for name, value in row.items()
+        name: f"{value:.4g}" if COLUMNS[name] in (_positive, _part) else value
+        for name, value in row.items()
     }

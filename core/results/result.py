@@ -139,6 +139,7 @@ class Outcome:
     """The counts and costs of a result of any baseline, without its predictions."""
 
     checkpoint: str
+    architecture: str  # as in Key
     settings: str  # canonical JSON of the spec without its ratio, as in Key
     recovery: str  # canonical JSON
     hundredths: int  # the ratio

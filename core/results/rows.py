@@ -72,10 +72,14 @@ ALTER TABLE results RENAME TO results_1;
 {RESULTS}
 INSERT INTO results ({LAYOUT_1_COLUMNS}) SELECT {LAYOUT_1_COLUMNS} FROM results_1;
 DROP TABLE results_1;
+DELETE FROM results WHERE file != '';
 DELETE FROM shipped_files;
 """
 # Without its files, everything shipped is imported anew, and so marked.
-FROM_LAYOUT_4 = "ALTER TABLE results ADD COLUMN shipped_as TEXT; DELETE FROM shipped_files;"
+FROM_LAYOUT_4 = (
+    "ALTER TABLE results ADD COLUMN shipped_as TEXT; "
+    "DELETE FROM results WHERE file != ''; DELETE FROM shipped_files;"
+)
 FROM_LAYOUT_3 = f"ALTER TABLE results ADD COLUMN codes BLOB; {FROM_LAYOUT_4}"
 FROM_LAYOUT_2 = f"ALTER TABLE results ADD COLUMN recovery_seconds REAL; {FROM_LAYOUT_3}"
 LAYOUT = Layout(

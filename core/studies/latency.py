@@ -2,13 +2,13 @@
 
 from collections.abc import Generator
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 import torch
 from torch import Tensor
 
-from core.device import DTYPES, machine_name, resolve_precision
+from core.device import DTYPES, machine_name, resolve_precision, usable_cores
 from core.errors import InputError
+from core.export.extras import version_of
 from core.export.runtimes import RUNTIMES, Runtime, load
 from core.formatting import decimal
 from core.measuring.alternating import Round, Speedup
@@ -22,12 +22,17 @@ BATCHES = (1, 64)
 SEED = 0
 
 
+def usual_threads() -> int:
+    """Return the threads that latencies are measured with unless told: those of evaluations."""
+    return min(torch.get_num_threads(), usable_cores())
+
+
 def precision_for(runtime: Runtime, precision: str, device: torch.device) -> str:
     """Resolve `auto` to the device's precision, or to fp32 where the runtime lacks it.
 
     Raises InputError for a precision that the runtime lacks.
     """
-    resolved = resolve_precision(precision, device)
+    resolved = resolve_precision(precision, runtime.device(device))
     if resolved in runtime.precisions:
         return resolved
     if precision != "auto":
@@ -41,7 +46,8 @@ def precision_for(runtime: Runtime, precision: str, device: torch.device) -> str
 def conditions_here(
     runtime: Runtime, precision: str, batch: int, threads: int, device: torch.device
 ) -> Conditions:
-    """Return the conditions of a measurement on this machine."""
+    """Return the conditions of a measurement on this machine, if `device` is wanted."""
+    device = runtime.device(device)
     return Conditions(
         machine_name(device),
         device.type,
@@ -49,7 +55,7 @@ def conditions_here(
         precision,
         batch,
         threads,
-        f"{runtime.package} {version(runtime.package)}",
+        f"{runtime.package} {version_of(runtime.package)}",
     )
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from core.data.dataset import DataSet, subset_indices
 from core.export import tensorrt
 from core.export.bundle import Bundle
 from core.export.card import Accuracy, File, card_text
+from core.export.extras import version_of
 from core.export.subject import MOST_IMAGES, Subject
 from core.export.vocabulary import FORMATS
 from core.networks.checkpoint import Checkpoint
@@ -87,7 +87,7 @@ def files_of(bundle: Bundle) -> list[File]:
 def versions(formats: Sequence[str]) -> dict[str, str]:
     """Return the versions of what made files in these formats."""
     packages = dict.fromkeys(each for name in formats for each in FORMATS[name].packages)
-    return {**provenance()["versions"], **{each: version(each) for each in packages}}
+    return {**provenance()["versions"], **{each: version_of(each) for each in packages}}
 
 
 def notes(subject: Subject, formats: Sequence[str], name: str) -> list[str]:

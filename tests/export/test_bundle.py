@@ -17,6 +17,8 @@ from core.networks.batch_norm import finished
 from tests.conftest import full_disk
 from tests.export.subjects import small_network, subject
 
+pytestmark = pytest.mark.usefixtures("traced_in_this_process")
+
 CONTENTS: Mapping[str, bytes] = {"a.pt": b"weights", "a.py": b"code"}
 
 

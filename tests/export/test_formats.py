@@ -37,6 +37,8 @@ from tests.export.subjects import (
 )
 from tests.small_networks import random_vgg, randomise, recovered, wrap
 
+pytestmark = pytest.mark.usefixtures("traced_in_this_process")
+
 FORMS = [
     *map(Architecture, ARCHITECTURES),
     Architecture.of("resnet18", {"pool": "max"}),

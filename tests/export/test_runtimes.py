@@ -11,8 +11,12 @@ import torch
 from core.errors import InputError
 from core.export import tensorrt
 from core.export.runtimes import RUNTIMES, load
+from core.pruning import Pruner
+from core.specs.pruning import PruningSpec
 from tests.export.subjects import small_network
 from tests.small_networks import images
+
+pytestmark = pytest.mark.usefixtures("traced_in_this_process")
 
 TOLERANCES = {"fp32": 1e-4, "bf16": 0.1}
 
@@ -111,3 +115,40 @@ def test_an_engine_is_built_where_there_is_tensorrt(
     with pytest.raises(InputError, match=r"trtexec failed \(no parser\)"):
         tensorrt.build_engine(onnx_file, signature)
     assert not (tmp_path / "net.engine").exists()
+
+
+def test_every_network_is_compiled_however_many_there_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: list[object] = []
+
+    def backend(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> object:
+        compiled.append(graph)
+        return graph.forward
+
+    original = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda module, **options: original(module, backend=backend, **options)
+    )
+    network = small_network()
+    pruner = Pruner(network)
+    for step in range(10):  # PyTorch gives up after 8 of one class
+        pruned = pruner.prune(PruningSpec("channel", step / 20)).network
+        load(RUNTIMES["compile"], pruned, images())
+    assert len(compiled) >= 10
+
+
+def test_each_runtime_says_what_it_computes_on() -> None:
+    cuda, cpu = torch.device("cuda"), torch.device("cpu")
+    assert RUNTIMES["openvino"].device(cuda) == cpu
+    assert RUNTIMES["onnxruntime"].device(cuda) == cpu  # with the package for processors alone
+    assert RUNTIMES["pytorch"].device(cuda) == cuda
+
+
+def test_whatever_a_runtime_raises_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> object:
+        raise RuntimeError("Could not run aten::addmm\nwith arguments from SparseCsrMPS")
+
+    monkeypatch.setattr("core.export.runtimes.with_sparse_rows", broken)
+    with pytest.raises(InputError, match=r"sparse rows cannot run this network here \(.*Could not"):
+        load(RUNTIMES["csr"], small_network(), images())

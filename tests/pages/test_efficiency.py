@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import paths
+from core.__main__ import main
 from core.data.dataset import DataSet
 from core.device import best_device
 from core.export.runtimes import RUNTIMES
@@ -86,7 +88,8 @@ def test_what_was_timed_elsewhere_is_shown_and_said(open_app: OpenApp) -> None:
     assert "an abacus, 7 rods · PyTorch, fp32 · 1 image · 1 thread" in str(
         app.selectbox(key="conditions").value
     )
-    assert "another machine" in said
+    assert "choose conditions that this machine offers" in said
+    assert "Measured on an abacus, 7 rods" in said
     points = frame_with(app, "points")
     by_method = points.sort_values("ratio").groupby("method")
     assert by_method["ratio"].apply(list)["Channels"] == list(RATIOS)
@@ -204,6 +207,9 @@ def test_sizes_are_those_of_files(open_app: OpenApp, baseline: Checkpoint) -> No
         (Point(PruningSpec("fine", 0.5, allocation="global", ceiling=0.93), NOTHING), None),
         (Point(PruningSpec("channel", 0.99), NOTHING), None),
         (Point(PruningSpec("fine", 0.1, overrides=(("fc", 0.5),)), NOTHING), None),
+        (Point(PruningSpec("hybrid", 0.3, rest_ratio=0.97), NOTHING), None),
+        (Point(PruningSpec("hybrid", 0.3, rest_ratio=0.5, rest_allocation="lamp"), NOTHING), None),
+        (Point(PruningSpec("channel", 0.3, "random", seed=7), NOTHING), {"seed": 7}),
         (Point(PruningSpec("channel", 0.5), Recovery("merge")), None),
         (Point(PruningSpec("channel", 0.5), replace(RECALIBRATED, images=7)), None),
     ],
@@ -296,3 +302,37 @@ def test_what_is_not_installed_is_said(open_app: OpenApp, monkeypatch: pytest.Mo
     app = open_app("efficiency", **SETTINGS, efficiency="Take away")
     assert "pip install -r requirements-export.txt" in words(app)
     assert app.multiselect(key="formats").options == ["Checkpoint", "PyTorch"]
+
+
+def test_masked_filters_have_no_odd_widths(open_app: OpenApp, baseline: Checkpoint) -> None:
+    here = ui_conditions.measurable()[0]
+    for ratio in (0.4, 0.5):
+        latency = made_up(baseline, PruningSpec("channel-mask", ratio), here, 1.0)
+        open_latencies().put(latency)
+    app = open_app("efficiency", **SETTINGS, channels="masked")
+    assert "on zeros: no difference" in words(app)
+    assert "Odd widths" not in words(app)
+    labels = [each.label for each in app.button if each.label.startswith("Measure")]
+    assert labels == ["Measure here", "Measure the curves"]
+
+
+def test_the_cards_command_makes_the_same_files(
+    open_app: OpenApp,
+    small_baselines: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    app = open_app("efficiency", **SETTINGS, efficiency="Take away")
+    app.multiselect(key="formats").set_value(["PyTorch"]).run()
+    press(app, "Make the files")
+    files = files_of(app)
+    (card,) = [json.loads(each) for name, each in files.items() if name.endswith(".json")]
+    monkeypatch.chdir(tmp_path)
+    program = shlex.split(card["command"])
+    assert program[:3] == ["python", "-m", "core"]
+    assert small_baselines["digits"].is_relative_to(tmp_path)
+    assert main(program[3:]) == 0
+    for name, content in files.items():
+        if name.endswith((".pt", ".py")):
+            assert (tmp_path / "exported" / name).read_bytes() == content

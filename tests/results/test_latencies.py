@@ -1,6 +1,8 @@
 """Latencies are kept by machine and conditions, ship as text, and never mix."""
 
+import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +56,7 @@ def test_what_is_put_is_found_also_by_another_process(store: LatencyStore, tmp_p
     latency = latency_of()
     store.put(latency)
     for each in (store, LatencyStore(tmp_path / "local" / "latencies.sqlite")):
-        assert each.find(latency.key) == latency
+        assert each.of("abc") == [latency]
     newer = latency_of(version=1)
     store.put(newer)
     assert store.of("abc") == [newer]
@@ -66,10 +68,8 @@ def test_other_conditions_are_another_latency(store: LatencyStore, name: str) ->
     other = replace(HERE, **{name: OTHER_CONDITIONS[name]})
     one, two = latency_of(), latency_of(conditions=other, version=1)
     store.put(one)
-    assert store.find(two.key) is None
     store.put(two)
-    assert store.find(one.key) == one
-    assert store.find(two.key) == two
+    assert {each.key: each for each in store.of("abc")} == {one.key: one, two.key: two}
 
 
 def test_settings_without_effect_share_a_latency() -> None:
@@ -162,3 +162,18 @@ def test_threads_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert [each.key.hundredths for each in stores[0].of("abc")] == list(range(40))
+
+
+def test_a_network_without_any_work_left_ships(tmp_path: Path) -> None:
+    path = tmp_path / "some.latency.csv"
+    nothing_left = replace(latency_of(1.0), work=0.0)
+    export_latencies([nothing_left], path, "a command")
+    assert [each.work for each in read_latencies(path)] == [0.0]
+
+
+def test_a_damaged_row_is_left_out(store: LatencyStore, tmp_path: Path) -> None:
+    store.put(latency_of(0.3))
+    store.put(latency_of(0.5))
+    with closing(sqlite3.connect(tmp_path / "local" / "latencies.sqlite")) as file, file:
+        file.execute("UPDATE latencies SET settings = '{' WHERE hundredths = 30")
+    assert [each.key.hundredths for each in store.of("abc")] == [50]

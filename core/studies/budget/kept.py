@@ -23,12 +23,15 @@ from core.studies.budget.times import LayerTimes, measure_layer_times
 from core.studies.latency import example_inputs
 
 FOLDER = "times"
+VERSION = 1
+"""Increase it when what is timed changes, so that tables are measured again."""
 WHOLE_ROUNDS = 9
 
 
-def times_file(fingerprint: str, conditions: Conditions) -> Path:
+def times_file(network: Network, fingerprint: str, conditions: Conditions) -> Path:
     """Return where the table of a baseline is kept."""
-    digest = hashlib.sha256(repr(astuple(conditions)).encode()).hexdigest()[:16]
+    asked = (VERSION, network.signature.identity, astuple(conditions))
+    digest = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
     return paths.CHECKPOINTS / paths.LOCAL / FOLDER / f"{fingerprint}-{digest}.json"
 
 
@@ -39,10 +42,12 @@ def layer_times(
 
     A damaged one is measured again. One that cannot be kept is returned all the same.
     """
-    path = times_file(fingerprint, conditions)
+    path = times_file(network, fingerprint, conditions)
     if path.exists():
         with suppress(InputError, OSError, UnicodeDecodeError):
-            return LayerTimes.from_json(path.read_text(encoding="utf-8"))
+            kept = LayerTimes.from_json(path.read_text(encoding="utf-8"))
+            if kept.grids.keys() <= network.layers.keys():
+                return kept
     dtype, order = DTYPES[conditions.precision], network.memory_format
 
     def prepare(layer: nn.Module, inputs: Tensor) -> tuple[Callable[[Tensor], object], Tensor]:

@@ -1,15 +1,15 @@
 """Under which conditions latencies were measured, or can be measured here."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import streamlit as st
-import torch
 
 from core import paths
-from core.device import best_device, usable_cores
+from core.device import best_device
 from core.export.runtimes import RUNTIMES
 from core.results import Conditions, Latency, LatencyStore, open_latencies
-from core.studies.latency import BATCHES, conditions_here, precision_for
+from core.studies.latency import BATCHES, conditions_here, precision_for, usual_threads
 
 
 @st.cache_resource(max_entries=2)
@@ -25,13 +25,13 @@ def load_latencies() -> LatencyStore:
 @st.cache_resource(max_entries=1)
 def measurable() -> tuple[Conditions, ...]:
     """Return the conditions that can be measured here: installed runtimes, usual batches."""
-    device, threads = best_device(), torch.get_num_threads()
+    device = best_device()
     return tuple(
         conditions_here(
             runtime,
             precision_for(runtime, "auto", device),
             batch,
-            min(threads, usable_cores()),
+            usual_threads(),
             device,
         )
         for runtime in RUNTIMES.values()
@@ -62,12 +62,12 @@ def choose_conditions(known: Sequence[Latency]) -> Conditions:
 
 
 def _labels(conditions: Sequence[Conditions]) -> dict[str, Conditions]:
-    """Return a label for each; two that differ only in versions say them."""
-    labels: dict[str, Conditions] = {}
-    for each in conditions:
-        label = in_words(each)
-        labels[f"{label} · {each.versions}" if label in labels else label] = each
-    return labels
+    """Return a label for each; those that differ only in versions say them."""
+    counts = Counter(map(in_words, conditions))
+    return {
+        label if counts[label := in_words(each)] == 1 else f"{label} · {each.versions}": each
+        for each in conditions
+    }
 
 
 def in_words(conditions: Conditions) -> str:
@@ -76,7 +76,10 @@ def in_words(conditions: Conditions) -> str:
     runtime = conditions.runtime if found is None else found.label
     images = "1 image" if conditions.batch == 1 else f"{conditions.batch} images"
     threads = "1 thread" if conditions.threads == 1 else f"{conditions.threads} threads"
-    return f"{conditions.machine} · {runtime}, {conditions.precision} · {images} · {threads}"
+    device = "" if conditions.device == "cpu" else f" ({conditions.device})"
+    return (
+        f"{conditions.machine}{device} · {runtime}, {conditions.precision} · {images} · {threads}"
+    )
 
 
 def is_here(conditions: Conditions) -> bool:

@@ -9,9 +9,10 @@ import streamlit as st
 
 from core import charts
 from core.baselines.shelf import by_name
+from core.errors import InputError
 from core.formatting import change, decimal, percent, percent_within
 from core.measuring.statistics import mcnemar, wilson_interval
-from core.results import Conditions, Latency, Outcome, Result
+from core.results import Conditions, Key, Latency, Outcome, Result
 from core.results.key import settings_of
 from core.specs.point import Point
 from core.specs.recovery import NOTHING
@@ -21,7 +22,7 @@ from core.studies.pareto import WITHIN, Judges, cheapest_within, frontier
 from core.sweeps.known import BASELINE
 from core.ui.bench.resources import FileVersion, file_version, load_checkpoint, load_store
 from core.ui.bench.workbench import Workbench
-from core.ui.efficiency.conditions import choose_conditions, load_latencies
+from core.ui.efficiency.conditions import choose_conditions, in_words, load_latencies
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain
@@ -31,6 +32,7 @@ from core.ui.sidebar.standing import stand_at
 
 CHART, PICKED = "pareto", "picked_network"
 PRESENTED_HEIGHT = 560  # pixels
+FAR_BEHIND = 0.1
 MISSING = "cannot_stand"  # session key: what was clicked has no controls
 QUANTITIES: Mapping[str, tuple[str, str, float]] = {
     "parameters": ("Parameters that are not zero", "~s", 1),
@@ -82,18 +84,30 @@ def show_frontier(bench: Workbench) -> None:
         st.info(f"The sidebar has no controls for {plain(name)}.", icon=":material/tune:")
     show_remark(
         f"{len(shown):,} networks on {unpruned.evaluation.seen:,} test images; those that another "
-        "one beats are pale. The grey line is the frontier, picked on these very images, so it "
+        "one beats are pale. The grey line is the frontier, picked on these images, so it "
         "flatters by about the width of an interval. A click sets the sidebar."
+        + _in_precisions(str(quantity), unpruned, conditions)
     )
-    table = winners(bench, unpruned, frame)
+    table, choosing = winners(bench, unpruned, frame)
     if len(table):
         show_title(f"**Within {decimal(100 * WITHIN, 0)} point of the unpruned network**")
         show_rows("Within a point of the unpruned network", table)
         show_remark(
-            "Chosen on 2,000 of the test images; the accuracy is on the others, and compared with "
-            "that of the unpruned network. Latency under the conditions above."
+            f"Chosen on {choosing:,} of the test images; the accuracy is on the others, beside "
+            f"that of the unpruned network. Latency: {plain(in_words(conditions))}."
         )
     offer_all({"frontier": (drawing, shown.drop(columns="point"))})
+
+
+def _in_precisions(quantity: str, unpruned: Result, conditions: Conditions) -> str:
+    """Say under which conditions latencies are, and where the accuracy is of another precision."""
+    if quantity != "latency":
+        return ""
+    said = f" Latency: {plain(in_words(conditions))}, with {plain(conditions.versions)}."
+    precision = unpruned.key.precision
+    if precision != conditions.precision:
+        said += f" The accuracy was measured in {precision}."
+    return said
 
 
 def frame_of(
@@ -104,7 +118,11 @@ def frame_of(
 ) -> pd.DataFrame:
     """Return the frame of `charts.pareto` with all quantities; `point` is each one's Point."""
     key = unpruned.key
-    timed = [each for each in latencies if each.key.conditions == conditions]
+    timed = [
+        each
+        for each in latencies
+        if each.key.conditions == conditions and each.key.architecture == key.architecture
+    ]
     whole = float(np.median([each.speedup.reference_seconds for each in timed])) if timed else None
     # What can't be told from the unpruned network's time is no gain.
     times = {
@@ -115,8 +133,13 @@ def frame_of(
     now = {(spec, bench.settings.recovery) for spec in bench.specs().values()}
     rows: list[dict[str, Any]] = []
     for outcome in bench.known.store.on_images(key.data, key.subset, key.subset_seed):
-        point = outcome.point
-        is_own = outcome.checkpoint == key.checkpoint
+        try:
+            point = outcome.point
+        except (TypeError, InputError):  # of a later version
+            continue
+        if point.spec.overrides:  # ratios of their own have no name
+            continue
+        is_own = (outcome.checkpoint, outcome.architecture) == (key.checkpoint, key.architecture)
         is_baseline = point.spec.is_identity and point.recovery == NOTHING
         if outcome.precision != key.precision or not (is_own or is_baseline):
             continue
@@ -137,14 +160,14 @@ def frame_of(
                 **_counted(outcome, key.subset),
                 "parameters": outcome.nonzero,
                 "MACs": outcome.macs,
-                "file": outcome.compressed_bytes or outcome.bytes,
+                "file": outcome.compressed_bytes,
                 "latency": seconds,
                 "own": is_own,
                 "current": is_own and (point.spec, point.recovery) in now,
                 "point": point,
             }
         )
-    return pd.DataFrame(rows).astype({"latency": float})
+    return pd.DataFrame(rows).astype({"latency": float, "file": float})
 
 
 def _method(point: Point, is_baseline: bool) -> str:
@@ -190,15 +213,16 @@ def _stand_at_clicked(shown: pd.DataFrame) -> None:
         st.session_state[MISSING] = str(found["name"].iloc[0])
 
 
-def winners(bench: Workbench, unpruned: Result, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of the cheapest networks within a point, by each quantity."""
+def winners(bench: Workbench, unpruned: Result, frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the table of the cheapest networks within a point, and how many images chose them."""
     labels = bench.known.store.test_labels(unpruned.key.data)
     if labels is None or unpruned.key.subset != len(labels):
-        return pd.DataFrame()
+        return pd.DataFrame(), 0
     judges = Judges.of(labels)
-    # A network that is a point worse on the whole may be within it on the images that choose.
-    least = unpruned.evaluation.correct - round(3 * WITHIN * len(labels))
-    candidates = _candidates(unpruned.key.checkpoint, len(frame), least, unpruned)
+    # Only to read fewer: what is so far behind on all images cannot be within a point on some.
+    least = unpruned.evaluation.correct - round(FAR_BEHIND * len(labels))
+    counts = hash(tuple(frame["correct"])), bench.known.store.shipped_files
+    candidates = _candidates(unpruned.key, counts, least)
     own = {
         (settings_of(point.spec), round(100 * point.spec.ratio), point.recovery): row
         for row, point in zip(frame.to_dict("records"), frame["point"], strict=True)
@@ -224,13 +248,13 @@ def winners(bench: Workbench, unpruned: Result, frame: pd.DataFrame) -> pd.DataF
             continue
         rows.append(
             {
-                "Fewest": quantity,
+                "Least": quantity,
                 "Network": row["name"],
                 "of the unpruned": percent(row[quantity] / whole),
                 "Accuracy on the others": _judged_in_words(result, unpruned, judges),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows), len(judges.choosing)
 
 
 def _judged_in_words(result: Result, unpruned: Result, judges: Judges) -> str:
@@ -246,9 +270,8 @@ def _judged_in_words(result: Result, unpruned: Result, judges: Judges) -> str:
 
 @st.cache_resource(show_spinner="Judging …", max_entries=4)
 def _candidates(
-    checkpoint: str,  # noqa: ARG001, part of the key
-    known: int,  # noqa: ARG001, so that what is measured later counts
+    key: Key,
+    counts: tuple[object, ...],  # noqa: ARG001, so that what is measured later counts
     least: int,
-    _unpruned: Result,
 ) -> list[Result]:
-    return list(load_store().judged_by_all(_unpruned.key, least))
+    return list(load_store().judged_by_all(key, least))

@@ -1,7 +1,7 @@
 """The view Take away: a network as files that work elsewhere, with a card."""
 
 import shlex
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,21 +9,22 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core import paths
 from core.baselines.naming import class_names
 from core.errors import InputError
-from core.export.bundle import Bundle, Exporting, export
+from core.export.bundle import Bundle, export
 from core.export.card import Origin, card_text, run_card
 from core.export.extras import missing
 from core.export.names import suggested_name
 from core.export.subject import Subject
 from core.export.vocabulary import FORMATS
 from core.measuring.cost import cost
-from core.networks.batch_norm import Recovering
 from core.networks.checkpoint import Checkpoint
 from core.networks.network import Network
 from core.recovery.recover import recover_without_images
+from core.results import Result
 from core.specs.point import Point
-from core.specs.vocabulary import ALL_RECOVERIES, GRANULARITIES
+from core.specs.vocabulary import ALL_RECOVERIES, METHODS
 from core.specs.written import text_of
 from core.studies.ladder import rungs
 from core.studies.latency import speedup_in_words
@@ -46,6 +47,7 @@ from core.ui.bench.workbench import Workbench
 from core.ui.efficiency.conditions import in_words, load_latencies
 from core.ui.efficiency.timing import key_of
 from core.ui.parts.plain import plain, warn
+from core.ui.parts.progress import followed, measured
 from core.ui.recovery.ladder import training_images
 
 MADE = "made_export"
@@ -99,8 +101,8 @@ def show_exports(bench: Workbench) -> None:
     made: Made | None = st.session_state.get(MADE)
     if made is None or made.asked != asked:
         st.caption(
-            "Every file is read again and run on test images, and must give the same answers as "
-            "the network here; else nothing is offered."
+            f"{plain(_in_words(point))} Every file is read again and run on test images, and must "
+            "give the same answers as the network here; else nothing is offered."
         )
         return
     _offer(made)
@@ -109,14 +111,20 @@ def show_exports(bench: Workbench) -> None:
 def _untrained(bench: Workbench) -> dict[str, Point]:
     """Return the networks of the sidebar's settings by name."""
     recovery = bench.settings.recovery
-    label = ALL_RECOVERIES[recovery.method].label
     named = {
-        f"{name} at {spec.ratio:.2f}, {label}": Point(spec, recovery)
-        for name, spec in bench.specs().items()
+        name: Point(spec, recovery)
+        for name, spec in reversed(bench.specs().items())  # what gets smaller first
         if not spec.is_identity
     }
-    order = [name for name in named if name.startswith(GRANULARITIES[1])]  # what is smaller first
-    return {name: named[name] for name in (*order, *named)} | {UNPRUNED: BASELINE}
+    return named | {UNPRUNED: BASELINE}
+
+
+def _in_words(point: Point) -> str:
+    """Say what the chosen network is."""
+    spec, after = point.spec, ALL_RECOVERIES[point.recovery.method]
+    if point == BASELINE:
+        return "The baseline itself."
+    return f"{METHODS[spec.method].label}, ratio {spec.ratio:.2f}, {after.phrase}."
 
 
 def _trained(bench: Workbench) -> dict[str, Point]:
@@ -131,8 +139,7 @@ def _trained(bench: Workbench) -> dict[str, Point]:
             if not rung.recovery.trains or spec.is_identity or needs_images(spec):
                 continue
             if tuned_file(point, bench.checkpoint, evidence).exists():
-                said = f"{rung.way}, {rung.images:,} images".lower()
-                found[f"{name} at {spec.ratio:.2f}, fine-tuned: {said}"] = point
+                found[f"{name}, trained {rung.way} on {rung.images:,} images"] = point
     return found
 
 
@@ -146,7 +153,7 @@ def _make(
 ) -> Made:
     """Make the network and its files. Raises InputError where that cannot be."""
     source, known = bench.checkpoint, bench.known
-    result = known.result(point)
+    result = _result(bench, point, slot)
     reference = None if result is None or point == BASELINE else known.reference(result)
     with evaluation_turn(slot):
         network = _recovered(bench, point, slot)
@@ -165,7 +172,13 @@ def _make(
         )
         setting = "" if point == BASELINE else text_of(point).replace("recovery=", "")
         name = suggested_name(source.path.stem, setting)
-        bundle = _exported(export(subject, formats, name), slot)
+        bundle = followed(
+            export(subject, formats, name),
+            lambda event: slot.progress(
+                event.done / event.total,
+                f"{FORMATS[event.format].label}: writing, reading and running …",
+            ),
+        )
     card = run_card(
         Origin(
             str(network.architecture), source.dataset, source.path.name, source.fingerprint, point
@@ -185,10 +198,25 @@ def _make(
     return Made(asked, name, with_cards(bundle, card, name), card_text(card))
 
 
+def _result(bench: Workbench, point: Point, slot: DeltaGenerator) -> Result | None:
+    """Return the accuracy of the very network that is exported, or None.
+
+    What is fitted to images on this machine differs a little from what was fitted elsewhere, so
+    that a shipped result would be another network's.
+    """
+    if not point.recovery.needs_images:
+        return bench.known.result(point)
+    events = bench.known.measure_on_local_images(point, lambda result: not result.origin.file)
+    return measured(slot, "Evaluating", events).result
+
+
 def _command(point: Point, source: Checkpoint, formats: Sequence[str], normalise: bool) -> str:
     """Return the command that makes the same files."""
     inside = ("--normalise",) if normalise else ()
-    asked = ("export", text_of(point), "--baseline", source.path.name, "--format", *formats)
+    file = source.path
+    if file.is_relative_to(paths.ROOT):
+        file = file.relative_to(paths.ROOT)
+    asked = ("export", text_of(point), "--baseline", str(file), "--format", *formats)
     return shlex.join(["python", "-m", "core", *asked, *inside, "--out", "exported"])
 
 
@@ -197,25 +225,10 @@ def _recovered(bench: Workbench, point: Point, slot: DeltaGenerator) -> Network:
     if not point.recovery.needs_images:
         pruned = bench.pruned(point.spec)
         return recover_without_images(pruned, point.recovery, bench.checkpoint.network)
-    steps: Generator[Recovering, None, Network] = bench.known.measurer().network(point)
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            network: Network = end.value
-            return network
-        slot.progress(min(event.done / event.total, 1.0), "Recovering …")
-
-
-def _exported(steps: Generator[Exporting, None, Bundle], slot: DeltaGenerator) -> Bundle:
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            bundle: Bundle = end.value
-            return bundle
-        label = FORMATS[event.format].label
-        slot.progress(event.done / event.total, f"{label}: writing, reading and running …")
+    return followed(
+        bench.known.measurer().network(point),
+        lambda event: slot.progress(min(event.done / event.total, 1.0), "Recovering …"),
+    )
 
 
 def _latency(bench: Workbench, point: Point) -> Mapping[str, Any] | None:

@@ -18,16 +18,25 @@ from core.specs.vocabulary import GRANULARITIES, METHODS
 from core.studies.latency import measure_latency, speedup_in_words
 from core.ui.bench.turns import evaluation_turn
 from core.ui.bench.workbench import Workbench
-from core.ui.efficiency.conditions import choose_conditions, is_here, load_latencies
+from core.ui.efficiency.conditions import (
+    choose_conditions,
+    in_words,
+    is_here,
+    load_latencies,
+)
 from core.ui.parts.chart import show_chart
 from core.ui.parts.downloads import offer_all
 from core.ui.parts.plain import plain, warn
+from core.ui.parts.progress import followed
 from core.ui.parts.texts import show_remark, show_sentences, show_title
 from core.ui.sidebar.settings import MULTIPLES
 
 CURVE = tuple(step / 10 for step in range(1, 10))
 STAIRS = tuple(step / 100 for step in range(40, 61, 2))
 PRESENTED_HEIGHT = 520  # pixels
+HERE, CURVES, WIDTHS = "Measure here", "Measure the curves", "Measure odd widths"
+DONE_WITHOUT = {"channel": "gone", "hybrid": "gone or on zeros"}
+"""What becomes of the MACs that need not be done, by method; of the others they are on zeros."""
 
 
 def show_times(bench: Workbench) -> None:
@@ -39,7 +48,7 @@ def show_times(bench: Workbench) -> None:
     words = st.container()
     slot = st.empty()
     with st.container(key="aside_measure"):
-        asked = _buttons(conditions)
+        asked = _buttons(conditions, _rounds_widths(bench))
     if asked:
         _measure(bench, conditions, asked, set(here), slot)
         here = {
@@ -50,6 +59,7 @@ def show_times(bench: Workbench) -> None:
     specs = bench.specs()
     with words:
         lines = [_in_words(bench, specs[name], name, here, conditions) for name in specs]
+        lines.append(f"Measured on {in_words(conditions)}, with {conditions.versions}.")
         show_sentences(lines, "in words")
     for note in store.notes:
         st.caption(f":material/info: {plain(note)}")
@@ -67,11 +77,14 @@ def show_times(bench: Workbench) -> None:
     show_remark(
         "On the dashed line, the time saved would be what the MACs promise. Bars: the middle half "
         "of the rounds; where they reach 0, nothing is saved that can be told from none. "
-        "Fine-grained pruning counts the MACs on zeros as removed, which a dense kernel multiplies "
-        "all the same. The larger marks are at the slider." + _on_runtime(conditions)
+        "MACs on zeros count as removed, although a dense kernel multiplies them all the same. "
+        "The larger marks are at the slider." + _on_runtime(conditions)
     )
     downloads = {"time-against-macs": (drawing, frame)}
     stairs = stairs_frame(bench, here, conditions)
+    if stairs.empty:
+        offer_all(downloads)
+        return
     compared = stairs.loc[stairs["multiple"] != _multiple(1), "ratio"]
     stairs = stairs[stairs["ratio"].between(compared.min(), compared.max())]
     if len(stairs):
@@ -99,24 +112,19 @@ def _on_runtime(conditions: Conditions) -> str:
     return f" Here the unpruned network runs in {RUNTIMES[runtime.beside].label}, dense."
 
 
-def _buttons(conditions: Conditions) -> str:
+def _buttons(conditions: Conditions, rounds_widths: bool) -> str:
     """Draw the buttons that measure; return what is asked for, or ""."""
     if not is_here(conditions):
-        st.caption(
-            "Measured on another machine. Choose one of this machine's conditions to measure here."
-        )
+        st.caption("To measure, choose conditions that this machine offers.")
         return ""
-    here, curve, stairs = st.columns(3)
+    offered = {
+        HERE: "Both methods at the slider's ratio, beside the unpruned network.",
+        CURVES: "Both methods at 0.1, 0.2 … 0.9: some minutes.",
+    }
+    if rounds_widths:
+        offered[WIDTHS] = "Channels at 0.40, 0.42 … 0.60, any widths and multiples of 8 and 16."
     asked = ""
-    for column, name, help_text in (
-        (here, "Measure here", "Both methods at the slider's ratio, beside the unpruned network."),
-        (curve, "Measure the curves", "Both methods at 0.1, 0.2 … 0.9: some minutes."),
-        (
-            stairs,
-            "Measure odd widths",
-            "Channels at 0.40, 0.42 … 0.60, with any widths and multiples of 8 and 16.",
-        ),
-    ):
+    for column, (name, help_text) in zip(st.columns(len(offered)), offered.items(), strict=True):
         if column.button(name, icon=":material/timer:", help=help_text, width="stretch"):
             asked = name
     return asked
@@ -131,17 +139,12 @@ def _measure(
 ) -> None:
     """Measure what is asked for, one after the other; moving any control stops it."""
     specs = list(bench.specs().values())
-    if asked == "Measure the curves":
-        specs = [replace(spec, ratio=ratio) for spec in specs for ratio in CURVE]
-    elif asked == "Measure odd widths":
-        channels = bench.specs()[GRANULARITIES[1]]
-        specs = [
-            replace(channels, ratio=ratio, round_to=multiple).canonical()
-            for multiple in (1, 8, 16)
-            for ratio in STAIRS
-        ]
+    if asked == CURVES:
+        specs = [bench.settings.spec(name, ratio) for name in GRANULARITIES for ratio in CURVE]
+    elif asked == WIDTHS:
+        specs = [_rounded(bench, multiple, ratio) for multiple in (1, 8, 16) for ratio in STAIRS]
     keys = {key_of(bench, spec, conditions): spec for spec in specs if not spec.is_identity}
-    again = asked == "Measure here"
+    again = asked == HERE
     wanted = {key: spec for key, spec in keys.items() if again or key not in known}
     store, runtime = load_latencies(), RUNTIMES[conditions.runtime]
     try:
@@ -152,14 +155,14 @@ def _measure(
                 steps = measure_latency(
                     key, pruned, bench.checkpoint.network, runtime, best_device()
                 )
-                while True:
-                    try:
-                        event = next(steps)
-                    except StopIteration as end:
-                        store.put(end.value)
-                        break
-                    part = (number + event.done / event.total) / len(wanted)
-                    slot.progress(part, f"Timing {label} beside the unpruned network …")
+                latency = followed(
+                    steps,
+                    lambda event, number=number, label=label: slot.progress(  # type: ignore[misc]
+                        (number + event.done / event.total) / len(wanted),
+                        f"Timing {label} beside the unpruned network …",
+                    ),
+                )
+            store.put(latency)
     except InputError as error:
         warn(error)
     slot.empty()
@@ -189,14 +192,14 @@ def _in_words(
     latency = known.get(key_of(bench, spec, conditions))
     if latency is None:
         return f"{name} at {spec.ratio:.2f}: not measured under these conditions."
-    where = "on zeros" if METHODS[spec.method].prunes_weights else "gone"
+    where = DONE_WITHOUT.get(spec.method, "on zeros")
     start = f"{name} at {spec.ratio:.2f}, {percent(1 - latency.work)} of the MACs {where}"
     speedup = latency.speedup
     return (
         f"{start}: {speedup_in_words(speedup)}, {decimal(1e3 * speedup.seconds, 2)} beside "
-        f"{decimal(1e3 * speedup.reference_seconds, 2)} ms; activations take "
+        f"{decimal(1e3 * speedup.reference_seconds, 2)} ms; in PyTorch, dense, activations take "
         f"{decimal(latency.peak_bytes / 1e6, 2)} beside "
-        f"{decimal(latency.reference_peak_bytes / 1e6, 2)} MB at most."
+        f"{decimal(latency.reference_peak_bytes / 1e6, 2)} MB."
     )
 
 
@@ -224,6 +227,8 @@ def frame_of(
                     "seconds": speedup.seconds,
                     "reference_seconds": speedup.reference_seconds,
                     "current": spec == now,
+                    "conditions": in_words(conditions),
+                    "versions": conditions.versions,
                 }
             )
     return pd.DataFrame(rows)
@@ -233,16 +238,24 @@ def stairs_frame(
     bench: Workbench, known: Mapping[LatencyKey, Latency], conditions: Conditions
 ) -> pd.DataFrame:
     """Return the frame of `charts.widths`, of the sidebar's settings for channels."""
-    channels = bench.specs()[GRANULARITIES[1]]
     rows = []
-    for multiple in MULTIPLES.values():
+    for multiple in MULTIPLES.values() if _rounds_widths(bench) else ():
         for ratio in sorted({each.hundredths / 100 for each in known}):
-            spec = replace(channels, ratio=ratio, round_to=multiple).canonical()
-            latency = known.get(key_of(bench, spec, conditions))
+            latency = known.get(key_of(bench, _rounded(bench, multiple, ratio), conditions))
             if latency is not None:
                 speedup = latency.speedup
                 rows.append((_multiple(multiple), ratio, speedup.median, speedup.low, speedup.high))
     return pd.DataFrame(rows, columns=["multiple", "ratio", "speedup", "low", "high"])
+
+
+def _rounds_widths(bench: Workbench) -> bool:
+    """Return whether the method for channels makes layers narrower."""
+    return METHODS[bench.settings.channel_method].prunes_groups
+
+
+def _rounded(bench: Workbench, multiple: int, ratio: float) -> PruningSpec:
+    """Return the pruning of channels of which a multiple stays in each group."""
+    return replace(bench.settings, round_to=multiple).spec(GRANULARITIES[1], ratio)
 
 
 def _multiple(number: int) -> str:

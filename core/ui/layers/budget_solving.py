@@ -81,6 +81,9 @@ def solved_budget(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> S
     sensitivities = _sensitivities(bench, spec, problem.names)
     unpruned = PruningSpec(spec.method, 0.0, spec.criterion, scope=spec.scope, seed=spec.seed)
 
+    if times is not None:
+        _check_reachable(asked, times, minimum_part(problem, sensitivities))
+
     def solved_for(part: float) -> PruningSpec:
         return replace(unpruned, overrides=tuple(solve(problem, sensitivities, part).items()))
 
@@ -117,6 +120,15 @@ def _times(bench: Workbench, asked: Asked, progress: DeltaGenerator) -> LayerTim
             "Zeros save no time on dense kernels: a budget in time is for channels removed."
         )
     return times_of(bench, progress)
+
+
+def _check_reachable(asked: Asked, times: LayerTimes, least: float) -> None:
+    """Raise InputError if the largest scanned ratios are not fast enough."""
+    if _part(asked, times) < least:
+        raise InputError(
+            f"At most {1 / least:.1f} times as fast, {1e3 * least * times.whole:.2f} ms, is "
+            "possible at the largest scanned ratios: ask for less."
+        )
 
 
 def _part(asked: Asked, times: LayerTimes | None) -> float:

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 
-import torch
 from streamlit.delta_generator import DeltaGenerator
 
-from core.device import best_device, usable_cores
+from core.device import best_device
 from core.export.runtimes import RUNTIMES
 from core.formatting import decimal
-from core.measuring.alternating import Round
 from core.results import Conditions, LatencyKey
 from core.specs.pruning import PruningSpec
 from core.studies.budget import LayerTimes
@@ -18,16 +16,18 @@ from core.studies.latency import (
     measure_latency,
     precision_for,
     speedup_in_words,
+    usual_threads,
 )
 from core.ui.bench.turns import evaluation_turn
 from core.ui.bench.workbench import Workbench
+from core.ui.parts.progress import followed
 
 
 def conditions_of_budgets() -> Conditions:
     """Return the conditions of a budget in time: one image, in PyTorch, as evaluations run."""
     device, runtime = best_device(), RUNTIMES["pytorch"]
-    threads = min(torch.get_num_threads(), usable_cores())
-    return conditions_here(runtime, precision_for(runtime, "auto", device), 1, threads, device)
+    precision = precision_for(runtime, "auto", device)
+    return conditions_here(runtime, precision, 1, usual_threads(), device)
 
 
 def times_of(bench: Workbench, progress: DeltaGenerator) -> LayerTimes:
@@ -35,17 +35,15 @@ def times_of(bench: Workbench, progress: DeltaGenerator) -> LayerTimes:
     checkpoint, conditions = bench.checkpoint, conditions_of_budgets()
     with evaluation_turn(progress):
         steps = layer_times(checkpoint.network, checkpoint.fingerprint, conditions, best_device())
-        while True:
-            try:
-                event: Round = next(steps)
-            except StopIteration as end:
-                progress.empty()
-                found: LayerTimes = end.value
-                return found
-            progress.progress(
+        found = followed(
+            steps,
+            lambda event: progress.progress(
                 event.done / event.total,
                 f"Timing each layer at several widths, once: {event.done} of {event.total}",
-            )
+            ),
+        )
+    progress.empty()
+    return found
 
 
 def measured_in_words(
@@ -70,13 +68,12 @@ def measured_in_words(
             steps = measure_latency(
                 key, network, checkpoint.network, RUNTIMES["pytorch"], best_device()
             )
-            while True:
-                try:
-                    event = next(steps)
-                except StopIteration as end:
-                    speedup = end.value.speedup
-                    break
-                progress.progress(event.done / event.total, f"Timing {name} …")
+            speedup = followed(
+                steps,
+                lambda event, name=name: progress.progress(  # type: ignore[misc]
+                    event.done / event.total, f"Timing {name} …"
+                ),
+            ).speedup
         predicted = times.predict(network)
         lines.append(
             f"{name}: predicted {decimal(1e3 * predicted, 2)} ms, "

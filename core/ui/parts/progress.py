@@ -1,6 +1,7 @@
 """The progress of a measurement, in one line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import TypeVar
 
 from streamlit.delta_generator import DeltaGenerator
 
@@ -8,6 +9,9 @@ from core.formatting import percent
 from core.measuring.outcome import Evaluation
 from core.networks.batch_norm import Recovering
 from core.sweeps.reading import Reading
+
+Step = TypeVar("Step")
+Made = TypeVar("Made")
 
 
 def show_progress(
@@ -37,6 +41,17 @@ def measured(
     assert reading is not None
     slot.empty()
     return reading
+
+
+def followed(steps: Generator[Step, None, Made], show: Callable[[Step], object]) -> Made:
+    """Run long work to its end, show each of its events, and return what it makes."""
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            made: Made = end.value
+            return made
+        show(event)
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.pruning.matching import HIGHEST_RATIO
 from core.specs.point import Point
+from core.specs.pruning import PruningSpec
 from core.specs.recovery import Recovery
 from core.specs.vocabulary import METHODS
 from core.ui.sidebar.settings import (
@@ -46,13 +47,18 @@ def options_of(point: Point) -> dict[str, str | float] | None:
     options: dict[str, str | float] = {"match": "ratio", "ratio": spec.ratio}
     if spec.rest_ratio:
         options["rest"] = spec.rest_ratio
+    if spec.criterion == "random":
+        options["seed"] = spec.seed
     for control, offered, value in (*wanted, *limits):
         found = [option for option, name in offered.items() if name == value]
         if not found:
             return None
         options[control] = found[0]
     is_usual = recovery.trains or recovery == Recovery.named(recovery.method)
-    if spec.overrides or spec.seed or not is_usual or spec.ratio > HIGHEST_RATIO:
+    ratios = max(spec.ratio, spec.rest_ratio)
+    if spec.overrides or not is_usual or ratios > HIGHEST_RATIO:
+        return None
+    if spec.rest_allocation != PruningSpec.rest_allocation:
         return None
     return options
 
