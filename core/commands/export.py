@@ -29,7 +29,7 @@ from core.data.dataset import DataMissingError, DataSet
 from core.errors import InputError
 from core.export.bundle import Bundle, check_formats, export, write
 from core.export.card import Accuracy, Origin, run_card
-from core.export.names import check_name, suggested_name
+from core.export.names import check_module_name, check_name, suggested_name
 from core.export.subject import Subject
 from core.export.vocabulary import FORMATS
 from core.formatting import listed, percent_within
@@ -217,6 +217,8 @@ def _destination(options: argparse.Namespace, suggested: str) -> Destination:
     if options.normalise and not any(FORMATS[each].can_normalise for each in formats):
         can = [name for name, format in FORMATS.items() if format.can_normalise]
         raise InputError(f"--normalise is of the formats {listed(can)}: add one of them.")
+    if "torch" in formats:
+        check_module_name(name)
     _check_writable(folder)
     return Destination(folder, check_name(name), formats, is_zip)
 

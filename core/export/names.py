@@ -3,6 +3,7 @@
 import re
 import sys
 import unicodedata
+from collections.abc import Collection
 
 from core.errors import InputError
 
@@ -15,6 +16,8 @@ RESERVED = {
     *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
 }
 """Names that Windows keeps for devices, with any extension."""
+USED = ("torch", "torchvision", "timm")
+"""Modules that exported Python files import."""
 FORBIDDEN = '/\\<>:"|?*'
 """Characters that no name of a file may have on one system or another."""
 
@@ -42,6 +45,17 @@ def check_name(name: str) -> str:
             f"A file cannot be named {shown!r}: {reason}. Choose another name, such as "
             f"{suggested_name(name)}."
         )
+    return name
+
+
+def check_module_name(name: str, needed: Collection[str] = ()) -> str:
+    """Return the name of a Python file without its extension.
+
+    Raises InputError for the name of a module of Python, or of one that the file needs: it would be
+    imported instead.
+    """
+    if name in {*USED, *needed, *sys.stdlib_module_names}:
+        raise InputError(f"{name}.py would hide a module of that name: choose another name.")
     return name
 
 

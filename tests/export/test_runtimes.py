@@ -23,7 +23,7 @@ TOLERANCES = {"fp32": 1e-4, "bf16": 0.1}
 
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [(each.name, precision) for each in RUNTIMES.values() for precision in each.precisions],
+    [(name, "fp32") for name in RUNTIMES] + [("pytorch", "bf16"), ("openvino", "bf16")],
 )
 def test_a_runtime_gives_the_logits_of_the_network(name: str, precision: str) -> None:
     runtime, network, inputs = RUNTIMES[name], small_network(), images(number=4)

@@ -1,8 +1,6 @@
 """A state_dict of PyTorch, with a Python file that builds the network and loads it."""
 
 import io
-import keyword
-import sys
 from collections.abc import Iterator
 
 import torch
@@ -11,6 +9,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from core.errors import InputError
 from core.export.formats.made import Made
+from core.export.names import check_module_name
 from core.export.subject import Subject
 from core.networks.registry import build_on_meta, entry
 from core.networks.source import Source
@@ -33,7 +32,7 @@ def make(subject: Subject, name: str) -> Made:
             f"{network.architecture} has no code to build it elsewhere: choose another format."
         )
     source = known.source(network.signature, **dict(network.architecture.settings))
-    _check_not_hiding(name, source)
+    check_module_name(name, [line.split()[1].partition(".")[0] for line in source.imports])
     state = {each: tensor.cpu().clone() for each, tensor in network.tensors().items()}
     stored = io.BytesIO()
     torch.save(state, stored)
@@ -48,13 +47,6 @@ def make(subject: Subject, name: str) -> Made:
         {f"{name}.pt": stored.getvalue(), f"{name}.py": code.encode()},
         f"read back: {len(state)} tensors, equal to the bit.",
     )
-
-
-def _check_not_hiding(name: str, source: Source) -> None:
-    """Raise InputError if the Python file would be imported instead of a module that it needs."""
-    needed = {line.split()[1].partition(".")[0] for line in source.imports}
-    if name in {"torch", *needed, *sys.stdlib_module_names} or keyword.iskeyword(name):
-        raise InputError(f"{name}.py would hide a module of that name: choose another name.")
 
 
 def python_file(subject: Subject, source: Source) -> str:
