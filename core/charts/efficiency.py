@@ -24,12 +24,13 @@ HEIGHT = 340  # pixels
 UNPRUNED = "unpruned"
 
 
-def time_against_work(points: pd.DataFrame) -> Drawing:
+def time_against_work(points: pd.DataFrame, pays: float | None = None) -> Drawing:
     """Draw the time saved against the MACs removed, beside what the MACs promise.
 
     Columns: method (of GRANULARITIES), ratio, macs_removed (0 to 1, in theory), time_saved, low,
     high (of the time of the unpruned network; negative where more is needed), seconds,
-    reference_seconds, current (whether it is at the slider's ratio).
+    reference_seconds, current (whether it is at the slider's ratio). `pays` is the place on the
+    axis from which sparse kernels are faster than dense ones.
     """
     lowest = min(0.0, float(points["low"].min())) if len(points) else 0.0
     bottom = -0.1 if lowest > -0.1 else max(-1.0, lowest)
@@ -37,7 +38,14 @@ def time_against_work(points: pd.DataFrame) -> Drawing:
     milliseconds = points.assign(
         ms=1e3 * points["seconds"], reference_ms=1e3 * points["reference_seconds"]
     )
-    return Drawing(_time_spec(bottom), {"points": milliseconds, "promise": promise})
+    return Drawing(
+        _time_spec(bottom),
+        {
+            "points": milliseconds,
+            "promise": promise,
+            "pays": pd.DataFrame({"macs_removed": [] if pays is None else [pays]}, dtype=float),
+        },
+    )
 
 
 @lru_cache(maxsize=16)
@@ -56,8 +64,11 @@ def _time_spec(bottom: float) -> dict[str, Any]:
     )
     color = method_color().legend(top_legend(symbolOpacity=1))
     points = named("points").encode(x=across, color=color)
+    pays = named("pays").encode(x=across)
     spec: dict[str, Any] = (
         alt.layer(
+            pays.mark_rule(strokeDash=[2, 3], color="gray"),
+            pays.mark_text(text="pays from here", align="right", dx=-5, y=8, color="gray"),
             named("promise")
             .mark_line(color="gray", strokeDash=[6, 4], strokeWidth=1)
             .encode(x=across, y=up),

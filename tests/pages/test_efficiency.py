@@ -34,6 +34,7 @@ from core.sweeps.known import BASELINE
 from core.sweeps.measurer import Measurer
 from core.ui.efficiency import conditions as ui_conditions
 from core.ui.efficiency.taking import MADE
+from core.ui.efficiency.timing import pays_from
 from core.ui.sidebar.standing import options_of
 from tests.conftest import MeasureInto
 from tests.pages.conftest import OpenApp, assert_calm
@@ -336,3 +337,26 @@ def test_the_cards_command_makes_the_same_files(
     for name, content in files.items():
         if name.endswith((".pt", ".py")):
             assert (tmp_path / "exported" / name).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("lows", "expected"),
+    [
+        ([-0.5, -0.1, 0.2], 0.9),
+        ([0.1, -0.1, 0.2], 0.9),  # faster, slower, faster: it pays from the last change on
+        ([0.1, 0.1, 0.2], 0.5),
+        ([0.1, 0.1, -0.2], None),
+        ([0.0, 0.0, 0.0], None),
+    ],
+)
+def test_sparse_kernels_pay_from_where_nothing_is_slower(
+    lows: list[float], expected: float | None
+) -> None:
+    ratios = [0.5, 0.7, 0.9]
+    frame = pd.DataFrame(
+        {"method": "Fine-grained", "ratio": ratios, "macs_removed": ratios, "low": lows}
+    )
+    channels = pd.DataFrame(
+        {"method": ["Channels"], "ratio": [0.3], "macs_removed": [0.3], "low": [0.9]}
+    )
+    assert pays_from(pd.concat([frame, channels])) == expected

@@ -34,6 +34,7 @@ from core.ui.sidebar.settings import MULTIPLES
 CURVE = tuple(step / 10 for step in range(1, 10))
 STAIRS = tuple(step / 100 for step in range(40, 61, 2))
 PRESENTED_HEIGHT = 520  # pixels
+SPARSE = "csr"
 HERE, CURVES, WIDTHS = "Measure here", "Measure the curves", "Measure odd widths"
 DONE_WITHOUT = {"channel": "gone", "hybrid": "gone or on zeros"}
 """What becomes of the MACs that need not be done, by method; of the others they are on zeros."""
@@ -67,7 +68,8 @@ def show_times(bench: Workbench) -> None:
     if frame.empty:
         st.caption("Nothing was measured under these conditions yet.")
         return
-    drawing = charts.time_against_work(frame)
+    pays = pays_from(frame) if _is_sparse(conditions) else None
+    drawing = charts.time_against_work(frame, pays)
     show_chart(
         drawing,
         "time_against_work",
@@ -104,12 +106,28 @@ def show_times(bench: Workbench) -> None:
     offer_all(downloads)
 
 
+def _is_sparse(conditions: Conditions) -> bool:
+    """Return whether zeros are skipped, and the unpruned network runs in something else."""
+    return conditions.runtime in RUNTIMES and bool(RUNTIMES[conditions.runtime].beside)
+
+
 def _on_runtime(conditions: Conditions) -> str:
-    """Say what the unpruned network runs in, where that is something else."""
-    runtime = RUNTIMES.get(conditions.runtime)
-    if runtime is None or not runtime.beside:
-        return ""
-    return f" Here the unpruned network runs in {RUNTIMES[runtime.beside].label}, dense."
+    """Say what skips zeros, or what else would and what that needs."""
+    if _is_sparse(conditions):
+        beside = RUNTIMES[RUNTIMES[conditions.runtime].beside].label
+        return f" Here zeros are skipped, and the unpruned network runs in {beside}, dense."
+    return (
+        f" *{RUNTIMES[SPARSE].label}* skips zeros. Other kernels that do need more: 2:4 sparsity a "
+        "GPU of CUDA capability 8.0 and two zeros in each four weights, OpenVINO's sparse weights "
+        "matrix products in 8 bits."
+    )
+
+
+def pays_from(frame: pd.DataFrame) -> float | None:
+    """Return the part of the MACs from which on all that was measured of weights is faster."""
+    weights = frame[frame["method"] == GRANULARITIES[0]].sort_values("ratio", ascending=False)
+    faster = weights["low"].gt(0).cummin()  # from the highest ratio down
+    return float(weights.loc[faster, "macs_removed"].min()) if faster.any() else None
 
 
 def _buttons(conditions: Conditions, rounds_widths: bool) -> str:
