@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -169,6 +170,12 @@ def _without_compiler() -> str:
     return "there is no C++ compiler: install one, such as g++, then try again."
 
 
+@lru_cache(maxsize=3)
+def _onnx_of(network: Network) -> bytes:
+    """Return a network as ONNX; kept, since a baseline is run beside one network after another."""
+    return tracing.traced(network, normalise=False, properties={})
+
+
 def _onnxruntime(
     network: Network, _precision: str, threads: int | None, device: torch.device, _: Tensor
 ) -> Loaded:
@@ -181,7 +188,7 @@ def _onnxruntime(
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = threads or 0  # 0 means the usual number
     session = onnxruntime.InferenceSession(
-        tracing.traced(network, normalise=False, properties={}),
+        _onnx_of(network),
         options,
         providers=[each for each in wanted if each in onnxruntime.get_available_providers()],
     )
@@ -204,7 +211,7 @@ def _openvino(
     }
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
-    model = core.read_model(tracing.traced(network, normalise=False, properties={}))
+    model = core.read_model(_onnx_of(network))
     compiled = core.compile_model(model, "CPU", settings)
 
     def run(inputs: Tensor) -> Tensor:
