@@ -13,20 +13,12 @@ from core.charts.efficiency import (
     time_against_work,
     widths,
 )
+from core.charts.images import reliability, times_wrong, when_lost
 from core.charts.ladder import held_out_curve, ladder
 from core.charts.layers import layers_overview, sensitivity_heatmap
 from core.charts.mixes import mixes, same_size
 from core.charts.network import layer_bars
-from core.charts.predictions import (
-    MOST_IN_MATRIX,
-    SIDES,
-    class_changes,
-    confusions,
-    flow,
-    reliability,
-    times_wrong,
-    when_lost,
-)
+from core.charts.predictions import MOST_IN_MATRIX, SIDES, class_changes, confusions, flow
 from core.charts.training import loss_curve, validation_curve
 from core.charts.versus import SIZES, versus
 

@@ -13,6 +13,9 @@ from core.ui.parts.texts import show_remark
 MOST_ROWS = 40  # of a chart, which more would make too high
 
 
+PRESENTED_HEIGHT, PRESENTED_ROW = 520, 32  # pixels
+
+
 def show_classes(changes: Sequence[ClassChange], names: Sequence[str]) -> None:
     """Draw the accuracy of each class before and after, who lost most on top."""
     frame = frame_of(changes, names)
@@ -24,6 +27,7 @@ def show_classes(changes: Sequence[ClassChange], names: Sequence[str]) -> None:
         drawing,
         "class_changes",
         alt="The accuracy of each class before and after, with intervals, the largest loss on top.",
+        presented_height=max(PRESENTED_HEIGHT, PRESENTED_ROW * len(shown)),
     )
     offer_all({"classes": (drawing, frame)})
 
