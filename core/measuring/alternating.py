@@ -30,6 +30,20 @@ class Speedup:
     reference_seconds: float
     rounds: int
 
+    @classmethod
+    def of(cls, seconds: np.ndarray) -> "Speedup":
+        """Compare the seconds of rounds, (rounds, 2): those of the candidate and the reference."""
+        low, median, high = np.quantile(seconds[:, 1] / seconds[:, 0], QUARTILES)
+        of_candidate, of_reference = np.median(seconds, 0)
+        return cls(
+            float(low),
+            float(median),
+            float(high),
+            float(of_candidate),
+            float(of_reference),
+            len(seconds),
+        )
+
     @property
     def differs(self) -> bool:
         """Whether the middle half of the rounds says the same: faster, or slower."""
@@ -41,11 +55,12 @@ class Speedup:
         return 1 - 1 / self.median
 
 
-def alternate(sides: Sequence[Timer], rounds: int) -> Generator[Round, None, Speedup]:
+def alternate(sides: Sequence[Timer], rounds: int) -> Generator[Round, None, np.ndarray]:
     """Time a candidate and its reference in every round; can be dropped at any event.
 
     Whoever goes first takes turns (A B, B A, …), so that neither a machine that gets slower nor
-    what one leaves in the cache favours a side. Both run once before, untimed.
+    what one leaves in the cache favours a side. Both run once before, untimed. Return the seconds,
+    (rounds, 2).
     """
     candidate, reference = sides
     candidate()
@@ -56,13 +71,4 @@ def alternate(sides: Sequence[Timer], rounds: int) -> Generator[Round, None, Spe
         for side, timer in order if number % 2 else reversed(order):
             seconds[number, side] = timer()
         yield Round(number + 1, rounds)
-    low, median, high = np.quantile(seconds[:, 1] / seconds[:, 0], QUARTILES)
-    of_candidate, of_reference = np.median(seconds, 0)
-    return Speedup(
-        float(low),
-        float(median),
-        float(high),
-        float(of_candidate),
-        float(of_reference),
-        rounds,
-    )
+    return seconds

@@ -5,17 +5,18 @@ from collections.abc import Callable, Generator, Sequence
 from math import ceil
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.benchmark import Timer
 
-from core.measuring.alternating import Round, Speedup, alternate
+from core.measuring.alternating import Round, alternate
 
 SECONDS_PER_TIMING = 0.05
 """A faster network runs several times, since a clock is coarse and other programs disturb."""
-ROUNDS = 21
+ROUNDS = 7
 
 Runner = Callable[[Tensor], object]
 """Runs a batch of normalised inputs (N, colours, H, W) through a network."""
@@ -26,11 +27,12 @@ def compare_latency(
     threads: int,
     rounds: int = ROUNDS,
     least: float = SECONDS_PER_TIMING,
-) -> Generator[Round, None, Speedup]:
+) -> Generator[Round, None, np.ndarray]:
     """Time a candidate and its reference, each on its batch, with PyTorch's benchmark timer.
 
     The timer sets the number of threads of PyTorch's own runners, and waits for accelerators. Each
     timing takes `least` seconds or more. Yields after each round; can be dropped at any event.
+    Returns the seconds, (rounds, 2).
     """
     timers = [_timed(runner, inputs, threads, least) for runner, inputs in sides]
     return (yield from alternate(timers, rounds))

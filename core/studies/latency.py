@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from datetime import UTC, datetime
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from core.networks.network import Network
 from core.results import Conditions, Latency, LatencyKey
 
 BATCHES = (1, 64)
+COPIES = 3
 SEED = 0
 
 
@@ -69,28 +71,44 @@ def measure_latency(
 ) -> Generator[Round, None, Latency]:
     """Time a pruned network and its baseline alternately; can be dropped at any event.
 
-    What a network takes of the time does not depend on the pictures: the inputs are random.
-    Raises InputError if the runtime is not installed, or cannot run the networks.
+    Both are loaded anew COPIES times, because how fast a copy runs depends on where it lies in
+    memory, by a third and more; each pair of copies runs `rounds` rounds. The inputs are random:
+    what a network takes of the time does not depend on the pictures. Raises InputError if the runtime is not installed, or cannot run the networks.
     """
     conditions = key.conditions
     inputs = example_inputs(baseline, conditions.batch)
     threads = None if runtime.package == "torch" else conditions.threads  # the timer sets torch's
-    sides = [
-        (load(how, network, inputs, conditions.precision, threads, device), inputs)
-        for how, network in (
-            (runtime, pruned),
-            (RUNTIMES[runtime.beside or runtime.name], baseline),
-        )
-    ]
-    speedup = yield from compare_latency(sides, conditions.threads, rounds)
+    networks = ((runtime, pruned), (RUNTIMES[runtime.beside or runtime.name], baseline))
+    found = []
+    for copy in range(COPIES):
+        sides = [
+            (load(how, network, inputs, conditions.precision, threads, device), inputs)
+            for how, network in networks
+        ]
+        steps = compare_latency(sides, conditions.threads, rounds)
+        seconds = yield from _numbered(steps, copy * rounds, COPIES * rounds)
+        found.append(seconds)
     return Latency(
         key,
-        speedup,
+        Speedup.of(np.concatenate(found)),
         cost(pruned).macs_nonzero / cost(baseline).macs,
         peak_bytes(pruned, conditions),
         peak_bytes(baseline, conditions),
         datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _numbered(
+    steps: Generator[Round, None, np.ndarray], before: int, total: int
+) -> Generator[Round, None, np.ndarray]:
+    """Count the rounds of one pair of copies on from those before."""
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            seconds: np.ndarray = end.value
+            return seconds
+        yield Round(before + event.done, total)
 
 
 def example_inputs(network: Network, batch: int) -> Tensor:

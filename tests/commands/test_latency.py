@@ -41,7 +41,7 @@ def test_what_was_measured_is_not_measured_again_and_ships(
     for each in shipped:
         speedup = each.speedup
         assert 0 < speedup.low <= speedup.median <= speedup.high
-        assert speedup.rounds == 2
+        assert speedup.rounds == 6
     assert run(*asked, "--again", "--json").result["measured"] == 4
     assert_refused(run(*asked, "--export", file), "exists already")
 

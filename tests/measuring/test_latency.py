@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator
 from itertools import cycle
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,13 +14,13 @@ from core.measuring.alternating import Round, Speedup, Timer, alternate
 from core.measuring.latency import compare_latency, peak_activation_bytes
 
 
-def finished(steps: Generator[Round, None, Speedup]) -> tuple[list[Round], Speedup]:
+def finished(steps: Generator[Round, None, np.ndarray]) -> tuple[list[Round], Speedup]:
     rounds = []
     while True:
         try:
             rounds.append(next(steps))
         except StopIteration as end:
-            return rounds, end.value
+            return rounds, Speedup.of(end.value)
 
 
 def timers(log: list[str], **seconds: Iterator[float]) -> list[Timer]:

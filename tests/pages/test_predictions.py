@@ -224,7 +224,7 @@ def test_close_up_shows_what_a_channel_sees(open_app: OpenApp) -> None:
     assert len(shown) == 12
     assert all(re.fullmatch(r"Training image of the class \d", alt) for alt in shown)
     first = words(app)
-    app.number_input(key="sees_layer2.0.conv1").set_value(3).run()
+    app.number_input(key="channel").set_value(3).run()
     assert_calm(app)
     assert "Channel 3 of layer2.0.conv1, which" in words(app)
     assert words(app) != first

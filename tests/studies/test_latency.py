@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from core.errors import InputError
-from core.export.runtimes import RUNTIMES
+from core.export.runtimes import RUNTIMES, load
 from core.measuring.alternating import Speedup
 from core.networks.batch_norm import finished
 from core.pruning import Pruner
@@ -32,7 +32,7 @@ def test_each_runtime_is_timed_beside_the_unpruned_network(name: str) -> None:
     key = LatencyKey.of("abc", "resnet18", spec, conditions)
     found = finished(measure_latency(key, pruned, baseline, runtime, CPU, rounds=1))
     assert found.key == key
-    assert found.speedup.rounds == 1
+    assert found.speedup.rounds == 3
     assert found.peak_bytes < found.reference_peak_bytes
     assert 0 < found.work < 1
 
@@ -67,3 +67,30 @@ def test_words_claim_no_more_than_the_spread(
     quartiles: tuple[float, float, float], words: str
 ) -> None:
     assert speedup_in_words(Speedup(*quartiles, 1.0, 1.0, 21)) == words
+
+
+def test_both_networks_are_loaded_anew_for_every_third_of_the_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded: list[object] = []
+
+    def counted(how: object, network: object, *rest: object) -> object:
+        loaded.append(network)
+        return load(how, network, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("core.studies.latency.load", counted)
+    runtime, baseline = RUNTIMES["pytorch"], random_network()
+    spec = PruningSpec("channel", 0.5)
+    pruned = Pruner(baseline).prune(spec).network
+    key = LatencyKey.of("abc", "resnet18", spec, conditions_here(runtime, "fp32", 1, 1, CPU))
+    steps = measure_latency(key, pruned, baseline, runtime, CPU, rounds=2)
+    events = []
+    while True:
+        try:
+            events.append(next(steps))
+        except StopIteration as end:
+            found = end.value
+            break
+    assert loaded == [pruned, baseline] * 3
+    assert [(each.done, each.total) for each in events] == [(done, 6) for done in range(1, 7)]
+    assert found.speedup.rounds == 6

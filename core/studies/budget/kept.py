@@ -13,7 +13,7 @@ from core import paths
 from core.device import DTYPES
 from core.errors import InputError
 from core.files import written_atomically
-from core.measuring.alternating import Round
+from core.measuring.alternating import Round, Speedup
 from core.measuring.latency import compare_latency
 from core.networks.batch_norm import finished
 from core.networks.inference import for_inference
@@ -59,7 +59,8 @@ def layer_times(
 
     inputs = example_inputs(network, conditions.batch).to(device, dtype)
     whole = (for_inference(network, device, conditions.precision), inputs)
-    timed = finished(compare_latency([whole, whole], conditions.threads, WHOLE_ROUNDS))
+    steps = compare_latency([whole, whole], conditions.threads, WHOLE_ROUNDS)
+    timed = Speedup.of(finished(steps))
     times = yield from measure_layer_times(
         network, timed.reference_seconds, conditions.batch, conditions.threads, prepare
     )

@@ -17,7 +17,7 @@ from scipy.interpolate import RegularGridInterpolator
 from torch import Tensor, nn
 
 from core.errors import InputError
-from core.measuring.alternating import Round
+from core.measuring.alternating import Round, Speedup
 from core.measuring.latency import compare_latency
 from core.networks.batch_norm import finished
 from core.networks.layers import copy_with, weight_names
@@ -157,7 +157,8 @@ def measure_layer_times(
         ratios, references = np.empty((len(outputs), len(inputs))), []
         for row, column in np.ndindex(ratios.shape):
             narrow = prepare(*shape.build(outputs[row], inputs[column]))
-            found = finished(compare_latency([narrow, full], threads, ROUNDS, LEAST_SECONDS))
+            steps = compare_latency([narrow, full], threads, ROUNDS, LEAST_SECONDS)
+            found = Speedup.of(finished(steps))
             ratios[row, column] = 1 / found.median
             references.append(found.reference_seconds)
             done += 1

@@ -18,6 +18,7 @@ from core.ui.parts.texts import show_remark
 
 LOOKED_AT = 1000  # training images
 SHOWN = 12
+CHANNEL = "channel"
 
 
 def show_what_it_sees(bench: Workbench, layer: str, gone: frozenset[int]) -> None:
@@ -26,8 +27,11 @@ def show_what_it_sees(bench: Workbench, layer: str, gone: frozenset[int]) -> Non
     channels = watched.weight.shape[output_dim(watched)]
     st.markdown("**What a channel sees**")
     number, button = st.columns([1, 3], vertical_alignment="bottom")
+    if st.session_state.get(CHANNEL, 0) >= channels:  # of a wider layer
+        del st.session_state[CHANNEL]
+    first = min(gone, default=0)
     channel = int(
-        number.number_input("Channel", 0, channels - 1, min(gone, default=0), key=f"sees_{layer}")
+        number.number_input("Channel", 0, channels - 1, first, key=CHANNEL, bind="query-params")
     )
     key = f"looked_at_{bench.file}_{layer}"
     if button.button(
