@@ -77,7 +77,8 @@ def measure_latency(
     """
     conditions = key.conditions
     inputs = example_inputs(baseline, conditions.batch)
-    threads = None if runtime.package == "torch" else conditions.threads  # the timer sets torch's
+    # The timer sets PyTorch's threads.
+    threads = None if runtime.package == "torch" else conditions.threads
     networks = ((runtime, pruned), (RUNTIMES[runtime.beside or runtime.name], baseline))
     found = []
     for copy in range(COPIES):
