@@ -72,8 +72,9 @@ def measure_latency(
     """Time a pruned network and its baseline alternately; can be dropped at any event.
 
     Both are loaded anew COPIES times, because how fast a copy runs depends on where it lies in
-    memory, by a third and more; each pair of copies runs `rounds` rounds. The inputs are random:
-    what a network takes of the time does not depend on the pictures. Raises InputError if the runtime is not installed, or cannot run the networks.
+    memory, by up to a third; each pair of copies runs `rounds` rounds. The inputs are random: what
+    a network takes of the time does not depend on the pictures. Raises InputError if the runtime is
+    not installed, or cannot run the networks.
     """
     conditions = key.conditions
     inputs = example_inputs(baseline, conditions.batch)
