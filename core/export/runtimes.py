@@ -187,6 +187,8 @@ def _onnxruntime(
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = threads or 0  # 0 means the usual number
+    # Threads that wait in a loop would take the processor from the network that is timed beside.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(
         _onnx_of(network),
         options,
