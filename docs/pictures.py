@@ -21,6 +21,7 @@ PICTURES = {  # file: address, height in pixels
         "/predictions?ratio=0.3&recovery=BN+recalibrated&predictions=Images",
         1080,
     ),
+    "efficiency.png": ("/efficiency?ratio=0.5", HEIGHT),
 }
 ANIMATED = "playing.gif"
 ANIMATED_SIZE = (880, 495)
