@@ -73,6 +73,7 @@ class Latency:
     work: float  # the part of the baseline's MACs that must be done: not removed, not on zeros
     peak_bytes: int  # of inputs and activations, in PyTorch, at the batch of the conditions
     reference_peak_bytes: int
+    ran_on: str  # what computed, in the runtime's words, such as "CPUExecutionProvider"
     date: str  # ISO 8601, UTC
     file: str = ""  # the shipped file that it is from; "" if measured on this machine
 
@@ -110,10 +111,11 @@ COLUMNS: Mapping[str, Callable[[str], Any]] = {
     **{"batch": _whole, "threads": _whole, "versions": _text},
     **{"low": _positive, "median": _positive, "high": _positive},
     **{"seconds": _positive, "reference_seconds": _positive, "rounds": _whole},
-    **{"work": _part, "peak_bytes": _whole, "reference_peak_bytes": _whole, "date": _text},
+    **{"work": _part, "peak_bytes": _whole, "reference_peak_bytes": _whole},
+    **{"ran_on": _text, "date": _text},
 }
 KEY_COLUMNS = tuple(COLUMNS)[:11]
-MEASURED = ("work", "peak_bytes", "reference_peak_bytes", "date")
+MEASURED = ("work", "peak_bytes", "reference_peak_bytes", "ran_on", "date")
 SQL_TYPES: Mapping[Callable[[str], Any], str] = {
     _text: "TEXT",
     _whole: "INTEGER",

@@ -81,12 +81,14 @@ def measure_latency(
     # The timer sets PyTorch's threads.
     threads = None if runtime.package == "torch" else conditions.threads
     networks = ((runtime, pruned), (RUNTIMES[runtime.beside or runtime.name], baseline))
-    found = []
+    found, ran_on = [], ""
     for copy in range(COPIES):
         sides = [
             (load(how, network, inputs, conditions.precision, threads, device), inputs)
             for how, network in networks
         ]
+        (candidate, _), _ = sides
+        ran_on = candidate.ran_on
         steps = compare_latency(sides, conditions.threads, rounds)
         seconds = yield from _numbered(steps, copy * rounds, COPIES * rounds)
         found.append(seconds)
@@ -96,6 +98,7 @@ def measure_latency(
         cost(pruned).macs_nonzero / cost(baseline).macs,
         peak_bytes(pruned, conditions),
         peak_bytes(baseline, conditions),
+        ran_on,
         datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

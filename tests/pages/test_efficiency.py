@@ -54,7 +54,8 @@ def made_up(
 ) -> Latency:
     key = LatencyKey.of(baseline.fingerprint, baseline.signature.identity, spec, conditions)
     found = Speedup(speedup - 0.02, speedup, speedup + 0.03, 0.01 / speedup, 0.01, 21)
-    return Latency(key, found, 1 - spec.ratio, 1_000_000, 2_000_000, "2026-11-28T12:00:00+00:00")
+    memory, date = (1_000_000, 2_000_000), "2026-11-28T12:00:00+00:00"
+    return Latency(key, found, 1 - spec.ratio, *memory, "beads", date)
 
 
 @pytest.fixture
@@ -91,6 +92,7 @@ def test_what_was_timed_elsewhere_is_shown_and_said(open_app: OpenApp) -> None:
     )
     assert "choose conditions that this machine offers" in said
     assert "Measured on an abacus, 7 rods" in said
+    assert "torch 1.0 (beads)" in said
     points = frame_with(app, "points")
     by_method = points.sort_values("ratio").groupby("method")
     assert by_method["ratio"].apply(list)["Channels"] == list(RATIOS)

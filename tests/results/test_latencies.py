@@ -44,7 +44,7 @@ def latency_of(
     seconds, reference = (float(f"{each:.4g}") for each in rng.uniform(1e-3, 1e-1, 2))
     key = LatencyKey.of(checkpoint, "resnet18", PruningSpec("channel", ratio), conditions)
     speedup = Speedup(low, median, high, seconds, reference, 21)
-    return Latency(key, speedup, 0.25, 1000, 2000, "2026-11-28T12:00:00+00:00")
+    return Latency(key, speedup, 0.25, 1000, 2000, "cpu", "2026-11-28T12:00:00+00:00")
 
 
 @pytest.fixture

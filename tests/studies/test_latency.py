@@ -33,6 +33,7 @@ def test_each_runtime_is_timed_beside_the_unpruned_network(name: str) -> None:
     found = finished(measure_latency(key, pruned, baseline, runtime, CPU, rounds=1))
     assert found.key == key
     assert found.speedup.rounds == 3
+    assert found.ran_on.startswith(("cpu", "CPU"))
     assert found.peak_bytes < found.reference_peak_bytes
     assert 0 < found.work < 1
 

@@ -11,7 +11,7 @@ from core import charts
 from core.device import best_device
 from core.errors import InputError
 from core.export.runtimes import RUNTIMES
-from core.formatting import decimal, percent
+from core.formatting import capitalised, decimal, percent
 from core.results import Conditions, Latency, LatencyKey
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import GRANULARITIES, METHODS
@@ -50,6 +50,9 @@ def show_times(bench: Workbench) -> None:
     slot = st.empty()
     with st.container(key="aside_measure"):
         asked = _buttons(conditions, _rounds_widths(bench))
+        for runtime in RUNTIMES.values():
+            if lacking := runtime.missing():
+                st.caption(f"{runtime.label}: {plain(lacking)}")
     if asked:
         _measure(bench, conditions, asked, set(here), slot)
         here = {
@@ -60,7 +63,13 @@ def show_times(bench: Workbench) -> None:
     specs = bench.specs()
     with words:
         lines = [_in_words(bench, specs[name], name, here, conditions) for name in specs]
-        lines.append(f"Measured on {in_words(conditions)}, with {conditions.versions}.")
+        ran_on = sorted({each.ran_on for each in here.values()})
+        computed = f" ({', '.join(ran_on)})" if ran_on else ""
+        lines.append(
+            f"Measured on {in_words(conditions)}, with {conditions.versions}{computed}."
+            if here
+            else f"{capitalised(in_words(conditions))}, with {conditions.versions}."
+        )
         show_sentences(lines, "in words")
     for note in store.notes:
         st.caption(f":material/info: {plain(note)}")
