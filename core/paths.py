@@ -12,3 +12,8 @@ LOCAL = "local"
 
 DATA = ROOT / "data"
 """Downloaded data sets and the cache of decoded images."""
+
+
+def shown(path: Path) -> str:
+    """Return a path as it can be shown to others: within the project, or only the file's name."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name

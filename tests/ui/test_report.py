@@ -1,6 +1,7 @@
 """The report: one file, complete in itself, of exactly what was drawn."""
 
 import re
+import shlex
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -12,6 +13,8 @@ import pytest
 from core import charts
 from core.charts import Drawing
 from core.specs.recovery import Recovery
+from core.specs.vocabulary import GRANULARITIES
+from core.specs.written import point_of
 from core.ui.parts.plain import plain
 from core.ui.parts.record import (
     Figure,
@@ -260,3 +263,10 @@ def test_every_setting_is_said(settings: Settings) -> None:
     for part in ("hybrid", "L2", "global", "internal", "0.40", "75%", "25%", "multiple of 8"):
         assert part in said["Channels"]
     assert "L1" in said["Fine-grained"]
+    for name in GRANULARITIES:
+        program = shlex.split(said[f"Again, {name}"])
+        assert program[:5] == ["python", "-m", "core", "compare", "unpruned"]
+        assert point_of(program[5]) == settings.point(name, settings.ratio)
+        options = dict(zip(program[6::2], program[7::2], strict=True))
+        assert options["--subset"] == "1000"
+        assert options["--seed"] == "3"

@@ -213,10 +213,8 @@ def _result(bench: Workbench, point: Point, slot: DeltaGenerator) -> Result | No
 def _command(point: Point, source: Checkpoint, formats: Sequence[str], normalise: bool) -> str:
     """Return the command that makes the same files."""
     inside = ("--normalise",) if normalise else ()
-    file = source.path
-    if file.is_relative_to(paths.ROOT):
-        file = file.relative_to(paths.ROOT)
-    asked = ("export", text_of(point), "--baseline", str(file), "--format", *formats)
+    file = paths.shown(source.path)
+    asked = ("export", text_of(point), "--baseline", file, "--format", *formats)
     return shlex.join(["python", "-m", "core", *asked, *inside, "--out", "exported"])
 
 

@@ -1,9 +1,11 @@
 """The sidebar's settings in words, and the name of a file that they belong to."""
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Sequence
 
+from core.paths import shown
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import (
     ALLOCATIONS,
@@ -14,6 +16,7 @@ from core.specs.vocabulary import (
     SCOPES,
     data_set_name,
 )
+from core.specs.written import UNPRUNED_TEXT, text_of
 from core.ui.sidebar.settings import Settings, baseline_name
 
 LONGEST_PART = 50  # characters of a file's name
@@ -30,6 +33,25 @@ def settings_in_words(settings: Settings) -> dict[str, str]:
         amount: f"{settings.ratio:.2f}",
         **{name: _pruning(settings.spec(name, settings.ratio)) for name in GRANULARITIES},
         "After pruning": RECOVERIES[settings.recovery.method].label,
+        **_commands(settings),
+    }
+
+
+def _commands(settings: Settings) -> dict[str, str]:
+    """Return the command that measures each method again, beside the unpruned network.
+
+    There is none where the ratios are those that leave as many parameters.
+    """
+    if settings.match != "ratio" or settings.baseline is None:
+        return {}
+    images = ("--subset", str(settings.subset), "--seed", str(settings.seed))
+    given = ("--dataset", settings.dataset, "--baseline", shown(settings.baseline), *images)
+    return {
+        f"Again, {name}": shlex.join(
+            ["python", "-m", "core", "compare", UNPRUNED_TEXT, text_of(point), *given]
+        )
+        for name in GRANULARITIES
+        if not (point := settings.point(name, settings.ratio)).spec.is_identity
     }
 
 
