@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.benchmark import Timer
 
 from core.measuring.alternating import Round, alternate
 
@@ -39,6 +38,8 @@ def compare_latency(
 
 
 def _timed(runner: Runner, inputs: Tensor, threads: int, least: float) -> Callable[[], float]:
+    from torch.utils.benchmark import Timer  # looks for CUDA's compiler, and says so on stderr
+
     timer = Timer(
         "runner(inputs)", globals={"runner": runner, "inputs": inputs}, num_threads=threads
     )

@@ -153,14 +153,14 @@ def test_files_that_exist_are_kept_unless_they_may_be_replaced(
 def test_a_broken_file_is_not_written(
     run: Run, options: tuple[object, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    other = tracing.exported
+    other = tracing.exported_elsewhere
 
     def broken(module: torch.nn.Module, *rest: Any) -> bytes:
         with torch.no_grad():
             module.get_submodule("fc").get_parameter("weight").neg_()
         return other(module, *rest)
 
-    monkeypatch.setattr(tracing, "exported", broken)
+    monkeypatch.setattr(tracing, "exported_elsewhere", broken)
     out = tmp_path / "out"
     asked = ("--format", "torch", "onnx", "--subset", 50, "--json")
     outcome = run("export", "unpruned", "--out", out, *asked, *options)

@@ -232,7 +232,7 @@ def test_normalisation_inside_equals_normalisation_outside() -> None:
 def test_a_file_that_computes_something_else_is_refused(
     name: str, scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    works = tracing.exported
+    works = tracing.exported_elsewhere
 
     def broken(module: nn.Module, *rest: object) -> bytes:
         last = next(each for each in reversed(list(module.modules())) if hasattr(each, "weight"))
@@ -240,7 +240,7 @@ def test_a_file_that_computes_something_else_is_refused(
             last.get_parameter("weight").mul_(scale)
         return works(module, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tracing, "exported", broken)
+    monkeypatch.setattr(tracing, "exported_elsewhere", broken)
     with pytest.raises(InputError, match=r"Nothing was written: in .* differ from PyTorch") as said:
         WRITERS[name](subject(wrap(random_vgg())), "network")
     assert "\n" not in str(said.value)
