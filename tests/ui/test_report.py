@@ -2,8 +2,10 @@
 
 import re
 import shlex
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import altair as alt
@@ -30,7 +32,7 @@ from core.ui.parts.record import (
 )
 from core.ui.report.document import Report, document
 from core.ui.report.markdown import html_of
-from core.ui.report.words import file_name, settings_in_words
+from core.ui.report.words import commands_of, file_name, settings_in_words
 from core.ui.sidebar.settings import Settings
 
 HOSTILE = '<img src=x onerror="alert(1)">&"\'</script><script>alert(2)</script>'
@@ -263,10 +265,19 @@ def test_every_setting_is_said(settings: Settings) -> None:
     for part in ("hybrid", "L2", "global", "internal", "0.40", "75%", "25%", "multiple of 8"):
         assert part in said["Channels"]
     assert "L1" in said["Fine-grained"]
+
+
+def test_a_command_measures_each_method_again(settings: Settings) -> None:
+    assert commands_of(settings) == {}  # without a baseline
+    chosen = replace(settings, baseline=Path("/home/somebody/own.safetensors"))
+    found = commands_of(chosen)
+    assert found.keys() == {f"Again, {name}" for name in GRANULARITIES}
     for name in GRANULARITIES:
-        program = shlex.split(said[f"Again, {name}"])
+        program = shlex.split(found[f"Again, {name}"])
         assert program[:5] == ["python", "-m", "core", "compare", "unpruned"]
         assert point_of(program[5]) == settings.point(name, settings.ratio)
         options = dict(zip(program[6::2], program[7::2], strict=True))
-        assert options["--subset"] == "1000"
-        assert options["--seed"] == "3"
+        assert options["--baseline"] == "own.safetensors"
+        assert (options["--subset"], options["--seed"]) == ("1000", "3")
+    assert commands_of(replace(chosen, match="parameters")) == {}
+    assert commands_of(replace(chosen, ratio=0.0, rest_ratio=0.0)) == {}

@@ -33,11 +33,11 @@ def settings_in_words(settings: Settings) -> dict[str, str]:
         amount: f"{settings.ratio:.2f}",
         **{name: _pruning(settings.spec(name, settings.ratio)) for name in GRANULARITIES},
         "After pruning": RECOVERIES[settings.recovery.method].label,
-        **_commands(settings),
+        **commands_of(settings),
     }
 
 
-def _commands(settings: Settings) -> dict[str, str]:
+def commands_of(settings: Settings) -> dict[str, str]:
     """Return the command that measures each method again, beside the unpruned network.
 
     There is none where the ratios are those that leave as many parameters.
