@@ -263,7 +263,7 @@ def _readable(row: sqlite3.Row) -> Latency | None:
     """Return the latency of a row; None for one that is damaged, or of a later version."""
     try:
         return from_row(dict(row))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         return None
 
 
