@@ -98,10 +98,11 @@ def _calibration_error(found: list[Bin], seed: int) -> CalibrationError:
         drawn = generator.binomial(seen, rates, size=(DRAWS, len(seen))) / seen
         true.append(float(weights @ np.abs(rates - confidence)))
         quantiles.append(np.quantile(np.abs(drawn - confidence) @ weights, (tail, 0.5, 1 - tail)))
-    low, middle, high = np.array(quantiles).T
+    # Between the networks that were drawn, and despite the noise of the draws, they rise.
+    low, middle, high = np.maximum.accumulate(np.array(quantiles), 0).T
     return CalibrationError(
         value,
-        corrected=true[int(np.abs(middle - value).argmin())] if middle[0] < value else 0.0,
-        low=true[int(np.argmax(high >= value))],
-        high=true[len(true) - 1 - int(np.argmax(low[::-1] <= value))],
+        corrected=float(np.interp(value, middle, true)),
+        low=float(np.interp(value, high, true)),
+        high=float(np.interp(value, low, true)),
     )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from core.measuring.calibration import BINS, calibration_error, reliability
 from core.measuring.outcome import CODES, confidence_codes
+from core.measuring.statistics import wilson_interval
 
 Images = list[tuple[int, bool]]
 IMAGES = st.lists(st.tuples(st.integers(1, CODES), st.booleans()), min_size=1, max_size=60)
@@ -77,3 +78,17 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     generator = np.random.default_rng(2)
     codes, right = generator.integers(1, 256, 300).astype(np.uint8), generator.random(300) < 0.5
     assert calibration_error(codes, right) == calibration_error(codes, right)
+
+
+def test_a_large_error_has_the_interval_of_an_accuracy() -> None:
+    # Everybody is too sure: the error is the mean confidence less the accuracy.
+    rng = np.random.default_rng(0)
+    codes = rng.integers(200, 256, 10_000).astype(np.uint8)
+    is_right = rng.random(10_000) < 0.6
+    found = calibration_error(codes, is_right)
+    mean = float((codes / CODES).mean())
+    low, high = wilson_interval(int(is_right.sum()), len(is_right))
+    assert found.value == pytest.approx(mean - is_right.mean())
+    assert found.corrected == pytest.approx(found.value, abs=2e-3)
+    assert found.low == pytest.approx(mean - high, abs=2e-3)
+    assert found.high == pytest.approx(mean - low, abs=2e-3)
