@@ -57,6 +57,7 @@ BENCHMARKS = (
     Benchmark("close-up", app.close_up, "s", at_most=0.5),
     Benchmark("slider", app.slider, "s", at_most=0.3),
     Benchmark("predictions", app.predictions, "s", at_most=0.3),
+    Benchmark("efficiency", app.efficiency, "s"),
     Benchmark("cold-start", app.cold_start, "s", at_most=6),
     Benchmark("baseline-load", files.baseline_load, "s", at_most=1),
 )

@@ -57,6 +57,14 @@ def predictions(repeats: int) -> Measured:
     return Measured(max(map(median, seconds.values())), seconds)
 
 
+def efficiency(repeats: int) -> Measured:
+    """Measure the same on the slowest of the views of Efficiency that follow the slider."""
+    seconds = _moves(
+        tuple(f"/efficiency?efficiency={view}" for view in ("Time", "Frontier", "Size")), repeats
+    )
+    return Measured(max(map(median, seconds.values())), seconds)
+
+
 def _moves(paths: Sequence[str], repeats: int) -> dict[str, list[float]]:
     """Press a key on the slider again and again; return the seconds of each move, by path."""
     seconds: dict[str, list[float]] = {path: [] for path in paths}
