@@ -45,8 +45,9 @@ class Runtime:
     """A way to run a network.
 
     `missing` returns one sentence on what must be installed, or "". `load` takes the network, the
-    precision, the number of threads (None for the usual), the device and a batch of normalised
-    inputs, fp32, of the usual size. It raises InputError if it cannot run the network.
+    precision, the number of threads (None for the usual; PyTorch's belong to the process, and stay
+    as they are), the device and a batch of normalised inputs, fp32, of the usual size. It raises
+    InputError if it cannot run the network.
     """
 
     name: str
@@ -91,19 +92,17 @@ def load(
 
 
 def _pytorch(
-    network: Network, precision: str, threads: int | None, device: torch.device, _: Tensor
+    network: Network, precision: str, _threads: int | None, device: torch.device, _: Tensor
 ) -> Loaded:
     """Run the network as evaluations do."""
-    _use_threads(threads)
     module = for_inference(network, device, precision)
     return Loaded(_in_precision(module, network, precision, device), device.type)
 
 
 def _sparse_rows(
-    network: Network, precision: str, threads: int | None, device: torch.device, _: Tensor
+    network: Network, precision: str, _threads: int | None, device: torch.device, _: Tensor
 ) -> Loaded:
     """Run the network's weights as sparse matrices in PyTorch."""
-    _use_threads(threads)
     module = with_sparse_rows(for_inference(network, device, precision))
     return Loaded(_in_precision(module, network, precision, device), device.type)
 
@@ -111,12 +110,11 @@ def _sparse_rows(
 def _compiled(
     network: Network,
     precision: str,
-    threads: int | None,
+    _threads: int | None,
     device: torch.device,
     example_batch: Tensor,
 ) -> Loaded:
     """Run what torch.compile makes of the network; compile it for the example's batch size now."""
-    _use_threads(threads)
     # What was compiled before counts towards the number after which PyTorch silently runs a network
     # as it is; whatever is still used is compiled again.
     torch._dynamo.reset()
@@ -143,12 +141,6 @@ def _in_precision(
         return module(ready).float()
 
     return run
-
-
-def _use_threads(threads: int | None) -> None:
-    """Set the threads of PyTorch, which are those of the whole process."""
-    if threads is not None and threads != torch.get_num_threads():
-        torch.set_num_threads(threads)
 
 
 def _on_cuda_or_cpu(device: torch.device) -> torch.device:

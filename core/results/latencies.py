@@ -20,6 +20,7 @@ from core.files import written_atomically
 from core.measuring.alternating import Speedup
 from core.results.database import Database, Layout
 from core.results.key import settings_of
+from core.results.shipped import whole
 from core.specs.pruning import PruningSpec
 from core.specs.vocabulary import PRECISIONS
 
@@ -98,27 +99,20 @@ def _part(text: str) -> float:
     return number
 
 
-def _whole(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 2**63:
-        raise ValueError(text)
-    return number
-
-
 COLUMNS: Mapping[str, Callable[[str], Any]] = {
-    **{"checkpoint": _text, "architecture": _text, "settings": _text, "hundredths": _whole},
+    **{"checkpoint": _text, "architecture": _text, "settings": _text, "hundredths": whole},
     **{"machine": _text, "device": _text, "runtime": _text, "precision": _text},
-    **{"batch": _whole, "threads": _whole, "versions": _text},
+    **{"batch": whole, "threads": whole, "versions": _text},
     **{"low": _positive, "median": _positive, "high": _positive},
-    **{"seconds": _positive, "reference_seconds": _positive, "rounds": _whole},
-    **{"work": _part, "peak_bytes": _whole, "reference_peak_bytes": _whole},
+    **{"seconds": _positive, "reference_seconds": _positive, "rounds": whole},
+    **{"work": _part, "peak_bytes": whole, "reference_peak_bytes": whole},
     **{"ran_on": _text, "date": _text},
 }
 KEY_COLUMNS = tuple(COLUMNS)[:11]
 MEASURED = ("work", "peak_bytes", "reference_peak_bytes", "ran_on", "date")
 SQL_TYPES: Mapping[Callable[[str], Any], str] = {
     _text: "TEXT",
-    _whole: "INTEGER",
+    whole: "INTEGER",
     _positive: "REAL",
     _part: "REAL",
 }

@@ -38,7 +38,8 @@ UNREADABLE = (
 """The exceptions NumPy raises for a file that is damaged or not an array file."""
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
+    """Parse a whole number from 0 on that SQLite can hold. Raises ValueError."""
     number = int(text)
     if not 0 <= number < 2**63:
         raise ValueError(text)
@@ -59,9 +60,9 @@ def _overrides(text: str) -> Overrides:
 
 
 Parser = Callable[[str], Any]
-PARSERS: dict[Any, Parser] = {str: str, int: _whole, float: _finite, Overrides: _overrides}
+PARSERS: dict[Any, Parser] = {str: str, int: whole, float: _finite, Overrides: _overrides}
 KINDS: dict[Parser, str] = {
-    _whole: "a whole number",
+    whole: "a whole number",
     _finite: "a number",
     float: "a number",
     _overrides: "names with ratios, such as fc=0.5",
@@ -77,17 +78,17 @@ COLUMNS: dict[str, Parser] = {
     **{column: PARSERS[field.type] for column, field in (SPEC | RECOVERY).items()},
     "data": str,
     "precision": str,
-    "algorithm": _whole,
+    "algorithm": whole,
     "architecture": str,
     "evidence": str,
-    "test_images": _whole,  # number of images in the whole test set
-    "subset_seed": _whole,
+    "test_images": whole,  # number of images in the whole test set
+    "subset_seed": whole,
     "positions": str,  # hash of the subset's positions; empty for the whole test set
-    "correct": _whole,
-    "seen": _whole,
+    "correct": whole,
+    "seen": whole,
     "loss_sum": float,  # may be infinite
     **{column: PARSERS[field.type] for column, field in COST.items()},
-    "compressed_bytes": _whole,
+    "compressed_bytes": whole,
     "device": str,
     "versions": str,
     "seconds": _finite,

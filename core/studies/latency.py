@@ -78,13 +78,11 @@ def measure_latency(
     """
     conditions = key.conditions
     inputs = example_inputs(baseline, conditions.batch)
-    # The timer sets PyTorch's threads.
-    threads = None if runtime.package == "torch" else conditions.threads
     networks = ((runtime, pruned), (RUNTIMES[runtime.beside or runtime.name], baseline))
     found, ran_on = [], ""
     for copy in range(COPIES):
         sides = [
-            (load(how, network, inputs, conditions.precision, threads, device), inputs)
+            (load(how, network, inputs, conditions.precision, conditions.threads, device), inputs)
             for how, network in networks
         ]
         (candidate, _), _ = sides

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
@@ -13,13 +14,13 @@ from core.studies.latency import BATCHES, conditions_here, precision_for, usual_
 
 
 @st.cache_resource(max_entries=2)
-def _store(folder: str) -> LatencyStore:  # noqa: ARG001, the key
-    return open_latencies()
+def _store(folder: Path) -> LatencyStore:
+    return open_latencies(folder)
 
 
 def load_latencies() -> LatencyStore:
     """Return the latencies of this machine and the shipped ones, shared by all sessions."""
-    return _store(str(paths.CHECKPOINTS))
+    return _store(paths.CHECKPOINTS)
 
 
 @st.cache_resource(max_entries=1)

@@ -31,7 +31,7 @@ from core.ui.bench.resources import load_pruner
 from core.ui.bench.workbench import Workbench
 from core.ui.layers.budget_times import measured_in_words, times_of
 from core.ui.layers.sensitivity import SCAN_SEED, losses_of
-from core.ui.parts.progress import measured, show_progress
+from core.ui.parts.progress import followed, measured, show_progress
 
 SOLVED = "by sensitivity"
 GOALS = {
@@ -209,11 +209,10 @@ def _search(
                 yield part, event
         return lost
 
-    search = smallest_part(loss_of, least, most_lost)
-    while True:
-        try:
-            part, event = next(search)
-        except StopIteration as end:
-            progress.empty()
-            return float(end.value)
+    def show(tried: tuple[float, Event]) -> None:
+        part, event = tried
         show_progress(progress, f"Trying {part:.0%} of the parameters", event)
+
+    found = followed(smallest_part(loss_of, least, most_lost), show)
+    progress.empty()
+    return found

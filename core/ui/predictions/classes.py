@@ -11,8 +11,6 @@ from core.ui.parts.downloads import offer_all
 from core.ui.parts.texts import show_remark
 
 MOST_ROWS = 40  # of a chart, which more would make too high
-
-
 PRESENTED_HEIGHT, PRESENTED_ROW = 520, 32  # pixels
 
 
