@@ -22,6 +22,7 @@ RECOVERY_SHAPES = ("circle", "square", "triangle-up", "cross", "diamond")
 METHOD_LABELS = ("Fine-grained", "Channels", "Hybrid")
 HEIGHT = 340  # pixels
 UNPRUNED = "unpruned"
+ROOM_FOR_NUMBERS = 1.15  # of the longest bar, behind which a number stands
 
 
 def time_against_work(points: pd.DataFrame, pays: float | None = None) -> Drawing:
@@ -261,11 +262,14 @@ def sizes(stored: pd.DataFrame, storages: Sequence[str], names: Sequence[str]) -
     Columns: storage (of `storages`, in their order), network (of `names`, unpruned first), bytes.
     """
     megabytes = stored.assign(megabytes=stored["bytes"] / 1e6)
-    return Drawing(_sizes_spec(tuple(storages), tuple(names)), {"stored": megabytes})
+    largest = ROOM_FOR_NUMBERS * float(megabytes["megabytes"].max())
+    return Drawing(_sizes_spec(tuple(storages), tuple(names), largest), {"stored": megabytes})
 
 
 @lru_cache(maxsize=16)
-def _sizes_spec(storages: tuple[str, ...], names: tuple[str, ...]) -> dict[str, Any]:
+def _sizes_spec(
+    storages: tuple[str, ...], names: tuple[str, ...], largest: float
+) -> dict[str, Any]:
     # The first colours of the theme are those of the methods.
     domain = (*names[1:], names[0])
     base = named("stored").encode(
@@ -284,7 +288,7 @@ def _sizes_spec(storages: tuple[str, ...], names: tuple[str, ...]) -> dict[str, 
                     "megabytes:Q",
                     title="File, in MB",
                     axis=alt.Axis(tickCount=6),
-                    scale=alt.Scale(padding=40),
+                    scale=alt.Scale(domain=[0, largest], nice=False),
                 ),
                 color=alt.Color(
                     "network:N",

@@ -11,7 +11,7 @@ from core.ui.parts.downloads import offer_all
 from core.ui.parts.texts import show_remark
 
 MOST_ROWS = 40  # of a chart, which more would make too high
-PRESENTED_HEIGHT, PRESENTED_ROW = 520, 32  # pixels
+PRESENTED_HEIGHT, PRESENTED_ROW = 480, 32  # pixels
 
 
 def show_classes(changes: Sequence[ClassChange], names: Sequence[str]) -> None:
